@@ -1,0 +1,1 @@
+//! Black-box tests, benches and the images they need.

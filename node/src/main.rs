@@ -1,0 +1,3 @@
+//! The podling command.
+
+fn main() {}

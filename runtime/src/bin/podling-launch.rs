@@ -1,0 +1,3 @@
+//! The launch helper; see `podling_runtime::launch`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The monitor; see `podling_runtime::monitor`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only caller of libcontainer: a short-lived, single-threaded helper.

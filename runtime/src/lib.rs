@@ -1,0 +1,12 @@
+//! The CRI service: sandboxes, containers, images, network.
+//!
+//! ARCHITECTURE.md draws how the modules meet.
+
+pub mod image;
+pub mod launch;
+pub mod model;
+pub mod monitor;
+pub mod network;
+pub mod snapshot;
+pub mod spec;
+pub mod sys;

@@ -1,0 +1,1 @@
+//! The process that owns a pod: pause, containers, execs, logs, exit records.

@@ -1,0 +1,1 @@
+//! Root file systems: overlayfs over unpacked layers.

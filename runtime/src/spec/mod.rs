@@ -1,0 +1,1 @@
+//! The OCI spec of a container, from request, image and host facts.
