@@ -1,0 +1,42 @@
+//! Named points at which a test makes the daemon die by SIGKILL.
+//!
+//! Only with the cargo feature `failpoints`; without it a point compiles to nothing. The point is
+//! chosen with the environment variable `PODLING_FAILPOINT`.
+
+/// Every point, in the order in which a pod's way passes them.
+pub const NAMES: &[&str] = &[
+    "run_sandbox.reserved",
+    "run_sandbox.cgroup",
+    "run_sandbox.monitor",
+    "run_sandbox.networked",
+    "run_sandbox.attached",
+    "run_sandbox.ready",
+    "create_container.reserved",
+    "create_container.prepared",
+    "create_container.created",
+    "start_container.starting",
+    "start_container.cgroup",
+    "start_container.launched",
+    "start_container.running",
+    "stop_sandbox.monitor_gone",
+    "stop_sandbox.cgroups_gone",
+    "stop_sandbox.address_free",
+    "stop_sandbox.stopped",
+    "remove_container.directory_gone",
+    "remove_sandbox.directory_gone",
+];
+
+/// Dies here when `PODLING_FAILPOINT` names this point.
+#[cfg(feature = "failpoints")]
+pub fn reach(name: &str) {
+    debug_assert!(NAMES.contains(&name), "{name} is listed");
+    if std::env::var("PODLING_FAILPOINT").is_ok_and(|chosen| chosen == name) {
+        let pid = rustix::process::getpid();
+        // Cannot fail: a process may always signal itself.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+/// Nothing: fail points are not compiled in.
+#[cfg(not(feature = "failpoints"))]
+pub fn reach(_name: &str) {}

@@ -1,0 +1,105 @@
+//! Where everything lies: every path of the runtime is made here, below one root.
+#![deny(clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{ContainerId, SandboxId};
+
+/// The paths of one runtime. Two runtimes with different roots share no path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Paths below `root`, which must be absolute; `/` gives the usual system paths.
+    pub fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Run state: sockets, monitors, exit records. Worthless after a reboot.
+    pub fn run_dir(&self) -> PathBuf {
+        self.root.join("run/podling")
+    }
+
+    /// The CRI socket.
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir().join("podling.sock")
+    }
+
+    /// Held by the one daemon of this root.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.run_dir().join("daemon.lock")
+    }
+
+    /// Parent of every sandbox's run directory.
+    pub fn sandbox_run_dirs(&self) -> PathBuf {
+        self.run_dir().join("sandboxes")
+    }
+
+    /// Run directory of one sandbox: its monitor's socket, lock, /dev/shm and exit records.
+    pub fn sandbox_run_dir(&self, id: &SandboxId) -> PathBuf {
+        self.sandbox_run_dirs().join(id.as_str())
+    }
+
+    /// Durable state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.root.join("var/lib/podling")
+    }
+
+    /// Parent of every sandbox's state directory.
+    pub fn sandbox_dirs(&self) -> PathBuf {
+        self.state_dir().join("sandboxes")
+    }
+
+    /// State directory of one sandbox: its record, hostname and resolv.conf.
+    pub fn sandbox_dir(&self, id: &SandboxId) -> PathBuf {
+        self.sandbox_dirs().join(id.as_str())
+    }
+
+    /// Parent of every container's state directory.
+    pub fn container_dirs(&self) -> PathBuf {
+        self.state_dir().join("containers")
+    }
+
+    /// State directory of one container: its record, OCI spec and writable layer.
+    pub fn container_dir(&self, id: &ContainerId) -> PathBuf {
+        self.container_dirs().join(id.as_str())
+    }
+
+    /// The image store.
+    pub fn images(&self) -> PathBuf {
+        self.state_dir().join("images")
+    }
+
+    /// Address reservations.
+    pub fn network(&self) -> PathBuf {
+        self.state_dir().join("network")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_slash_gives_the_system_paths() {
+        let layout = Layout::below("/");
+        assert_eq!(layout.socket(), Path::new("/run/podling/podling.sock"));
+        assert_eq!(layout.images(), Path::new("/var/lib/podling/images"));
+    }
+
+    #[test]
+    fn every_path_moves_below_the_root() {
+        let layout = Layout::below("/srv/a");
+        let id = SandboxId::from_random([1; 32]);
+        for path in [layout.socket(), layout.sandbox_dir(&id), layout.network()] {
+            assert!(path.starts_with("/srv/a"), "{}", path.display());
+        }
+    }
+}

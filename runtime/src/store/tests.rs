@@ -1,0 +1,74 @@
+//! Tests of the records.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use super::*;
+use crate::model::{SandboxConfig, SandboxState};
+
+fn record(fill: u8) -> SandboxRecord {
+    SandboxRecord {
+        id: SandboxId::from_random([fill; 32]),
+        config: SandboxConfig::default(),
+        created_at: 1,
+        boot_id: "boot".to_owned(),
+        state: SandboxState::Reserved,
+    }
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(&Layout::below(root.path())).unwrap();
+    (root, store)
+}
+
+fn only_state(store: &Store) -> SandboxState {
+    match store.sandboxes.load().unwrap().pop() {
+        Some(Found::Record(record)) => record.state,
+        other => panic!("one record expected, not {other:?}"),
+    }
+}
+
+#[test]
+fn the_last_state_counts() {
+    let (_root, store) = store();
+    let mut sandbox = record(1);
+    store.sandboxes.create(&sandbox).unwrap();
+    sandbox.state = SandboxState::Stopped;
+    store.sandboxes.save(&sandbox).unwrap();
+    assert_eq!(only_state(&store), SandboxState::Stopped);
+}
+
+#[test]
+fn a_torn_line_is_ignored_and_the_next_state_still_counts() {
+    let (_root, store) = store();
+    let mut sandbox = record(1);
+    store.sandboxes.create(&sandbox).unwrap();
+    let path = store.sandboxes.journal(sandbox.id.as_str());
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(b"\n{\"id\":\"0101").unwrap();
+    assert_eq!(only_state(&store), SandboxState::Reserved);
+    sandbox.state = SandboxState::Stopped;
+    store.sandboxes.save(&sandbox).unwrap();
+    assert_eq!(only_state(&store), SandboxState::Stopped);
+}
+
+#[test]
+fn a_directory_without_a_whole_record_is_remains() {
+    let (_root, store) = store();
+    let sandbox = record(2);
+    store.sandboxes.create(&sandbox).unwrap();
+    fs::write(store.sandboxes.journal(sandbox.id.as_str()), b"\n{").unwrap();
+    let found = store.sandboxes.load().unwrap();
+    assert!(matches!(&found[..], [Found::Remains(id)] if *id == sandbox.id));
+}
+
+#[test]
+fn a_removed_record_is_gone_and_removing_it_again_is_fine() {
+    let (_root, store) = store();
+    let sandbox = record(3);
+    store.sandboxes.create(&sandbox).unwrap();
+    store.sandboxes.remove(&sandbox.id).unwrap();
+    store.sandboxes.remove(&sandbox.id).unwrap();
+    assert!(store.sandboxes.load().unwrap().is_empty());
+}
