@@ -1,1 +1,24 @@
-//! The CRI v1 wire contract.
+//! The CRI v1 wire contract, as of cri-api v0.37: messages, clients and servers.
+//!
+//! The contract is `proto/runtime/v1/api.proto`; `tests/facts.txt` lists each of its names, numbers
+//! and types, and a test holds the one against the other.
+
+#![forbid(unsafe_code)]
+
+/// The `runtime` package of the contract.
+pub mod runtime {
+    /// Version 1: every message, `runtime_service_{client,server}` and `image_service_{client,server}`.
+    #[expect(
+        clippy::allow_attributes,
+        clippy::too_many_lines,
+        missing_docs,
+        unused_qualifications,
+        reason = "generated from the contract, which documents itself"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("runtime.v1");
+    }
+}
+
+/// The compiled contract: an encoded `google.protobuf.FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
