@@ -1,1 +1,3 @@
 //! Black-box tests, benches and the images they need.
+
+pub mod images;
