@@ -77,6 +77,11 @@ impl Layout {
         self.state_dir().join("images")
     }
 
+    /// Compiled seccomp profiles; on the file system of the containers, so that they can be linked.
+    pub fn seccomp_cache(&self) -> PathBuf {
+        self.state_dir().join("seccomp")
+    }
+
     /// Address reservations.
     pub fn network(&self) -> PathBuf {
         self.state_dir().join("network")

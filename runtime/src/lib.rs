@@ -2,14 +2,8 @@
 //!
 //! ARCHITECTURE.md draws how the modules meet.
 
-pub mod failpoint;
-pub mod image;
-pub mod launch;
 pub mod layout;
 pub mod model;
-pub mod monitor;
-pub mod network;
 pub mod snapshot;
-pub mod spec;
 pub mod store;
 pub mod sys;

@@ -26,10 +26,25 @@ pub struct ContainerRecord {
     pub image_id: String,
     /// A digest reference of that image, or its id when it has none.
     pub image_ref: String,
+    /// Signal that asks it to stop: the request's, else the image's, else SIGTERM.
+    pub stop_signal: i32,
+    /// Who it runs as.
+    pub user: User,
     /// Nanoseconds since the epoch.
     pub created_at: i64,
     /// How far it has come.
     pub state: ContainerState,
+}
+
+/// Who a container runs as, once the image had its say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Supplementary group ids.
+    pub groups: Vec<u32>,
 }
 
 /// How far a container has come. Times are nanoseconds since the epoch.

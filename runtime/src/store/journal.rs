@@ -19,7 +19,11 @@ pub(super) fn append<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// The value of the last whole line; `None` when there is none, or no file.

@@ -17,6 +17,10 @@ use serde::de::DeserializeOwned;
 
 use crate::layout::Layout;
 use crate::model::{ContainerId, ContainerRecord, SandboxId, SandboxRecord};
+use crate::sys::remove::remove_tree;
+
+/// How the name of a discarded directory begins, which no id does.
+const DISCARDED: &str = ".discarded-";
 
 /// Why a record could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +94,10 @@ impl Store {
 impl<R: Record> Records<R> {
     fn open(dir: PathBuf) -> Result<Self, StoreError> {
         make_private_dir(&dir).map_err(failed("make", &dir))?;
-        Ok(Self { dir, kind: PhantomData })
+        Ok(Self {
+            dir,
+            kind: PhantomData,
+        })
     }
 
     /// Makes the directory of a new record and writes the record's first state.
@@ -106,22 +113,33 @@ impl<R: Record> Records<R> {
         journal::append(&path, record).map_err(failed("append to", &path))
     }
 
-    /// Makes what was recorded of `id` survive a power cut. Blocks for milliseconds.
-    pub fn sync(&self, id: &R::Id) -> Result<(), StoreError> {
-        let path = self.journal(id.as_ref());
-        let synced = fs::File::open(&path).and_then(|file| file.sync_data());
-        synced.map_err(failed("sync", &path))
-    }
-
-    /// Removes the directory of `id` with all that is in it. Not an error when it is gone.
-    pub fn remove(&self, id: &R::Id) -> Result<(), StoreError> {
+    /// Takes the directory of `id` out of the records at once; [`sweep`](Self::sweep) deletes it.
+    /// Deleting what a container wrote can take as long as it likes. Not an error when it is gone.
+    pub fn discard(&self, id: &R::Id) -> Result<(), StoreError> {
         let dir = self.dir.join(id.as_ref());
-        match fs::remove_dir_all(&dir) {
+        let discarded = self.dir.join(format!("{DISCARDED}{}", id.as_ref()));
+        match fs::rename(&dir, discarded) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", &dir)(error))
+                Err(failed("discard", &dir)(error))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Deletes what was discarded, also by a process that died before it came to this. Blocks.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        for entry in fs::read_dir(&self.dir).map_err(failed("list", &self.dir))? {
+            let entry = entry.map_err(failed("list", &self.dir))?;
+            let is_discarded = entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(DISCARDED.as_bytes());
+            if is_discarded {
+                let path = entry.path();
+                remove_tree(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Everything that is kept, in no order. Entries that are not named by an id are left alone.
@@ -130,8 +148,12 @@ impl<R: Record> Records<R> {
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed("list", &self.dir))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let Ok(id) = R::Id::try_from(name) else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let Ok(id) = R::Id::try_from(name) else {
+                continue;
+            };
             let path = self.journal(id.as_ref());
             let last = journal::last(&path).map_err(failed("read", &path))?;
             found.push(last.map_or(Found::Remains(id), Found::Record));
@@ -146,13 +168,20 @@ impl<R: Record> Records<R> {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError { action, path, source }
+    move |source| StoreError {
+        action,
+        path,
+        source,
+    }
 }
 
 /// Makes a directory, and its parents, that only root may enter.
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 #[cfg(test)]

@@ -64,11 +64,23 @@ fn a_directory_without_a_whole_record_is_remains() {
 }
 
 #[test]
-fn a_removed_record_is_gone_and_removing_it_again_is_fine() {
+fn a_discarded_record_is_gone_at_once_and_discarding_it_again_is_fine() {
     let (_root, store) = store();
     let sandbox = record(3);
     store.sandboxes.create(&sandbox).unwrap();
-    store.sandboxes.remove(&sandbox.id).unwrap();
-    store.sandboxes.remove(&sandbox.id).unwrap();
+    store.sandboxes.discard(&sandbox.id).unwrap();
+    store.sandboxes.discard(&sandbox.id).unwrap();
     assert!(store.sandboxes.load().unwrap().is_empty());
+}
+
+#[test]
+fn what_was_discarded_is_swept_and_what_was_not_stays() {
+    let (_root, store) = store();
+    for fill in [4, 5] {
+        store.sandboxes.create(&record(fill)).unwrap();
+    }
+    store.sandboxes.discard(&record(4).id).unwrap();
+    store.sandboxes.sweep().unwrap();
+    assert_eq!(fs::read_dir(&store.sandboxes.dir).unwrap().count(), 1);
+    assert_eq!(store.sandboxes.load().unwrap().len(), 1);
 }

@@ -1,1 +1,24 @@
-//! The kernel: the only unsafe code.
+//! The kernel: the only unsafe code of this crate, one topic a file.
+//!
+//! Everything that names a kernel object owns it (`OwnedFd`), and every descriptor made here is
+//! close-on-exec, so that a forked process keeps only what it is given on purpose.
+
+pub mod beneath;
+pub mod bpf;
+pub mod cgroup;
+pub mod credentials;
+pub mod epoll;
+pub mod lock;
+pub mod mount;
+pub mod netns;
+pub mod oom;
+pub mod overlay;
+pub mod process;
+pub mod program;
+pub mod remove;
+pub mod rlimit;
+pub mod rooted;
+pub mod seccomp;
+pub mod seqpacket;
+pub mod signal;
+pub mod stdio;

@@ -1,3 +1,0 @@
-//! The launch helper; see `podling_runtime::launch`.
-
-fn main() {}

@@ -1,3 +1,0 @@
-//! The monitor; see `podling_runtime::monitor`.
-
-fn main() {}

@@ -1,1 +1,0 @@
-//! Images: references, registries, the content store, unpacking.

@@ -1,1 +1,0 @@
-//! The only caller of libcontainer: a short-lived, single-threaded helper.

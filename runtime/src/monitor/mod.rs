@@ -1,1 +1,0 @@
-//! The process that owns a pod: pause, containers, execs, logs, exit records.

@@ -1,1 +1,0 @@
-//! The OCI spec of a container, from request, image and host facts.

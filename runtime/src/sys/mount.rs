@@ -1,0 +1,117 @@
+//! Mounts and namespaces of mounts.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind,
+    mount_change, mount_remount, open_tree, unmount,
+};
+use rustix::process::{chdir, fchdir};
+use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces};
+
+/// nosuid, nodev, noexec: what every file system of ours gets that holds no programs.
+pub const PLAIN: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// Gives this process, which has one thread, a copy of its mounts.
+///
+/// The copies follow what happens to the originals (slave), never the other way round.
+pub fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: no thread shares this process's descriptors or memory.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", flags)?;
+    Ok(())
+}
+
+/// The mount namespace of this process.
+pub fn own_namespace() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(
+        "/proc/self/ns/mnt",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+/// Enters namespaces of the process behind `pidfd`. A pid namespace counts for children only.
+pub fn enter_namespaces(pidfd: BorrowedFd<'_>, which: ThreadNameSpaceType) -> io::Result<()> {
+    Ok(move_into_thread_name_spaces(pidfd, which)?)
+}
+
+/// Mounts a tmpfs.
+pub fn tmpfs(target: &Path, flags: MountFlags, options: &str) -> io::Result<()> {
+    let options = CString::new(options).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(mount("tmpfs", target, "tmpfs", flags, options.as_c_str())?)
+}
+
+/// Shows `source` at `target` too.
+pub fn bind(source: &Path, target: &Path) -> io::Result<()> {
+    Ok(mount_bind(source, target)?)
+}
+
+/// Sets the flags of an existing mount.
+pub fn remount_bind(target: &Path, flags: MountFlags) -> io::Result<()> {
+    Ok(mount_remount(target, flags | MountFlags::BIND, c"")?)
+}
+
+/// Takes a mount and all below it out of this process's tree.
+pub fn detach(target: &Path) -> io::Result<()> {
+    Ok(unmount(
+        target,
+        UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+    )?)
+}
+
+/// A program, opened through a read-only mount of its own that is in no namespace.
+///
+/// A container that gets hold of a process of ours (`/proc/<pid>/exe`) reaches the file through that
+/// mount and cannot open it for writing (the class of CVE-2019-5736).
+pub fn read_only_program(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(rustix::fs::CWD, path, flags)?;
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the path is empty (AT_EMPTY_PATH); `attributes` has the size that is passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    match result {
+        0 => Ok(tree),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes `root`, a mount point, this process's root and lets go of everything else.
+pub fn pivot_into(root: &Path) -> io::Result<()> {
+    let new_root = open_dir(root)?;
+    fchdir(&new_root)?;
+    rustix::process::pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    chdir("/")?;
+    Ok(())
+}
+
+/// An `O_PATH` descriptor of a directory.
+pub fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, Mode::empty()).map_err(|errno| {
+        let error = io::Error::from(errno);
+        io::Error::new(error.kind(), format!("{}: {error}", dir.display()))
+    })
+}
