@@ -2,8 +2,11 @@
 //!
 //! ARCHITECTURE.md draws how the modules meet.
 
+pub mod cgroup;
+pub mod host;
 pub mod layout;
 pub mod model;
 pub mod snapshot;
+pub mod spec;
 pub mod store;
 pub mod sys;
