@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod host;
+pub mod image;
 pub mod layout;
 pub mod model;
 pub mod snapshot;
