@@ -7,6 +7,7 @@ pub mod host;
 pub mod image;
 pub mod layout;
 pub mod model;
+pub mod network;
 pub mod snapshot;
 pub mod spec;
 pub mod store;

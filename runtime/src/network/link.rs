@@ -1,0 +1,232 @@
+//! The rtnetlink requests of the pod network, as values, and the two answers it reads.
+#![deny(clippy::disallowed_methods)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::netlink::Request;
+use super::subnet::Ipv4Subnet;
+
+/// The interface of a pod, inside its namespace.
+pub(super) const POD_INTERFACE: &str = "eth0";
+/// Every namespace is born with its loopback, and with this index.
+pub(super) const LOOPBACK_INDEX: u32 = 1;
+
+const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+const PUT: u16 = NLM_F_CREATE | NLM_F_REPLACE;
+
+/// A veth pair to be made: one end on the bridge, the other in the pod.
+pub(super) struct Veth<'a> {
+    /// Name of the end on the bridge.
+    pub(super) name: &'a str,
+    /// Index of the bridge.
+    pub(super) bridge: u32,
+    /// Namespace of the pod.
+    pub(super) netns: BorrowedFd<'a>,
+    /// Hardware address of the pod's end.
+    pub(super) mac: [u8; 6],
+}
+
+/// What is asked about an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Its index.
+    pub(super) index: u32,
+    /// Whether it is set up.
+    pub(super) is_up: bool,
+    /// Whether it is a bridge.
+    pub(super) is_bridge: bool,
+    /// Its hardware address.
+    pub(super) mac: Vec<u8>,
+    /// Index of a veth's other end, in that one's namespace.
+    pub(super) peer: Option<u32>,
+    /// Index of the bridge it is a port of.
+    pub(super) bridge: Option<u32>,
+}
+
+/// Makes a bridge; without spanning tree, so a port forwards at once.
+pub(super) fn make_bridge(name: &str, mac: [u8; 6]) -> Request {
+    let mut message = set_up(0);
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Address(mac.to_vec()),
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+    ];
+    let message = RouteNetlinkMessage::NewLink(message);
+    Request::change("make the bridge", &message, NEW)
+}
+
+/// Makes a veth pair with both ends where they belong, or nothing. The pod's end is still down: the
+/// kernel makes it first, and cannot bring up an end that has no other yet.
+pub(super) fn make_veth(veth: &Veth<'_>) -> Request {
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(POD_INTERFACE.to_owned()),
+        LinkAttribute::Address(veth.mac.to_vec()),
+        LinkAttribute::NetNsFd(veth.netns.as_raw_fd()),
+    ];
+    let mut message = set_up(0);
+    message.attributes = vec![
+        LinkAttribute::IfName(veth.name.to_owned()),
+        LinkAttribute::Controller(veth.bridge),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    let message = RouteNetlinkMessage::NewLink(message);
+    Request::change("make the veth pair", &message, NEW)
+}
+
+/// Sets an interface up.
+pub(super) fn bring_up(what: &'static str, index: u32) -> Request {
+    Request::change(what, &RouteNetlinkMessage::SetLink(set_up(index)), 0)
+}
+
+/// Makes an interface a port of `bridge`, and up.
+pub(super) fn enslave(index: u32, bridge: u32) -> Request {
+    let mut message = set_up(index);
+    message.attributes = vec![LinkAttribute::Controller(bridge)];
+    let message = RouteNetlinkMessage::SetLink(message);
+    Request::change("put the veth on the bridge", &message, 0)
+}
+
+/// Deletes an interface.
+pub(super) fn delete(what: &'static str, index: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    Request::change(what, &RouteNetlinkMessage::DelLink(message), 0)
+}
+
+/// Asks about the interface called `name`.
+pub(super) fn find(what: &'static str, name: &str) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    Request::question(what, &RouteNetlinkMessage::GetLink(message))
+}
+
+/// Gives an interface an address; nothing changes if it has it.
+pub(super) fn put_address(index: u32, address: Ipv4Addr, subnet: Ipv4Subnet) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = subnet.prefix();
+    message.header.scope = AddressScope::Universe;
+    message.header.index = index;
+    message.attributes = vec![
+        AddressAttribute::Local(IpAddr::V4(address)),
+        AddressAttribute::Address(IpAddr::V4(address)),
+        AddressAttribute::Broadcast(subnet.broadcast()),
+    ];
+    let message = RouteNetlinkMessage::NewAddress(message);
+    Request::change("set the address", &message, PUT)
+}
+
+/// Asks for every IPv4 address of the namespace.
+pub(super) fn list_addresses() -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    Request::dump("list addresses", &RouteNetlinkMessage::GetAddress(message))
+}
+
+/// Leads everything without a better route to `gateway`.
+pub(super) fn put_default_route(index: u32, gateway: Ipv4Addr) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
+        RouteAttribute::Oif(index),
+    ];
+    let message = RouteNetlinkMessage::NewRoute(message);
+    Request::change("set the default route", &message, PUT)
+}
+
+/// Tells the bridge behind which port `mac` lives. Sticky: the namespace of a pod that had the same
+/// address may still speak while it goes away, and must not draw the traffic back to it.
+pub(super) fn put_forwarding(port: u32, mac: [u8; 6]) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = port;
+    message.header.state = NeighbourState::Noarp;
+    message.header.flags = NeighbourFlags::Controller | NeighbourFlags::Sticky;
+    message.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac.to_vec())];
+    let message = RouteNetlinkMessage::NewNeighbour(message);
+    Request::change("set the forwarding entry", &message, PUT)
+}
+
+/// Tells the host which hardware address a pod's address has.
+pub(super) fn put_neighbour(bridge: u32, address: Ipv4Addr, mac: [u8; 6]) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.ifindex = bridge;
+    message.header.state = NeighbourState::Reachable;
+    message.attributes = vec![
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)),
+        NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+    ];
+    let message = RouteNetlinkMessage::NewNeighbour(message);
+    Request::change("set the neighbour entry", &message, PUT)
+}
+
+/// Reads the answer to [`find`].
+pub(super) fn read_link(body: &[u8]) -> Option<Link> {
+    let message = LinkMessage::parse(body).ok()?;
+    let mut link = Link {
+        index: message.header.index,
+        is_up: message.header.flags.contains(LinkFlags::Up),
+        is_bridge: false,
+        mac: Vec::new(),
+        peer: None,
+        bridge: None,
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::Address(mac) => link.mac = mac,
+            LinkAttribute::Link(peer) => link.peer = Some(peer),
+            LinkAttribute::Controller(bridge) => link.bridge = Some(bridge),
+            LinkAttribute::LinkInfo(about) => {
+                link.is_bridge = about.contains(&LinkInfo::Kind(InfoKind::Bridge));
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// Reads one message of the answer to [`list_addresses`]: interface index, address, prefix.
+pub(super) fn read_address(body: &[u8]) -> Option<(u32, Ipv4Addr, u8)> {
+    let message = AddressMessage::parse(body).ok()?;
+    let local = message.attributes.iter().find_map(|attribute| {
+        if let AddressAttribute::Local(IpAddr::V4(address)) = attribute {
+            Some(*address)
+        } else {
+            None
+        }
+    })?;
+    Some((message.header.index, local, message.header.prefix_len))
+}
+
+/// A link message that sets interface `index` up; 0 is one that is to be made.
+fn set_up(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message
+}

@@ -1,0 +1,234 @@
+//! The built-in pod network: a bridge, addresses, and NAT to the outside. Netlink only; nothing is
+//! executed.
+//!
+//! ```text
+//!            pod A                pod B
+//!            eth0 10.88.0.2/16    eth0 10.88.0.3/16
+//!              ║ veth               ║ veth
+//!  host  ──────╨── podling0 ────────╨───  10.88.0.1, the pods' gateway
+//!                     │ routed (ip_forward), source NAT by table podling_podling0
+//!                  outside
+//! ```
+//!
+//! The life of a sandbox in it: [`BridgeNetwork::reserve`] writes an address down for its id,
+//! [`BridgeNetwork::attach`] connects its namespace, [`BridgeNetwork::release`] gives the address
+//! back once its processes are gone. The veth is left to die with its namespace: deleting it would
+//! wait for the kernel's grace periods. Every call may be repeated.
+//!
+//! Calls block for a fraction of a millisecond (more while the kernel takes a namespace down):
+//! asynchronous callers put them on a blocking thread.
+
+mod bridge;
+mod link;
+mod mac;
+mod netlink;
+mod nft;
+mod pod;
+mod pool;
+mod reservations;
+mod subnet;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+pub use bridge::{BridgeError, NotReady};
+pub use netlink::NetlinkError;
+pub use pod::{PodLinkError, bring_loopback_up};
+pub use reservations::{OpenReservationsError, ReleaseError, ReserveError};
+pub use subnet::{InvalidSubnet, Ipv4Subnet};
+
+use crate::model::SandboxId;
+use bridge::Bridge;
+use pod::PodLink;
+use reservations::Reservations;
+
+/// What a bridge network is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeSettings {
+    /// Name of the bridge interface, at most 15 characters.
+    pub bridge: String,
+    /// The pod CIDR.
+    pub subnet: Ipv4Subnet,
+    /// Where address reservations are kept.
+    pub state_dir: PathBuf,
+}
+
+/// Why the network cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The reservations cannot be had.
+    #[error("cannot open the pod network {subnet}")]
+    Reservations {
+        /// The pod CIDR.
+        subnet: Ipv4Subnet,
+        /// Why.
+        source: OpenReservationsError,
+    },
+    /// The bridge cannot be set up.
+    #[error("cannot set up the pod network {subnet}")]
+    Bridge {
+        /// The pod CIDR.
+        subnet: Ipv4Subnet,
+        /// Why.
+        source: BridgeError,
+    },
+}
+
+/// Why a sandbox cannot be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// None of the addresses is one that this network gives.
+    #[error("sandbox {id} has no IPv4 address of {subnet}")]
+    Address {
+        /// Which sandbox.
+        id: String,
+        /// The pod CIDR.
+        subnet: Ipv4Subnet,
+    },
+    /// The bridge is gone and cannot be made again.
+    #[error("cannot connect sandbox {id}")]
+    Bridge {
+        /// Which sandbox.
+        id: String,
+        /// Why.
+        source: BridgeError,
+    },
+    /// Its interface cannot be set up.
+    #[error("cannot connect sandbox {id}")]
+    Link {
+        /// Which sandbox.
+        id: String,
+        /// Why.
+        source: PodLinkError,
+    },
+}
+
+/// The pod network of one node.
+pub struct BridgeNetwork {
+    subnet: Ipv4Subnet,
+    // The kernel takes one change of interfaces at a time anyway.
+    bridge: Mutex<Bridge>,
+    reservations: Mutex<Reservations>,
+}
+
+impl fmt::Debug for BridgeNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BridgeNetwork")
+            .field("subnet", &self.subnet)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BridgeNetwork {
+    /// Opens the network in the calling thread's namespace: takes the lock on its reservations and
+    /// makes what is missing of bridge, gateway address, NAT and forwarding.
+    pub fn open(settings: BridgeSettings) -> Result<Self, OpenError> {
+        let subnet = settings.subnet;
+        let reservations = Reservations::open(&settings.state_dir, subnet)
+            .map_err(|source| OpenError::Reservations { subnet, source })?;
+        let mut bridge = Bridge::new(settings.bridge, subnet)
+            .map_err(|source| OpenError::Bridge { subnet, source })?;
+        bridge
+            .ensure()
+            .map_err(|source| OpenError::Bridge { subnet, source })?;
+        Ok(Self {
+            subnet,
+            bridge: Mutex::new(bridge),
+            reservations: Mutex::new(reservations),
+        })
+    }
+
+    /// Addresses for a sandbox, primary first: those it has, else new ones.
+    pub fn reserve(&self, id: &SandboxId) -> Result<Vec<IpAddr>, ReserveError> {
+        let address = self.reservations().reserve(id)?;
+        Ok(vec![IpAddr::V4(address)])
+    }
+
+    /// Connects the namespace of a sandbox under the addresses reserved for it: loopback and `eth0`
+    /// up, address, default route.
+    pub fn attach(
+        &self,
+        id: &SandboxId,
+        netns: BorrowedFd<'_>,
+        ips: &[IpAddr],
+    ) -> Result<(), AttachError> {
+        let address = self.pod_address(ips).ok_or_else(|| AttachError::Address {
+            id: id.to_string(),
+            subnet: self.subnet,
+        })?;
+        let mut bridge = self.bridge();
+        let index = index_of(&mut bridge).map_err(|source| AttachError::Bridge {
+            id: id.to_string(),
+            source,
+        })?;
+        let pod = PodLink {
+            veth: pod::veth_name(id),
+            bridge: index,
+            netns,
+            address,
+            subnet: self.subnet,
+        };
+        pod.connect(bridge.route())
+            .map_err(|source| AttachError::Link {
+                id: id.to_string(),
+                source,
+            })
+    }
+
+    /// Gives the addresses of a sandbox back. Its processes must be gone.
+    pub fn release(&self, id: &SandboxId) -> Result<(), ReleaseError> {
+        self.reservations().release(id)
+    }
+
+    /// Gives back the addresses of every sandbox that is not `live`, and names those sandboxes.
+    pub fn retain(&self, live: &BTreeSet<SandboxId>) -> Result<Vec<SandboxId>, ReleaseError> {
+        self.reservations().retain(live)
+    }
+
+    /// Looks at the machine: whether bridge, address, NAT and forwarding are in place.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        self.bridge().check()
+    }
+
+    /// Makes again what [`ready`](Self::ready) finds missing.
+    pub fn repair(&self) -> Result<(), BridgeError> {
+        self.bridge().ensure().map(|_| ())
+    }
+
+    /// Removes the bridge and its NAT. Reservations stay; interfaces of pods that still run lose
+    /// their connection.
+    pub fn tear_down(&self) -> Result<(), BridgeError> {
+        self.bridge().remove()
+    }
+
+    fn pod_address(&self, ips: &[IpAddr]) -> Option<Ipv4Addr> {
+        ips.iter().find_map(|ip| match ip {
+            IpAddr::V4(address) if self.subnet.is_for_pods(*address) => Some(*address),
+            _ => None,
+        })
+    }
+
+    fn bridge(&self) -> MutexGuard<'_, Bridge> {
+        self.bridge
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn reservations(&self) -> MutexGuard<'_, Reservations> {
+        self.reservations
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Somebody may have removed the bridge since: it is made again.
+fn index_of(bridge: &mut Bridge) -> Result<u32, BridgeError> {
+    match bridge.index()? {
+        Some(index) => Ok(index),
+        None => bridge.ensure(),
+    }
+}

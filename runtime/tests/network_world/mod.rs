@@ -1,0 +1,193 @@
+//! A small world of network namespaces: a host with a bridge network, pods, and an outside.
+//!
+//! ```text
+//!   pods ── bridge ── host ── uplink ══ outside (203.0.113.2)
+//!                          203.0.113.1
+//! ```
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail as a test does")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use podling_runtime::model::SandboxId;
+use podling_runtime::network::{BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError};
+use podling_runtime::sys::netns;
+use tempfile::TempDir;
+
+pub(crate) const BRIDGE: &str = "podtest0";
+pub(crate) const HOST_UPLINK: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(crate) fn id(n: u8) -> SandboxId {
+    SandboxId::from_random([n; 32])
+}
+
+/// The host's end of the veth pair of sandbox `n`.
+pub(crate) fn veth(n: u8) -> String {
+    format!("pod{}", &id(n).as_str()[..11])
+}
+
+/// A host namespace and a state directory; both go away with it.
+pub(crate) struct World {
+    pub(crate) host: OwnedFd,
+    pub(crate) state: TempDir,
+    subnet: Ipv4Subnet,
+}
+
+/// A pod that is attached.
+pub(crate) struct Pod {
+    pub(crate) netns: OwnedFd,
+    pub(crate) address: Ipv4Addr,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with_prefix(24)
+    }
+
+    pub(crate) fn with_prefix(prefix: u8) -> Self {
+        let host = netns::create().unwrap();
+        run_in(&host, &["link", "set", "lo", "up"]);
+        Self {
+            host,
+            state: TempDir::new().unwrap(),
+            subnet: Ipv4Subnet::new(Ipv4Addr::new(10, 213, 7, 0), prefix).unwrap(),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> BridgeSettings {
+        BridgeSettings {
+            bridge: BRIDGE.to_owned(),
+            subnet: self.subnet,
+            state_dir: self.state.path().to_owned(),
+        }
+    }
+
+    pub(crate) fn try_open(&self) -> Result<BridgeNetwork, OpenError> {
+        self.on_host(|| BridgeNetwork::open(self.settings()))
+    }
+
+    pub(crate) fn open(&self) -> BridgeNetwork {
+        self.try_open().unwrap()
+    }
+
+    pub(crate) fn on_host<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        netns::within(self.host.as_fd(), work).unwrap()
+    }
+
+    pub(crate) fn gateway(&self) -> Ipv4Addr {
+        self.subnet.gateway()
+    }
+
+    pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 213, 7, last)
+    }
+
+    /// Reserves and attaches sandbox `n` in a namespace of its own.
+    pub(crate) fn pod(&self, network: &BridgeNetwork, n: u8) -> Pod {
+        let netns = netns::create().unwrap();
+        let ips = network.reserve(&id(n)).unwrap();
+        self.on_host(|| network.attach(&id(n), netns.as_fd(), &ips))
+            .unwrap();
+        let [IpAddr::V4(address)] = ips[..] else {
+            panic!("one IPv4 address was expected: {ips:?}");
+        };
+        Pod { netns, address }
+    }
+
+    /// Connects the host to an outside that has no route back to the pods.
+    pub(crate) fn outside(&self) -> OwnedFd {
+        let outside = netns::create().unwrap();
+        let path = format!("/proc/{}/fd/{}", std::process::id(), outside.as_raw_fd());
+        run_in(
+            &self.host,
+            &[
+                "link", "add", "uplink", "type", "veth", "peer", "name", "eth0", "netns", &path,
+            ],
+        );
+        run_in(
+            &self.host,
+            &["addr", "add", "203.0.113.1/24", "dev", "uplink"],
+        );
+        run_in(&self.host, &["link", "set", "uplink", "up"]);
+        run_in(&outside, &["addr", "add", "203.0.113.2/24", "dev", "eth0"]);
+        run_in(&outside, &["link", "set", "eth0", "up"]);
+        outside
+    }
+}
+
+/// Runs iproute2's `ip` in a namespace: what an administrator would type there.
+pub(crate) fn run_in(netns: &OwnedFd, arguments: &[&str]) -> String {
+    let output = netns::within(netns.as_fd(), || {
+        Command::new("ip").args(arguments).output()
+    });
+    let output = output.unwrap().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The names of the interfaces in a namespace, sorted.
+pub(crate) fn interfaces(netns: &OwnedFd) -> Vec<String> {
+    let listing = run_in(netns, &["-o", "link", "show"]);
+    let name = |line: &str| {
+        let name = line.split(": ").nth(1)?;
+        name.split('@').next().map(str::to_owned)
+    };
+    let mut names: Vec<_> = listing.lines().filter_map(name).collect();
+    names.sort();
+    names
+}
+
+/// A server in `server` on `address` answers a client in `client`; returns the client's address as
+/// the server saw it.
+pub(crate) fn source_seen(server: &OwnedFd, address: Ipv4Addr, client: &OwnedFd) -> Ipv4Addr {
+    let listener = netns::within(server.as_fd(), || TcpListener::bind((address, 0)));
+    let listener = listener.unwrap().unwrap();
+    let to = listener.local_addr().unwrap();
+    let answering = thread::spawn(move || answer(&listener));
+    let spoken = netns::within(client.as_fd(), || speak(to)).unwrap();
+    assert_eq!(spoken.unwrap(), "pong");
+    match answering.join().unwrap() {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => panic!("{address} spoke"),
+    }
+}
+
+fn answer(listener: &TcpListener) -> IpAddr {
+    let (mut stream, from) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut question = [0; 4];
+    stream.read_exact(&mut question).unwrap();
+    stream.write_all(b"pong").unwrap();
+    from.ip()
+}
+
+fn speak(to: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&to, DEADLINE)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(b"ping")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The files of a state directory's reservations.
+pub(crate) fn reservations(state: &Path) -> Vec<String> {
+    let entries = fs::read_dir(state.join("addresses")).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries
+        .map(name)
+        .map(|name| name.into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
