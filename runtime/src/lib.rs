@@ -5,8 +5,10 @@
 pub mod cgroup;
 pub mod host;
 pub mod image;
+pub mod launch;
 pub mod layout;
 pub mod model;
+pub mod monitor;
 pub mod network;
 pub mod snapshot;
 pub mod spec;

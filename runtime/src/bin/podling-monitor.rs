@@ -1,0 +1,5 @@
+//! The monitor of one sandbox; see `podling_runtime::monitor`.
+
+fn main() {
+    std::process::exit(podling_runtime::monitor::start::main());
+}

@@ -1,0 +1,184 @@
+//! podling-launch from its first instruction to its report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use oci_spec::runtime::Spec;
+
+use crate::model::process::CapabilityMasks;
+use crate::monitor::launcher::{LaunchReport, REPORT_FD};
+use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage};
+use crate::monitor::wire;
+use crate::sys::{cgroup, credentials, mount, oom, rlimit, stdio};
+
+use super::compilation::Compilation;
+use super::complaints::Complaints;
+use super::create::{self, Creation};
+use super::executor::Filter;
+use super::failure::{failed, failure};
+use super::spec::{self, Facts};
+use super::{capability, stage};
+
+/// Runs podling-launch; returns the exit code of the process.
+pub fn main() -> i32 {
+    let Ok(socket) = stdio::inherited(REPORT_FD) else {
+        eprintln!("podling-launch is started by podling-monitor, with a socket as descriptor 3");
+        return 2;
+    };
+    let report = match begin(&socket) {
+        Ok(Some(pid)) => LaunchReport::Started { pid },
+        Ok(None) => return 0,
+        Err(failure) => LaunchReport::Failed(failure),
+    };
+    i32::from(wire::send(socket.as_fd(), &report, &[]).is_err())
+}
+
+fn begin(socket: &OwnedFd) -> Result<Option<i32>, LaunchFailure> {
+    let streams = take_streams().map_err(failed(LaunchStage::Request, "standard streams"))?;
+    let request = wire::receive::<LaunchRequest>(socket.as_fd())
+        .map_err(failed(LaunchStage::Request, "reading the request"))?;
+    match request {
+        Some(message) => launch(&message.body, streams).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<i32, LaunchFailure> {
+    let complaints =
+        Complaints::collect().map_err(failed(LaunchStage::Request, "collecting errors"))?;
+    let mut spec = load(&request.bundle)?;
+    spec::check(&spec).map_err(|error| failure(LaunchStage::Spec, error))?;
+    check_sources(&spec)?;
+    let profile = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.seccomp().clone());
+    let compiling = profile
+        .map(|profile| Compilation::begin(&profile, request))
+        .transpose()?;
+    join_cgroup(request)?;
+    set_oom_score(&spec)?;
+    let stage = stage::prepare(request, &spec)?;
+    let facts = Facts {
+        bounding: credentials::bounding()
+            .map_err(failed(LaunchStage::Create, "reading the bounding set"))?,
+        hard_limits: hard_limits(&spec)?,
+        rootfs: request.overlay.target.clone(),
+        mount_namespace: stage.namespace_path(),
+        cgroup_view: stage.cgroup_view.clone(),
+        cgroup_path: Path::new("/").join(request.container_id.as_str()),
+        lends_capabilities: compiling.is_some() && !has_no_new_privs(&spec),
+    };
+    let own = own_capabilities(&spec).filter(|_| facts.lends_capabilities);
+    spec::adjust(&mut spec, &facts);
+    let filter = match compiling {
+        Some(compiling) => Some(Filter {
+            instructions: compiling.finish()?,
+            capabilities: own,
+        }),
+        None => None,
+    };
+    let creation = Creation {
+        id: request.container_id.as_str(),
+        spec: &spec,
+        scratch: &stage.scratch,
+        streams,
+        filter,
+    };
+    create::run(creation, &complaints)
+}
+
+/// The container's streams, out of the places where this program's own errors would go.
+fn take_streams() -> std::io::Result<[OwnedFd; 3]> {
+    let streams = [
+        stdio::out_of_the_way(rustix::stdio::stdin())?,
+        stdio::out_of_the_way(rustix::stdio::stdout())?,
+        stdio::out_of_the_way(rustix::stdio::stderr())?,
+    ];
+    let null = stdio::null()?;
+    stdio::install([null.as_fd(); 3])?;
+    Ok(streams)
+}
+
+fn load(bundle: &Path) -> Result<Spec, LaunchFailure> {
+    let path = bundle.join("config.json");
+    let text = fs::read(&path).map_err(failed(
+        LaunchStage::Spec,
+        &format!("reading {}", path.display()),
+    ))?;
+    serde_json::from_slice(&text).map_err(failed(
+        LaunchStage::Spec,
+        &format!("reading {}", path.display()),
+    ))
+}
+
+/// Says which mount cannot work while its source can still be named.
+fn check_sources(spec: &Spec) -> Result<(), LaunchFailure> {
+    for mount in spec.mounts().iter().flatten() {
+        let is_bind = |option: &String| option == "bind" || option == "rbind";
+        let is_bind =
+            mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(is_bind);
+        if let (true, Some(source)) = (is_bind, mount.source())
+            && let Err(error) = fs::metadata(source)
+        {
+            let (source, target) = (source.display(), mount.destination().display());
+            let message = format!(
+                "error mounting {source:?} to rootfs at {target:?}: stat {source}: {error}"
+            );
+            return Err(failure(LaunchStage::Spec, message));
+        }
+    }
+    Ok(())
+}
+
+/// On v2 this process was born in the container's cgroup.
+fn join_cgroup(request: &LaunchRequest) -> Result<(), LaunchFailure> {
+    let at_join = |what| failed::<std::io::Error>(LaunchStage::Cgroup, what);
+    match cgroup::unified(&request.cgroup_dirs).map_err(at_join("opening the cgroup"))? {
+        Some(_) => Ok(()),
+        None => cgroup::join(&request.cgroup_dirs).map_err(at_join("joining the cgroup")),
+    }
+}
+
+fn set_oom_score(spec: &Spec) -> Result<(), LaunchFailure> {
+    let at_score = |what| failed::<std::io::Error>(LaunchStage::Create, what);
+    let wanted = spec
+        .process()
+        .as_ref()
+        .and_then(|process| process.oom_score_adj());
+    let proc = mount::open_dir(Path::new("/proc")).map_err(at_score("opening /proc"))?;
+    // Without a wish the container gets the default, not what the daemon protects itself with.
+    oom::set_score(proc.as_fd(), wanted.unwrap_or(0)).map_err(at_score("oom_score_adj"))?;
+    Ok(())
+}
+
+fn has_no_new_privs(spec: &Spec) -> bool {
+    spec.process()
+        .as_ref()
+        .and_then(|process| process.no_new_privileges())
+        == Some(true)
+}
+
+fn own_capabilities(spec: &Spec) -> Option<CapabilityMasks> {
+    spec.process()
+        .as_ref()?
+        .capabilities()
+        .as_ref()
+        .map(capability::masks)
+}
+
+fn hard_limits(spec: &Spec) -> Result<BTreeMap<i32, u64>, LaunchFailure> {
+    let limits = spec
+        .process()
+        .as_ref()
+        .and_then(|process| process.rlimits().as_ref());
+    limits
+        .into_iter()
+        .flatten()
+        .map(|limit| spec::rlimit_number(limit.typ()))
+        .map(|number| Ok((number, rlimit::hard_limit(number)?)))
+        .collect::<std::io::Result<_>>()
+        .map_err(failed(LaunchStage::Create, "reading resource limits"))
+}

@@ -1,0 +1,147 @@
+//! Starting pause: PID 1 of the pod's namespaces, in an empty root, with no privileges.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::mount::MountFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::protocol::{PodNamespace, SandboxSpec};
+use crate::model::process::CapabilityMasks;
+use crate::sys::process::{Child, Clone3, Forked, clone3, exit_now};
+use crate::sys::{cgroup, credentials, mount, oom, program, signal, stdio};
+
+/// What pause is made from.
+#[derive(Debug)]
+pub(super) struct Pause<'a> {
+    /// What was asked.
+    pub(super) spec: &'a SandboxSpec,
+    /// The pause program.
+    pub(super) program: BorrowedFd<'a>,
+    /// A directory of the host's procfs.
+    pub(super) host_proc: BorrowedFd<'a>,
+    /// A directory that may be mounted over, in pause's own mount namespace.
+    pub(super) mount_point: &'a Path,
+}
+
+impl Pause<'_> {
+    /// Starts it; it executes its program when this returns.
+    pub(super) fn start(&self) -> io::Result<Child> {
+        let cgroup = cgroup::unified(&self.spec.cgroup_dirs)?;
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let request = Clone3 {
+            namespaces: namespaces(self.spec),
+            cgroup: cgroup.as_ref().map(AsFd::as_fd),
+            ..Clone3::default()
+        };
+        match clone3(request)? {
+            Forked::Child => self.fail(writer, cgroup.is_some()),
+            Forked::Parent(child) => {
+                drop(writer);
+                let mut message = String::new();
+                File::from(reader).read_to_string(&mut message)?;
+                match message.is_empty() {
+                    true => Ok(child),
+                    false => Err(io::Error::other(message)),
+                }
+            }
+        }
+    }
+
+    /// Becomes pause or says why not.
+    fn fail(&self, report: OwnedFd, in_cgroup: bool) -> ! {
+        let error = match self.become_pause(in_cgroup) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        let _ = write!(File::from(report), "pause: {error}");
+        exit_now(1)
+    }
+
+    fn become_pause(&self, in_cgroup: bool) -> io::Result<std::convert::Infallible> {
+        let spec = self.spec;
+        if !in_cgroup {
+            cgroup::join(&spec.cgroup_dirs).map_err(at("joining the cgroup"))?;
+        }
+        oom::set_score(self.host_proc, spec.oom_score_adj).map_err(at("oom_score_adj"))?;
+        if spec.network == PodNamespace::New && !spec.hostname.is_empty() {
+            rustix::system::sethostname(spec.hostname.as_bytes())
+                .map_err(|errno| at("setting the hostname")(errno.into()))?;
+        }
+        for (name, value) in &spec.sysctls {
+            set_sysctl(spec, name, value).map_err(at(name))?;
+        }
+        let null = stdio::null()?;
+        stdio::install([null.as_fd(); 3])?;
+        self.enter_empty_root()
+            .map_err(at("entering an empty root"))?;
+        signal::reset()?;
+        rustix::process::setsid()?;
+        let user = &spec.user;
+        let ids = credentials::Ids {
+            uid: user.uid,
+            gid: user.gid,
+            groups: &user.groups,
+        };
+        credentials::become_user(ids, &CapabilityMasks::default())
+            .map_err(at("dropping privileges"))?;
+        rustix::thread::set_no_new_privs(true)?;
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        stdio::close_others_on_exec()?;
+        Err(at("executing it")(program::execute_fd(
+            self.program,
+            &[c"/pause"],
+        )))
+    }
+
+    /// Pause opens no file, so its root is an empty, read-only directory that holds nothing of
+    /// the host for a container to find under `/proc/1/root`.
+    fn enter_empty_root(&self) -> io::Result<()> {
+        let flags = mount::PLAIN | MountFlags::RDONLY;
+        mount::tmpfs(self.mount_point, flags, "mode=555,size=4k,nr_inodes=1")?;
+        mount::pivot_into(self.mount_point)
+    }
+}
+
+fn namespaces(spec: &SandboxSpec) -> u64 {
+    let mut flags = libc::CLONE_NEWNS;
+    if spec.network == PodNamespace::New {
+        flags |= libc::CLONE_NEWNET | libc::CLONE_NEWUTS;
+    }
+    if spec.ipc == PodNamespace::New {
+        flags |= libc::CLONE_NEWIPC;
+    }
+    if spec.pid == PodNamespace::New {
+        flags |= libc::CLONE_NEWPID;
+    }
+    flags as u64
+}
+
+/// Sets a sysctl of the pod's namespaces. `/proc/sys` shows those of whoever looks, so the host's
+/// procfs serves, and a name that belongs to no namespace of the pod is refused.
+fn set_sysctl(spec: &SandboxSpec, name: &str, value: &str) -> io::Result<()> {
+    if !is_namespaced(spec, name) {
+        let message = "not a sysctl of a namespace that the pod has of its own";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+    File::options()
+        .write(true)
+        .open(path)?
+        .write_all(value.as_bytes())
+}
+
+fn is_namespaced(spec: &SandboxSpec, name: &str) -> bool {
+    let ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+    let is_plain = !name.contains('/') && !name.split('.').any(str::is_empty);
+    let in_network = name.starts_with("net.") && spec.network == PodNamespace::New;
+    let in_ipc = ipc.iter().any(|prefix| name.starts_with(prefix)) && spec.ipc == PodNamespace::New;
+    is_plain && (in_network || in_ipc)
+}
+
+fn at(what: &str) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+}
