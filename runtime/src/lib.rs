@@ -2,11 +2,15 @@
 //!
 //! ARCHITECTURE.md draws how the modules meet.
 
+pub mod app;
 pub mod cgroup;
+pub mod cri;
+pub mod failpoint;
 pub mod host;
 pub mod image;
 pub mod launch;
 pub mod layout;
+pub mod lifecycle;
 pub mod model;
 pub mod monitor;
 pub mod network;

@@ -1,0 +1,179 @@
+//! The composition root of the runtime.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cgroup::{CgroupError, Cgroups};
+use crate::cri::{self, ServeError};
+use crate::host::{self, HostError};
+use crate::image::{Images, OpenError as OpenImagesError, RegistrySettings};
+use crate::layout::Layout;
+use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs};
+use crate::network::{BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError as OpenNetworkError};
+use crate::store::{Store, StoreError};
+use crate::sys::lock;
+
+/// What a runtime is told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Every path lies below it; `/` for the system's own.
+    pub root: PathBuf,
+    /// The programs of the same build.
+    pub programs: Programs,
+    /// Name of the built-in bridge, at most 15 characters.
+    pub bridge: String,
+    /// Addresses of pods.
+    pub pod_cidr: Ipv4Subnet,
+    /// Cgroup below which pods go whose client names no parent.
+    pub cgroup_parent: String,
+    /// How registries are spoken to.
+    pub registries: RegistrySettings,
+}
+
+/// Why a runtime cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A directory of its own cannot be made.
+    #[error("make {path}", path = path.display())]
+    Directory {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another runtime uses this root.
+    #[error("another podling runs on this root: {path} is locked; stop it or use another --root", path = path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program of the same build is missing.
+    #[error("{path} is missing: it belongs beside the podling program", path = path.display())]
+    Program {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The machine cannot be understood.
+    #[error("look at the machine")]
+    Host(#[from] HostError),
+    /// Cgroups cannot be used.
+    #[error("open the cgroups")]
+    Cgroups(#[from] CgroupError),
+    /// The records cannot be used.
+    #[error("open the records")]
+    Store(#[from] StoreError),
+    /// The image store cannot be used.
+    #[error("open the image store")]
+    Images(#[from] OpenImagesError),
+    /// The pod network cannot be used.
+    #[error("open the pod network")]
+    Network(#[from] OpenNetworkError),
+    /// What a former daemon left cannot be taken over.
+    #[error("take over the pods of the last run")]
+    Recover(#[source] LifecycleError),
+    /// The CRI cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// A runtime that has taken over what it found, and does not serve yet.
+#[derive(Debug)]
+pub struct Runtime {
+    lifecycle: Lifecycle,
+    socket: PathBuf,
+    // Released by the kernel however the process ends.
+    _lock: std::os::fd::OwnedFd,
+}
+
+impl Runtime {
+    /// Opens everything below the root and takes over the pods that are there.
+    pub async fn open(settings: Settings, shutdown: CancellationToken) -> Result<Self, AppError> {
+        let layout = Layout::below(settings.root);
+        make_dirs(&layout)?;
+        let lock = take_lock(&layout)?;
+        check_programs(&settings.programs)?;
+        let host = host::read()?;
+        let parts = Parts {
+            boot_id: host::boot_id()?,
+            store: Store::open(&layout)?,
+            images: Arc::new(Images::open(&layout.images(), settings.registries)?),
+            network: Arc::new(BridgeNetwork::open(BridgeSettings {
+                bridge: settings.bridge,
+                subnet: settings.pod_cidr,
+                state_dir: layout.network(),
+            })?),
+            cgroups: Cgroups::open()?,
+            default_cgroup_parent: settings.cgroup_parent,
+            programs: settings.programs,
+            pods: Pods::default(),
+            events: Events::default(),
+            tasks: TaskTracker::new(),
+            shutdown,
+            host,
+            layout,
+        };
+        let socket = parts.layout.socket();
+        let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
+        Ok(Self {
+            lifecycle,
+            socket,
+            _lock: lock,
+        })
+    }
+
+    /// What can be done with pods, for whoever shares the process.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Serves the CRI until the shutdown that `open` was given. Pods go on after it.
+    pub async fn serve(self) -> Result<(), AppError> {
+        let shutdown = self.lifecycle.parts().shutdown.clone();
+        cri::serve(&self.socket, self.lifecycle.clone(), shutdown).await?;
+        self.lifecycle.stop().await;
+        Ok(())
+    }
+}
+
+fn make_dirs(layout: &Layout) -> Result<(), AppError> {
+    for path in [
+        layout.sandbox_run_dirs(),
+        layout.state_dir(),
+        layout.seccomp_cache(),
+    ] {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path);
+        made.map_err(|source| AppError::Directory { path, source })?;
+    }
+    Ok(())
+}
+
+fn take_lock(layout: &Layout) -> Result<std::os::fd::OwnedFd, AppError> {
+    let path = layout.daemon_lock();
+    lock::acquire(&path).map_err(|source| AppError::Locked { path, source })
+}
+
+fn check_programs(programs: &Programs) -> Result<(), AppError> {
+    let check = |path: &Path| {
+        let opened = File::open(path).map(drop);
+        opened.map_err(|source| AppError::Program {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    [&programs.monitor, &programs.launch, &programs.pause]
+        .into_iter()
+        .try_for_each(|p| check(p))
+}

@@ -1,0 +1,128 @@
+//! Pieces that sandboxes and containers share.
+
+use podling_proto::runtime::v1 as cri;
+
+use super::{DecodeError, invalid};
+use crate::model::config::{NamespaceMode, Namespaces, SecurityProfile};
+
+/// A uid or gid: CRI carries them as 64 bits, the kernel knows 32, and -1 means "leave alone" to it.
+pub(super) fn id32(
+    field: &'static str,
+    value: Option<cri::Int64Value>,
+) -> Result<Option<u32>, DecodeError> {
+    value.map(|value| group(field, value.value)).transpose()
+}
+
+/// One supplemental group, or any other id.
+pub(super) fn group(field: &'static str, value: i64) -> Result<u32, DecodeError> {
+    match u32::try_from(value) {
+        Ok(id) if id <= i32::MAX as u32 => Ok(id),
+        _ => Err(invalid(field, value, "an id is 0 to 2147483647")),
+    }
+}
+
+/// Supplemental groups.
+pub(super) fn groups(values: Vec<i64>) -> Result<Vec<u32>, DecodeError> {
+    values
+        .into_iter()
+        .map(|value| group("supplemental_groups", value))
+        .collect()
+}
+
+/// The namespaces of a sandbox or container.
+pub(super) fn namespaces(options: Option<cri::NamespaceOption>) -> Result<Namespaces, DecodeError> {
+    let Some(options) = options else {
+        return Ok(Namespaces::default());
+    };
+    let cri::NamespaceOption {
+        network,
+        pid,
+        ipc,
+        target_id,
+        userns_options,
+    } = options;
+    if userns_options.is_some_and(|userns| userns.mode() == cri::NamespaceMode::Pod) {
+        return Err(DecodeError::Unsupported("namespace_options.userns_options"));
+    }
+    Ok(Namespaces {
+        network: pod_or_node("namespace_options.network", network)?,
+        pid: mode("namespace_options.pid", pid, target_id)?,
+        ipc: pod_or_node("namespace_options.ipc", ipc)?,
+    })
+}
+
+fn pod_or_node(field: &'static str, value: i32) -> Result<NamespaceMode, DecodeError> {
+    match mode(field, value, String::new())? {
+        known @ (NamespaceMode::Pod | NamespaceMode::Node) => Ok(known),
+        _ => Err(invalid(field, value, "POD or NODE is expected")),
+    }
+}
+
+fn mode(field: &'static str, value: i32, target: String) -> Result<NamespaceMode, DecodeError> {
+    match cri::NamespaceMode::try_from(value) {
+        Ok(cri::NamespaceMode::Pod) => Ok(NamespaceMode::Pod),
+        Ok(cri::NamespaceMode::Container) => Ok(NamespaceMode::Container),
+        Ok(cri::NamespaceMode::Node) => Ok(NamespaceMode::Node),
+        Ok(cri::NamespaceMode::Target) => Ok(NamespaceMode::Target(target)),
+        Err(_) => Err(invalid(field, value, "a NamespaceMode is expected")),
+    }
+}
+
+/// A seccomp or AppArmor profile: the new field wins over the deprecated string.
+pub(super) fn profile(
+    field: &'static str,
+    profile: Option<cri::SecurityProfile>,
+    deprecated: &str,
+) -> Result<SecurityProfile, DecodeError> {
+    use cri::security_profile::ProfileType;
+    let Some(cri::SecurityProfile {
+        profile_type,
+        localhost_ref,
+    }) = profile
+    else {
+        return profile_path(field, deprecated);
+    };
+    match ProfileType::try_from(profile_type) {
+        Ok(ProfileType::RuntimeDefault) => Ok(SecurityProfile::RuntimeDefault),
+        Ok(ProfileType::Unconfined) => Ok(SecurityProfile::Unconfined),
+        Ok(ProfileType::Localhost) => localhost(field, localhost_ref),
+        Err(_) => Err(invalid(field, profile_type, "a ProfileType is expected")),
+    }
+}
+
+fn profile_path(field: &'static str, path: &str) -> Result<SecurityProfile, DecodeError> {
+    match path {
+        "" | "unconfined" => Ok(SecurityProfile::Unconfined),
+        "runtime/default" | "docker/default" => Ok(SecurityProfile::RuntimeDefault),
+        _ => match path.strip_prefix("localhost/") {
+            Some(reference) => localhost(field, reference.to_owned()),
+            None => Err(invalid(
+                field,
+                path,
+                "unconfined, runtime/default or localhost/PROFILE is expected",
+            )),
+        },
+    }
+}
+
+/// An empty reference once meant "unconfined" elsewhere (CVE-2023-2431).
+fn localhost(field: &'static str, reference: String) -> Result<SecurityProfile, DecodeError> {
+    if reference.is_empty() {
+        return Err(invalid(
+            field,
+            "\"\"",
+            "a Localhost profile needs a reference",
+        ));
+    }
+    Ok(SecurityProfile::Localhost(reference))
+}
+
+/// Refuses options that need SELinux, which is not supported.
+pub(super) fn no_selinux(options: Option<&cri::SeLinuxOption>) -> Result<(), DecodeError> {
+    match options {
+        Some(options) if *options != cri::SeLinuxOption::default() => {
+            Err(DecodeError::Unsupported("selinux_options"))
+        }
+        _ => Ok(()),
+    }
+}

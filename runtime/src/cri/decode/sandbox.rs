@@ -1,0 +1,199 @@
+//! `PodSandboxConfig`.
+
+use podling_proto::runtime::v1 as cri;
+
+use super::common::{groups, id32, namespaces, no_selinux, profile};
+use super::{DecodeError, invalid};
+use crate::model::SandboxConfig;
+use crate::model::config::{
+    DnsConfig, NamespaceMode, PodMetadata, PortMapping, Protocol, SandboxSecurity,
+};
+
+/// Decodes what a sandbox is to be made from.
+pub(crate) fn sandbox_config(
+    config: Option<cri::PodSandboxConfig>,
+    runtime_handler: String,
+) -> Result<SandboxConfig, DecodeError> {
+    let cri::PodSandboxConfig {
+        metadata,
+        hostname,
+        log_directory,
+        dns_config,
+        port_mappings,
+        labels,
+        annotations,
+        linux,
+        windows,
+    } = config.ok_or(DecodeError::Missing("config"))?;
+    if windows.is_some() {
+        return Err(DecodeError::Unsupported("config.windows"));
+    }
+    if !runtime_handler.is_empty() {
+        return Err(invalid(
+            "runtime_handler",
+            runtime_handler,
+            "no handler is configured",
+        ));
+    }
+    // `overhead` and `resources` describe the pod's cgroup, which the client itself has made.
+    let cri::LinuxPodSandboxConfig {
+        cgroup_parent,
+        security_context,
+        sysctls,
+        overhead: _,
+        resources: _,
+    } = linux.unwrap_or_default();
+    let security = security(security_context.unwrap_or_default())?;
+    let is_on_host_network = security.namespaces.network == NamespaceMode::Node;
+    Ok(SandboxConfig {
+        metadata: pod_metadata(metadata)?,
+        hostname,
+        log_directory: absolute("config.log_directory", log_directory)?,
+        dns: dns_config.map(dns),
+        port_mappings: port_mappings_of(port_mappings, is_on_host_network)?,
+        labels: labels.into_iter().collect(),
+        annotations: annotations.into_iter().collect(),
+        cgroup_parent: cgroup_parent_of(cgroup_parent)?,
+        security,
+        sysctls: sysctls.into_iter().collect(),
+        runtime_handler,
+    })
+}
+
+fn pod_metadata(metadata: Option<cri::PodSandboxMetadata>) -> Result<PodMetadata, DecodeError> {
+    let metadata = metadata.ok_or(DecodeError::Missing("config.metadata"))?;
+    let cri::PodSandboxMetadata {
+        name,
+        uid,
+        namespace,
+        attempt,
+    } = metadata;
+    if uid.is_empty() {
+        return Err(DecodeError::Missing("config.metadata.uid"));
+    }
+    Ok(PodMetadata {
+        name,
+        uid,
+        namespace,
+        attempt,
+    })
+}
+
+/// An empty path, or an absolute one that climbs nowhere (CVE-2025-0750).
+fn absolute(field: &'static str, path: String) -> Result<String, DecodeError> {
+    if path.is_empty() || (path.starts_with('/') && !path.split('/').any(|part| part == "..")) {
+        return Ok(path);
+    }
+    Err(invalid(
+        field,
+        path,
+        "an absolute path without .. is expected",
+    ))
+}
+
+fn cgroup_parent_of(path: String) -> Result<String, DecodeError> {
+    if path.ends_with(".slice") {
+        return Err(invalid(
+            "config.linux.cgroup_parent",
+            path,
+            "the cgroup driver is cgroupfs: set cgroupDriver: cgroupfs in the kubelet's configuration",
+        ));
+    }
+    absolute("config.linux.cgroup_parent", path)
+}
+
+fn dns(config: cri::DnsConfig) -> DnsConfig {
+    let cri::DnsConfig {
+        servers,
+        searches,
+        options,
+    } = config;
+    DnsConfig {
+        servers,
+        searches,
+        options,
+    }
+}
+
+fn port_mappings_of(
+    mappings: Vec<cri::PortMapping>,
+    is_on_host_network: bool,
+) -> Result<Vec<PortMapping>, DecodeError> {
+    let mappings: Vec<_> = mappings
+        .into_iter()
+        .map(port_mapping)
+        .collect::<Result<_, _>>()?;
+    let wants_host_port = mappings.iter().any(|mapping| mapping.host_port != 0);
+    if wants_host_port && !is_on_host_network {
+        return Err(DecodeError::Unsupported("config.port_mappings[].host_port"));
+    }
+    Ok(mappings)
+}
+
+fn port_mapping(mapping: cri::PortMapping) -> Result<PortMapping, DecodeError> {
+    let cri::PortMapping {
+        protocol,
+        container_port,
+        host_port,
+        host_ip,
+    } = mapping;
+    let protocol = match cri::Protocol::try_from(protocol) {
+        Ok(cri::Protocol::Tcp) => Protocol::Tcp,
+        Ok(cri::Protocol::Udp) => Protocol::Udp,
+        Ok(cri::Protocol::Sctp) => Protocol::Sctp,
+        Err(_) => {
+            return Err(invalid(
+                "port_mappings[].protocol",
+                protocol,
+                "TCP, UDP or SCTP",
+            ));
+        }
+    };
+    let host_ip = match host_ip.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| {
+            invalid(
+                "port_mappings[].host_ip",
+                text,
+                "an IP address or nothing is expected",
+            )
+        })?),
+    };
+    Ok(PortMapping {
+        protocol,
+        container_port: port("port_mappings[].container_port", container_port)?,
+        host_port: port("port_mappings[].host_port", host_port)?,
+        host_ip,
+    })
+}
+
+fn port(field: &'static str, number: i32) -> Result<u16, DecodeError> {
+    u16::try_from(number).map_err(|_| invalid(field, number, "a port is 0 to 65535"))
+}
+
+fn security(context: cri::LinuxSandboxSecurityContext) -> Result<SandboxSecurity, DecodeError> {
+    let cri::LinuxSandboxSecurityContext {
+        namespace_options,
+        selinux_options,
+        run_as_user,
+        run_as_group,
+        // Pause's root is always read-only.
+        readonly_rootfs: _,
+        supplemental_groups,
+        privileged,
+        seccomp_profile_path,
+        seccomp,
+        apparmor: _,
+        // Pause has no image whose groups could count.
+        supplemental_groups_policy: _,
+    } = context;
+    no_selinux(selinux_options.as_ref())?;
+    Ok(SandboxSecurity {
+        namespaces: namespaces(namespace_options)?,
+        run_as_user: id32("run_as_user", run_as_user)?,
+        run_as_group: id32("run_as_group", run_as_group)?,
+        supplemental_groups: groups(supplemental_groups)?,
+        privileged,
+        seccomp: profile("seccomp", seccomp, &seccomp_profile_path)?,
+    })
+}

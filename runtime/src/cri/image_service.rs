@@ -1,0 +1,124 @@
+//! ImageService.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podling_proto::runtime::v1 as cri;
+use podling_proto::runtime::v1::image_service_server::ImageService;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::decode::DecodeError;
+use super::encode::{filesystem_usage, image};
+use super::runtime_service::{Answer, Streamed};
+use crate::image;
+use crate::lifecycle::Lifecycle;
+
+/// ImageService over the image store.
+#[derive(Debug)]
+pub(super) struct Images {
+    pub(super) images: Arc<image::Images>,
+    pub(super) lifecycle: Lifecycle,
+}
+
+#[tonic::async_trait]
+impl ImageService for Images {
+    async fn list_images(
+        &self,
+        request: Request<cri::ListImagesRequest>,
+    ) -> Answer<cri::ListImagesResponse> {
+        let wanted = request.into_inner().filter.and_then(|filter| filter.image);
+        let images = match wanted.filter(|spec| !spec.image.is_empty()) {
+            Some(spec) => self.images.resolve(&spec.image).iter().map(image).collect(),
+            None => self.images.list().iter().map(image).collect(),
+        };
+        Ok(Response::new(cri::ListImagesResponse { images }))
+    }
+
+    async fn image_status(
+        &self,
+        request: Request<cri::ImageStatusRequest>,
+    ) -> Answer<cri::ImageStatusResponse> {
+        let cri::ImageStatusRequest {
+            image: spec,
+            verbose,
+        } = request.into_inner();
+        let name = named(spec)?;
+        let found = self.images.resolve(&name);
+        let info = match &found {
+            Some(record) if verbose => {
+                let config = serde_json::json!({ "config": record.config }).to_string();
+                BTreeMap::from([("info".to_owned(), config)])
+            }
+            _ => BTreeMap::new(),
+        };
+        Ok(Response::new(cri::ImageStatusResponse {
+            image: found.as_ref().map(image),
+            info,
+        }))
+    }
+
+    async fn pull_image(
+        &self,
+        request: Request<cri::PullImageRequest>,
+    ) -> Answer<cri::PullImageResponse> {
+        // Anonymous only: credentials that cannot be used are refused rather than ignored.
+        let cri::PullImageRequest {
+            image: spec,
+            auth,
+            sandbox_config: _,
+        } = request.into_inner();
+        if auth.is_some_and(|auth| auth != cri::AuthConfig::default()) {
+            return Err(DecodeError::Unsupported("auth").into());
+        }
+        let pulled = self
+            .images
+            .pull(&named(spec)?, watch::Sender::default())
+            .await?;
+        Ok(Response::new(cri::PullImageResponse {
+            image_ref: pulled.id.to_string(),
+        }))
+    }
+
+    async fn remove_image(
+        &self,
+        request: Request<cri::RemoveImageRequest>,
+    ) -> Answer<cri::RemoveImageResponse> {
+        let name = named(request.into_inner().image)?;
+        let in_use = self.lifecycle.parts().pods.images_in_use();
+        self.images.remove(&name, &in_use).await?;
+        Ok(Response::new(cri::RemoveImageResponse {}))
+    }
+
+    async fn image_fs_info(
+        &self,
+        _: Request<cri::ImageFsInfoRequest>,
+    ) -> Answer<cri::ImageFsInfoResponse> {
+        let usage = filesystem_usage(&self.images.usage());
+        Ok(Response::new(cri::ImageFsInfoResponse {
+            image_filesystems: vec![usage.clone()],
+            // Writable layers lie on the same file system.
+            container_filesystems: vec![usage],
+        }))
+    }
+
+    type StreamImagesStream = Streamed<cri::StreamImagesResponse>;
+
+    async fn stream_images(
+        &self,
+        _: Request<cri::StreamImagesRequest>,
+    ) -> Answer<Self::StreamImagesStream> {
+        Err(Status::unimplemented(
+            "StreamImages is not implemented: use ListImages",
+        ))
+    }
+}
+
+fn named(spec: Option<cri::ImageSpec>) -> Result<String, DecodeError> {
+    let name = spec.map(|spec| spec.image).unwrap_or_default();
+    if name.is_empty() {
+        Err(DecodeError::Missing("image.image"))
+    } else {
+        Ok(name)
+    }
+}

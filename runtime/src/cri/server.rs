@@ -1,0 +1,88 @@
+//! The socket that the contract is served on.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use podling_proto::podling::v1::node_server::NodeServer;
+use podling_proto::runtime::v1::image_service_server::ImageServiceServer;
+use podling_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use super::image_service::Images;
+use super::node_service::Node;
+use super::runtime_service::Runtime;
+use crate::lifecycle::Lifecycle;
+
+/// The largest message that is taken or sent: what the kubelet allows for lists.
+const MESSAGE_LIMIT: usize = 16 << 20;
+/// Room for both 16 MiB streams of an ExecSync answer.
+const ANSWER_LIMIT: usize = 2 * MESSAGE_LIMIT + (1 << 20);
+
+/// Why the socket cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket cannot be made.
+    #[error("listen on {path}", path = path.display())]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Serving broke off.
+    #[error("serve the CRI")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+/// Serves both services on `socket` (mode 0600) until `shutdown`. The caller holds the daemon's lock,
+/// so a socket that is there already is left from a dead one.
+pub async fn serve(
+    socket: &Path,
+    lifecycle: Lifecycle,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listen(socket).map_err(|source| ServeError::Listen {
+        path: socket.to_owned(),
+        source,
+    })?;
+    let images = Images {
+        images: Arc::clone(&lifecycle.parts().images),
+        lifecycle: lifecycle.clone(),
+    };
+    let node = NodeServer::new(Node {
+        images: Arc::clone(&lifecycle.parts().images),
+    });
+    let runtime = RuntimeServiceServer::new(Runtime { lifecycle })
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(ANSWER_LIMIT);
+    let images = ImageServiceServer::new(images)
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    Server::builder()
+        .add_service(runtime)
+        .add_service(images)
+        .add_service(node)
+        .serve_with_incoming_shutdown(
+            UnixListenerStream::new(listener),
+            shutdown.cancelled_owned(),
+        )
+        .await?;
+    Ok(())
+}
+
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Nobody can connect between bind and chmod: the directory is only root's.
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

@@ -1,0 +1,303 @@
+//! What CreateContainer prepares for StartContainer and for execs, in the container's directory.
+//!
+//! ```text
+//! config.json    the OCI spec                           read by podling-launch
+//! launch.json    cgroup limits, request to the monitor  read at StartContainer
+//! process.json   what an exec in it must run as         read at each exec
+//! upper/ work/   the writable layer                   rootfs/ is where it gets mounted
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{LinuxResources, Spec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::LifecycleError;
+use super::paths;
+use super::pod::Pod;
+use crate::cgroup::CgroupPath;
+use crate::host::{self, DeviceError, MountError};
+use crate::image::ImageRecord;
+use crate::model::config::{ContainerConfig, NamespaceMode, SecurityProfile};
+use crate::model::container::User;
+use crate::model::process::ProcessSpec;
+use crate::model::{ContainerRecord, ContainerState};
+use crate::monitor::protocol::{LaunchFailure, LaunchRequest};
+use crate::snapshot::{self, SnapshotError};
+use crate::spec::{
+    self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
+    SpecError, SpecInput,
+};
+
+/// Why a container's directory could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BundleError {
+    /// A mount of the request cannot be made.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A device of the request cannot be given.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The seccomp profile that the request names cannot be read.
+    #[error("read seccomp profile {path}")]
+    Profile { path: String, source: io::Error },
+    /// The writable layer cannot be made.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The request makes no sense.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The spec cannot be carried over to execs.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A file cannot be written.
+    #[error("write {path}", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Everything a container's directory is made from.
+pub(super) struct Bundle {
+    dir: PathBuf,
+    container: ContainerRecord,
+    layers: Vec<PathBuf>,
+    image: ImageFacts,
+    accounts: Accounts,
+    sandbox: SandboxFacts,
+    host: HostFacts,
+    cgroup_path: CgroupPath,
+    log_path: Option<PathBuf>,
+    seccomp_cache: PathBuf,
+}
+
+/// What turned out while the directory was prepared.
+pub(super) struct Prepared {
+    pub(super) stop_signal: i32,
+    pub(super) user: User,
+}
+
+impl Bundle {
+    pub(super) fn of(
+        pod: &Pod,
+        container: ContainerRecord,
+        image: ImageRecord,
+        accounts: Accounts,
+        pause_pid: i32,
+    ) -> Result<Self, LifecycleError> {
+        Ok(Self {
+            dir: pod.parts.layout.container_dir(&container.id),
+            layers: image.layers.clone(),
+            image: image_facts(image),
+            accounts,
+            sandbox: sandbox_facts(pod, &container.config, pause_pid)?,
+            host: pod.parts.host.clone(),
+            cgroup_path: paths::cgroup(&pod.parts, &pod.sandbox, container.id.as_str())?,
+            log_path: log_path(
+                &pod.sandbox.config.log_directory,
+                &container.config.log_path,
+            ),
+            seccomp_cache: pod.parts.layout.seccomp_cache(),
+            container,
+        })
+    }
+
+    /// Prepares the directory. Blocks.
+    pub(super) fn write(self) -> Result<Prepared, BundleError> {
+        let overlay = snapshot::create(&self.layers, &self.dir)?;
+        let described = self.describe(&overlay.target)?;
+        for note in &described.notes {
+            tracing::info!(container = %self.container.id, "{note}");
+        }
+        let template = exec_template(&described.spec)?;
+        let user = User {
+            uid: template.uid,
+            gid: template.gid,
+            groups: template.groups.clone(),
+        };
+        let request = LaunchRequest {
+            container_id: self.container.id.clone(),
+            bundle: self.dir.clone(),
+            overlay,
+            directories: described.directories,
+            cgroup_dirs: Vec::new(),
+            log_path: self.log_path.clone(),
+            tty: self.container.config.tty,
+            stdin: self.container.config.stdin,
+            stdin_once: self.container.config.stdin_once,
+            seccomp_cache: Some(self.seccomp_cache),
+        };
+        write_json(&self.dir.join("config.json"), &described.spec)?;
+        let limits = cgroup_limits(&described.spec);
+        write_json(&self.dir.join("launch.json"), &Launch { limits, request })?;
+        write_json(&self.dir.join("process.json"), &template)?;
+        Ok(Prepared {
+            stop_signal: described.stop_signal,
+            user,
+        })
+    }
+
+    fn describe(&self, rootfs: &Path) -> Result<ContainerSpec, BundleError> {
+        let config = &self.container.config;
+        let mounts = host::resolve_mounts(&config.mounts)?;
+        let mut devices = host::devices(&config.devices)?;
+        if config.security.privileged {
+            devices.extend(host::all_devices()?);
+        }
+        let profile = read_profile(&config.security.seccomp)?;
+        let described = spec::container_spec(&SpecInput {
+            id: &self.container.id,
+            config,
+            mounts: &mounts,
+            devices: &devices,
+            seccomp_profile: profile.as_deref(),
+            image: &self.image,
+            accounts: &self.accounts,
+            sandbox: &self.sandbox,
+            host: &self.host,
+            rootfs,
+            cgroup_path: self.cgroup_path.as_str(),
+        })?;
+        Ok(described)
+    }
+}
+
+fn cgroup_limits(spec: &Spec) -> LinuxResources {
+    let linux = spec.linux().as_ref();
+    linux
+        .and_then(|linux| linux.resources().clone())
+        .unwrap_or_default()
+}
+
+/// What any exec in the container must run as; only its arguments are still to be replaced.
+fn exec_template(spec: &Spec) -> Result<ProcessSpec, BundleError> {
+    let args = spec
+        .process()
+        .as_ref()
+        .and_then(|process| process.args().clone());
+    let command = ExecCommand {
+        args: &args.unwrap_or_default(),
+        tty: false,
+    };
+    Ok(spec::exec_process(spec, &command)?)
+}
+
+fn image_facts(image: ImageRecord) -> ImageFacts {
+    let config = image.config;
+    ImageFacts {
+        entrypoint: config.entrypoint,
+        cmd: config.cmd,
+        env: config.env,
+        working_dir: config.working_dir,
+        user: config.user,
+        stop_signal: config.stop_signal,
+        volumes: config.volumes.into_iter().collect(),
+    }
+}
+
+fn sandbox_facts(
+    pod: &Pod,
+    config: &ContainerConfig,
+    pause_pid: i32,
+) -> Result<SandboxFacts, LifecycleError> {
+    let dir = pod.parts.layout.sandbox_dir(&pod.sandbox.id);
+    let run_dir = pod.parts.layout.sandbox_run_dir(&pod.sandbox.id);
+    let is_on_host_ipc = config.security.namespaces.ipc == NamespaceMode::Node;
+    Ok(SandboxFacts {
+        id: pod.sandbox.id.clone(),
+        pause_pid,
+        target_pid: target_pid(pod, config)?,
+        hostname: pod.sandbox.config.hostname.clone(),
+        hostname_file: Some(dir.join("hostname")),
+        hosts_file: Some(dir.join("hosts")),
+        resolv_conf: Some(dir.join("resolv.conf")),
+        shm_dir: if is_on_host_ipc {
+            "/dev/shm".into()
+        } else {
+            run_dir.join("shm")
+        },
+    })
+}
+
+/// The process whose pid namespace is joined, when the request names a container.
+fn target_pid(pod: &Pod, config: &ContainerConfig) -> Result<Option<i32>, LifecycleError> {
+    let NamespaceMode::Target(target) = &config.security.namespaces.pid else {
+        return Ok(None);
+    };
+    let named = pod
+        .containers
+        .values()
+        .find(|container| container.id.as_str() == target);
+    match named.map(|container| &container.state) {
+        Some(ContainerState::Running { pid, .. }) => Ok(Some(*pid)),
+        Some(_) => Err(LifecycleError::WrongState(format!(
+            "target container {target} does not run"
+        ))),
+        None => Err(LifecycleError::NotFound {
+            kind: "container",
+            id: target.clone(),
+        }),
+    }
+}
+
+fn log_path(directory: &str, path: &str) -> Option<PathBuf> {
+    (!directory.is_empty() && !path.is_empty()).then(|| Path::new(directory).join(path))
+}
+
+fn read_profile(profile: &SecurityProfile) -> Result<Option<String>, BundleError> {
+    let SecurityProfile::Localhost(path) = profile else {
+        return Ok(None);
+    };
+    let read = fs::read_to_string(path);
+    read.map(Some).map_err(|source| BundleError::Profile {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), BundleError> {
+    let failed = |source| BundleError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let text = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
+    fs::write(path, text).map_err(failed)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+/// What StartContainer needs.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Launch {
+    /// For the container's cgroup.
+    pub(super) limits: LinuxResources,
+    /// For the monitor; the directories of the cgroup are still to be filled in.
+    pub(super) request: LaunchRequest,
+}
+
+/// Reads what StartContainer needs.
+pub(super) fn read_launch(dir: &Path) -> io::Result<Launch> {
+    read_json(&dir.join("launch.json"))
+}
+
+/// `command` as it must run in the container with this directory.
+pub(super) fn read_exec_process(dir: &Path, command: Vec<String>) -> io::Result<ProcessSpec> {
+    let template: ProcessSpec = read_json(&dir.join("process.json"))?;
+    Ok(ProcessSpec {
+        args: command,
+        ..template
+    })
+}
+
+/// The exit code that a failed start shows: the launch helper's, else 128 as runc has it.
+pub(super) fn start_failure_code(error: &LifecycleError) -> i32 {
+    match error {
+        LifecycleError::Failed { source, .. } => source
+            .downcast_ref::<LaunchFailure>()
+            .map_or(128, |failure| failure.code),
+        _ => 128,
+    }
+}

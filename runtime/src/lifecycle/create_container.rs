@@ -1,0 +1,139 @@
+//! CreateContainer: everything that can be decided before the start is decided and written down
+//! here, so that StartContainer only carries out.
+
+use super::bundle::{self, Bundle};
+use super::error::LifecycleError;
+use super::events::EventKind;
+use super::pod::Pod;
+use super::{clock, paths, random};
+use crate::failpoint;
+use crate::image::ImageRecord;
+use crate::model::container::User;
+use crate::model::{ContainerConfig, ContainerId, ContainerRecord, ContainerState};
+
+/// Makes a container. Asking again with the same name and attempt gives the same container.
+pub(super) async fn create(
+    pod: &mut Pod,
+    config: ContainerConfig,
+) -> Result<ContainerId, LifecycleError> {
+    if let Some(id) = existing(pod, &config)? {
+        return Ok(id);
+    }
+    let pause_pid = match pod.sandbox.state {
+        crate::model::SandboxState::Ready { pause_pid, .. } => pause_pid,
+        _ => {
+            return Err(LifecycleError::WrongState(format!(
+                "sandbox {} is not ready",
+                pod.sandbox.id
+            )));
+        }
+    };
+    let image = resolve_image(pod, &config)?;
+    let id = ContainerId::from_random(random::bytes());
+    reserve(pod, &id, config, &image)?;
+    failpoint::reach("create_container.reserved");
+    let prepared = match prepare(pod, &id, image, pause_pid).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            forget(pod, &id);
+            return Err(error);
+        }
+    };
+    failpoint::reach("create_container.prepared");
+    if let Some(container) = pod.containers.get_mut(&id) {
+        container.stop_signal = prepared.stop_signal;
+        container.user = prepared.user;
+    }
+    if let Err(error) = pod.set_container(&id, ContainerState::Created) {
+        forget(pod, &id);
+        return Err(error);
+    }
+    failpoint::reach("create_container.created");
+    pod.tell(id.as_str(), EventKind::Created);
+    Ok(id)
+}
+
+/// The container that an earlier try of this request made, if it is still to be started.
+fn existing(pod: &Pod, config: &ContainerConfig) -> Result<Option<ContainerId>, LifecycleError> {
+    let metadata = &config.metadata;
+    let same = pod
+        .containers
+        .values()
+        .find(|container| container.config.metadata == *metadata);
+    match same {
+        None => Ok(None),
+        Some(container) if container.state == ContainerState::Created => {
+            Ok(Some(container.id.clone()))
+        }
+        Some(container) => Err(LifecycleError::NameTaken(format!(
+            "container {:?}, attempt {}, exists and was started: {}; use another attempt or remove it",
+            metadata.name, metadata.attempt, container.id,
+        ))),
+    }
+}
+
+fn resolve_image(pod: &Pod, config: &ContainerConfig) -> Result<ImageRecord, LifecycleError> {
+    pod.parts
+        .images
+        .resolve(&config.image)
+        .ok_or_else(|| LifecycleError::NotFound {
+            kind: "image",
+            id: config.image.clone(),
+        })
+}
+
+fn reserve(
+    pod: &mut Pod,
+    id: &ContainerId,
+    config: ContainerConfig,
+    image: &ImageRecord,
+) -> Result<(), LifecycleError> {
+    let image_id = image.id.to_string();
+    let record = ContainerRecord {
+        id: id.clone(),
+        sandbox_id: pod.sandbox.id.clone(),
+        config,
+        image_ref: image
+            .repo_digests
+            .first()
+            .cloned()
+            .unwrap_or_else(|| image_id.clone()),
+        image_id,
+        stop_signal: 0,
+        user: User::default(),
+        created_at: clock::now(),
+        state: ContainerState::Reserved,
+    };
+    let created = pod.parts.store.containers.create(&record);
+    pod.containers.insert(id.clone(), record);
+    created.map_err(|error| {
+        forget(pod, id);
+        LifecycleError::failed("record the container", error)
+    })
+}
+
+async fn prepare(
+    pod: &Pod,
+    id: &ContainerId,
+    image: ImageRecord,
+    pause_pid: i32,
+) -> Result<bundle::Prepared, LifecycleError> {
+    let accounts = pod.parts.images.accounts(&image).await;
+    let accounts =
+        accounts.map_err(|error| LifecycleError::failed("read the image's accounts", error))?;
+    let container = pod.container(id)?.clone();
+    let bundle = Bundle::of(pod, container, image, accounts, pause_pid)?;
+    paths::blocking(format!("prepare container {id}"), move || bundle.write()).await
+}
+
+/// To its client a container that could not be made never existed.
+fn forget(pod: &mut Pod, id: &ContainerId) {
+    let store = &pod.parts.store.containers;
+    if let Err(error) = store.discard(id).and_then(|()| store.sweep()) {
+        let error = &error as &dyn std::error::Error;
+        // The next start of the runtime finds it and removes it.
+        tracing::error!(container = %id, error, "a failed container was not removed");
+    }
+    pod.containers.remove(id);
+    pod.publish();
+}

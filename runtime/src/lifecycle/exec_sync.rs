@@ -1,0 +1,153 @@
+//! ExecSync: run a command in a container and collect what it says.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::bundle;
+use super::error::LifecycleError;
+use super::parts::Parts;
+use super::pod::PodHandle;
+use crate::model::ContainerId;
+use crate::monitor::MonitorClient;
+use crate::monitor::protocol::ExecRequest;
+use crate::monitor::{Exec, MonitorError, Stdio3};
+
+/// What is kept of each stream; the rest is read and dropped, so that the process never blocks
+/// (CVE-2022-1708 was a runtime that kept everything).
+const CAPTURE_LIMIT: usize = 16 << 20;
+/// How long output is waited for after the process has ended, when something that it left running
+/// holds its streams open.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// What came of a command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// The first 16 MiB of standard output.
+    pub stdout: Vec<u8>,
+    /// The first 16 MiB of standard error.
+    pub stderr: Vec<u8>,
+    /// Exit code; 128 + n when signal n killed it.
+    pub exit_code: i32,
+}
+
+/// Runs `command` in a running container. A `limit` of `None` waits for ever; at the limit the
+/// command and what it started are killed.
+pub(super) async fn exec_sync(
+    parts: &Parts,
+    pod: &PodHandle,
+    id: &ContainerId,
+    command: Vec<String>,
+    limit: Option<Duration>,
+) -> Result<ExecOutcome, LifecycleError> {
+    require_running(pod, id)?;
+    let process = bundle::read_exec_process(&parts.layout.container_dir(id), command)
+        .map_err(|error| LifecycleError::failed("read what CreateContainer prepared", error))?;
+    let request = ExecRequest {
+        container_id: id.clone(),
+        process,
+        tty: false,
+    };
+    let (stdio, mut stdout, mut stderr) =
+        pipes().map_err(|error| LifecycleError::failed("make pipes for the command", error))?;
+    let monitor = MonitorClient::open(&parts.layout.sandbox_run_dir(pod.id()));
+    let running = async {
+        let mut exec = monitor
+            .exec(request, stdio)
+            .await
+            .map_err(|error| LifecycleError::failed(format!("exec in container {id}"), error))?;
+        let (exit_code, stdout, stderr) = collect(&mut exec, &mut stdout, &mut stderr).await?;
+        Ok(ExecOutcome {
+            stdout,
+            stderr,
+            exit_code,
+        })
+    };
+    match limit {
+        None => running.await,
+        // Dropping what runs closes its connection, at which the monitor kills it.
+        Some(limit) => match timeout(limit, running).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(LifecycleError::DeadlineExceeded(format!(
+                "command in container {id} timed out: killed after {limit:?}",
+            ))),
+        },
+    }
+}
+
+fn require_running(pod: &PodHandle, id: &ContainerId) -> Result<(), LifecycleError> {
+    let snapshot = pod.snapshot();
+    match snapshot
+        .containers
+        .get(id)
+        .and_then(|container| container.running_pid())
+    {
+        Some(_) => Ok(()),
+        None => Err(LifecycleError::WrongState(format!(
+            "container {id} is not running"
+        ))),
+    }
+}
+
+fn pipes() -> io::Result<(Stdio3, pipe::Receiver, pipe::Receiver)> {
+    let (stdout, from_stdout) = pipe::pipe()?;
+    let (stderr, from_stderr) = pipe::pipe()?;
+    let stdio = Stdio3 {
+        stdin: None,
+        stdout: Some(stdout.into_blocking_fd()?),
+        stderr: Some(stderr.into_blocking_fd()?),
+    };
+    Ok((stdio, from_stdout, from_stderr))
+}
+
+async fn collect(
+    exec: &mut Exec,
+    stdout: &mut pipe::Receiver,
+    stderr: &mut pipe::Receiver,
+) -> Result<(i32, Vec<u8>, Vec<u8>), LifecycleError> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit_code = {
+        let streams = async {
+            tokio::join!(capture(stdout, &mut out), capture(stderr, &mut err));
+        };
+        let ended = async {
+            let code = exec.wait().await;
+            (code, Instant::now() + DRAIN)
+        };
+        until_drained(streams, ended).await?
+    };
+    Ok((exit_code, out, err))
+}
+
+/// Waits for the end of the process, and for the end of its streams but not beyond the deadline
+/// that comes with the former.
+async fn until_drained(
+    streams: impl Future<Output = ()>,
+    ended: impl Future<Output = (Result<i32, MonitorError>, Instant)>,
+) -> Result<i32, LifecycleError> {
+    let mut streams = pin!(streams);
+    let mut ended = pin!(ended);
+    let lost = |error| LifecycleError::failed("wait for the command's end", error);
+    tokio::select! {
+        () = &mut streams => ended.await.0.map_err(lost),
+        (code, deadline) = &mut ended => {
+            let code = code.map_err(lost)?;
+            // What is still open then is held by something that the command left running.
+            let _ = timeout_at(deadline, streams).await;
+            Ok(code)
+        }
+    }
+}
+
+/// Reads to the end, keeping the beginning.
+async fn capture(pipe: &mut pipe::Receiver, kept: &mut Vec<u8>) {
+    let mut chunk = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
+        let room = CAPTURE_LIMIT - kept.len();
+        kept.extend_from_slice(&chunk[..count.min(room)]);
+    }
+}

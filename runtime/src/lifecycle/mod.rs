@@ -1,0 +1,211 @@
+//! The life of pods: one file a use-case, one owner a pod, one way down.
+//!
+//! ```text
+//!  RunPodSandbox ─► run_sandbox ─┐                      ┌─► tear_down ◄─ failure, Stop, Remove, restart
+//!  CreateContainer ─► create_container ├─► pod (owner) ─┤
+//!  StartContainer ─► start_container ──┘   adopt, exits └─► events
+//! ```
+//!
+//! `Lifecycle` is what the CRI edge calls. Whoever asks for something that is under way already joins
+//! it; whoever stops waiting does not stop the work.
+
+mod adopt;
+mod bundle;
+mod clock;
+mod create_container;
+pub mod error;
+pub mod events;
+mod exec_sync;
+mod exits;
+mod parts;
+mod paths;
+mod pod;
+mod pods;
+mod random;
+mod recover;
+mod remove;
+mod run_sandbox;
+mod signal;
+mod start_container;
+mod stop_container;
+mod stop_sandbox;
+mod tear_down;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::LifecycleError;
+pub use events::{Event, EventKind, Events};
+pub use exec_sync::ExecOutcome;
+pub use parts::{Parts, Programs};
+pub use pod::{PodHandle, PodSnapshot};
+pub use pods::Pods;
+
+use crate::model::{
+    ContainerConfig, ContainerId, SandboxConfig, SandboxId, SandboxRecord, SandboxState,
+};
+use crate::monitor::MonitorClient;
+use crate::monitor::MonitorError;
+
+/// Everything that can be done with sandboxes and containers.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    parts: Arc<Parts>,
+}
+
+impl Lifecycle {
+    /// Takes over whatever a former daemon left, and returns when that is settled.
+    pub async fn start(parts: Parts) -> Result<Self, LifecycleError> {
+        let parts = Arc::new(parts);
+        recover::recover(&parts).await?;
+        Ok(Self { parts })
+    }
+
+    /// Makes a sandbox and returns its id when it is ready. Asking again with the same pod uid and
+    /// attempt joins the first request.
+    pub async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxId, LifecycleError> {
+        let sandbox = SandboxRecord {
+            id: SandboxId::from_random(random::bytes()),
+            created_at: clock::now(),
+            boot_id: self.parts.boot_id.clone(),
+            state: SandboxState::Reserved,
+            config,
+        };
+        // A cgroup parent that is none is refused before anything exists.
+        paths::cgroup(&self.parts, &sandbox, sandbox.id.as_str())?;
+        let metadata = sandbox.config.metadata.clone();
+        let (handle, unowned) = pod::prepare(PodSnapshot {
+            sandbox,
+            containers: BTreeMap::new(),
+        });
+        let handle = match self.parts.pods.claim(&metadata, handle.clone()) {
+            pods::Claim::Entered => {
+                let owner = pod::run(Arc::clone(&self.parts), unowned, pod::Origin::New);
+                self.parts.tasks.spawn(owner);
+                handle
+            }
+            pods::Claim::Taken(first) => first,
+        };
+        handle.brought_up().await?;
+        match handle.snapshot().sandbox.state {
+            SandboxState::Ready { .. } => Ok(handle.id().clone()),
+            _ => Err(LifecycleError::NameTaken(format!(
+                "pod {:?}, attempt {}, has a sandbox that was stopped: {}; \
+                 use another attempt or remove it",
+                metadata.uid,
+                metadata.attempt,
+                handle.id(),
+            ))),
+        }
+    }
+
+    /// Ends everything that runs in a sandbox. Idempotent, also for one that does not exist.
+    pub async fn stop_sandbox(&self, id: &str) -> Result<(), LifecycleError> {
+        match self.parts.pods.sandbox(id) {
+            Ok(pod) => gone_is_fine(pod.stop().await),
+            Err(error) => gone_is_fine(Err(error)),
+        }
+    }
+
+    /// Removes a sandbox and its containers by force. Idempotent.
+    pub async fn remove_sandbox(&self, id: &str) -> Result<(), LifecycleError> {
+        match self.parts.pods.sandbox(id) {
+            Ok(pod) => gone_is_fine(pod.remove().await),
+            Err(error) => gone_is_fine(Err(error)),
+        }
+    }
+
+    /// Makes a container in a ready sandbox. Asking again with the same name and attempt gives the
+    /// same container.
+    pub async fn create_container(
+        &self,
+        sandbox: &str,
+        config: ContainerConfig,
+    ) -> Result<ContainerId, LifecycleError> {
+        self.parts
+            .pods
+            .sandbox(sandbox)?
+            .create_container(config)
+            .await
+    }
+
+    /// Starts a created container.
+    pub async fn start_container(&self, id: &str) -> Result<(), LifecycleError> {
+        let (pod, id) = self.parts.pods.container(id)?;
+        pod.start_container(id).await
+    }
+
+    /// Ends a container, by force after `grace`. Idempotent.
+    pub async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), LifecycleError> {
+        match self.parts.pods.container(id) {
+            Ok((pod, id)) => gone_is_fine(stop_container::stop(&pod, &id, grace).await),
+            Err(error) => gone_is_fine(Err(error)),
+        }
+    }
+
+    /// Removes a container by force. Idempotent.
+    pub async fn remove_container(&self, id: &str) -> Result<(), LifecycleError> {
+        match self.parts.pods.container(id) {
+            Ok((pod, id)) => gone_is_fine(pod.remove_container(id).await),
+            Err(error) => gone_is_fine(Err(error)),
+        }
+    }
+
+    /// Runs a command in a running container; `None` sets no time limit.
+    pub async fn exec_sync(
+        &self,
+        id: &str,
+        command: Vec<String>,
+        limit: Option<Duration>,
+    ) -> Result<ExecOutcome, LifecycleError> {
+        let (pod, id) = self.parts.pods.container(id)?;
+        exec_sync::exec_sync(&self.parts, &pod, &id, command, limit).await
+    }
+
+    /// Opens a running container's log file anew, after it was renamed.
+    pub async fn reopen_log(&self, id: &str) -> Result<(), LifecycleError> {
+        let (pod, id) = self.parts.pods.container(id)?;
+        let monitor = MonitorClient::open(&self.parts.layout.sandbox_run_dir(pod.id()));
+        monitor.reopen_log(&id).await.map_err(|error| match error {
+            MonitorError::NoContainer(message) => LifecycleError::WrongState(message),
+            error => LifecycleError::failed(format!("reopen the log of container {id}"), error),
+        })
+    }
+
+    /// What one pod looks like now, by its sandbox's id.
+    pub fn sandbox(&self, id: &str) -> Result<Arc<PodSnapshot>, LifecycleError> {
+        Ok(self.parts.pods.sandbox(id)?.snapshot())
+    }
+
+    /// What the pod of a container looks like now, and the container's whole id.
+    pub fn container(&self, id: &str) -> Result<(Arc<PodSnapshot>, ContainerId), LifecycleError> {
+        let (pod, id) = self.parts.pods.container(id)?;
+        Ok((pod.snapshot(), id))
+    }
+
+    /// What every pod looks like now.
+    pub fn pods(&self) -> Vec<Arc<PodSnapshot>> {
+        self.parts.pods.snapshots()
+    }
+
+    /// What everything is made with.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Waits until no owner is at work any more. Pods go on without them.
+    pub async fn stop(&self) {
+        self.parts.shutdown.cancel();
+        self.parts.tasks.close();
+        self.parts.tasks.wait().await;
+    }
+}
+
+/// Ending or removing what is not there is done already.
+fn gone_is_fine(outcome: Result<(), LifecycleError>) -> Result<(), LifecycleError> {
+    match outcome {
+        Err(LifecycleError::NotFound { .. } | LifecycleError::Ended(_)) => Ok(()),
+        outcome => outcome,
+    }
+}

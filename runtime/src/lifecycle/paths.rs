@@ -1,0 +1,35 @@
+//! Small things that several steps need: a cgroup's path, and work that blocks.
+
+use super::error::{BoxError, LifecycleError};
+use super::parts::Parts;
+use crate::cgroup::CgroupPath;
+use crate::model::SandboxRecord;
+
+/// Cgroup of the sandbox (`name` is its id) or of one of its containers.
+pub(super) fn cgroup(
+    parts: &Parts,
+    sandbox: &SandboxRecord,
+    name: &str,
+) -> Result<CgroupPath, LifecycleError> {
+    let parent = match sandbox.config.cgroup_parent.as_str() {
+        "" => parts.default_cgroup_parent.as_str(),
+        given => given,
+    };
+    CgroupPath::new(parent, name).map_err(|error| LifecycleError::Invalid(error.to_string()))
+}
+
+/// Runs what may block for longer than a small write on a thread made for it.
+pub(super) async fn blocking<T, E>(
+    attempted: String,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, LifecycleError>
+where
+    T: Send + 'static,
+    E: Into<BoxError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(LifecycleError::failed(attempted, error)),
+        Err(panicked) => Err(LifecycleError::failed(attempted, panicked)),
+    }
+}

@@ -1,0 +1,197 @@
+//! RunPodSandbox: from a reserved name to a pause that runs on a working network.
+//!
+//! Each step is recorded, or leaves a trace that `tear_down` finds by the sandbox's id, before the
+//! next is begun.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci_spec::runtime::LinuxResources;
+
+use super::error::LifecycleError;
+use super::events::EventKind;
+use super::pod::Pod;
+use super::{paths, stop_sandbox, tear_down};
+use crate::failpoint;
+use crate::model::SandboxState;
+use crate::model::config::NamespaceMode;
+use crate::monitor::Events as MonitorEvents;
+use crate::monitor::MonitorClient;
+use crate::monitor::protocol::{PauseUser, PodNamespace, SandboxSpec};
+use crate::spec::files;
+
+/// What pause runs as when the client does not say: the user of every infra image.
+const PAUSE_ID: u32 = 65535;
+/// Pause is the last to be killed for memory, as upstream has it.
+const PAUSE_OOM_SCORE_ADJ: i32 = -998;
+/// Size of a pod's /dev/shm, as everywhere.
+const SHM_SIZE: u64 = 64 << 20;
+
+/// Makes the sandbox of `pod`. On an error the caller undoes what exists.
+pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleError> {
+    pod.parts
+        .store
+        .sandboxes
+        .create(&pod.sandbox)
+        .map_err(|error| LifecycleError::failed("record the sandbox", error))?;
+    failpoint::reach("run_sandbox.reserved");
+    write_files(pod)?;
+    let cgroup_dirs = make_cgroup(pod).await?;
+    failpoint::reach("run_sandbox.cgroup");
+    let (monitor, pause_pid) = start_monitor(pod, cgroup_dirs).await?;
+    failpoint::reach("run_sandbox.monitor");
+    let ips = join_network(pod, pause_pid).await?;
+    let events = monitor
+        .subscribe()
+        .await
+        .map_err(|error| LifecycleError::failed("listen to the monitor", error))?;
+    pod.set_sandbox(SandboxState::Ready { ips, pause_pid })?;
+    failpoint::reach("run_sandbox.ready");
+    let id = pod.sandbox.id.clone();
+    pod.tell(id.as_str(), EventKind::Created);
+    pod.tell(id.as_str(), EventKind::Started);
+    Ok(events)
+}
+
+/// Ends what `bring_up` began, and forgets the sandbox: to its client it never existed.
+pub(super) async fn undo(pod: &mut Pod) {
+    let removed = take_away(pod).await;
+    if let Err(error) = removed {
+        // The record stays, so the next start of the runtime tears it down.
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(sandbox = %pod.sandbox.id, error, "a failed sandbox was not undone");
+    }
+    pod.parts
+        .pods
+        .forget(&pod.sandbox.config.metadata, &pod.sandbox.id);
+}
+
+async fn take_away(pod: &Pod) -> Result<(), LifecycleError> {
+    tear_down::tear_down(&pod.parts, &pod.sandbox, &[]).await?;
+    stop_sandbox::remove_run_dir(pod)?;
+    let store = &pod.parts.store.sandboxes;
+    let removed = store.discard(&pod.sandbox.id).and_then(|()| store.sweep());
+    removed.map_err(|error| LifecycleError::failed("forget the sandbox", error))
+}
+
+/// The run directory, and the files that containers are shown.
+fn write_files(pod: &Pod) -> Result<(), LifecycleError> {
+    let config = &pod.sandbox.config;
+    let dir = pod.parts.layout.sandbox_dir(&pod.sandbox.id);
+    let run_dir = pod.parts.layout.sandbox_run_dir(&pod.sandbox.id);
+    let bad_text = |error| LifecycleError::failed("make the sandbox's files", error);
+    let hostname = match config.hostname.as_str() {
+        "" => &pod.parts.host.hostname,
+        given => given,
+    };
+    let hostname = files::hostname(hostname).map_err(bad_text)?;
+    let resolv_conf = config
+        .dns
+        .as_ref()
+        .map(files::resolv_conf)
+        .transpose()
+        .map_err(bad_text)?;
+    let written = make_run_dir(&run_dir)
+        .and_then(|()| fs::write(dir.join("hostname"), hostname))
+        .and_then(|()| match resolv_conf {
+            Some(text) => fs::write(dir.join("resolv.conf"), text),
+            None => copy_or_empty("/etc/resolv.conf", &dir.join("resolv.conf")),
+        })
+        .and_then(|()| copy_or_empty("/etc/hosts", &dir.join("hosts")));
+    written.map_err(|error| LifecycleError::failed("write the sandbox's files", error))
+}
+
+/// A copy of a file of the host, which a host may also lack.
+fn copy_or_empty(from: &str, to: &Path) -> io::Result<()> {
+    match fs::copy(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::write(to, ""),
+        copied => copied.map(|_| ()),
+    }
+}
+
+fn make_run_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+}
+
+async fn make_cgroup(pod: &Pod) -> Result<Vec<PathBuf>, LifecycleError> {
+    let path = paths::cgroup(&pod.parts, &pod.sandbox, pod.sandbox.id.as_str())?;
+    let cgroups = pod.parts.cgroups.clone();
+    paths::blocking(format!("make cgroup {path}"), move || {
+        cgroups.create(&path, &LinuxResources::default())
+    })
+    .await
+}
+
+async fn start_monitor(
+    pod: &Pod,
+    cgroup_dirs: Vec<PathBuf>,
+) -> Result<(MonitorClient, i32), LifecycleError> {
+    let run_dir = pod.parts.layout.sandbox_run_dir(&pod.sandbox.id);
+    let spec = sandbox_spec(pod, cgroup_dirs);
+    let (client, pause) = MonitorClient::spawn(&run_dir, &pod.parts.programs.monitor, &spec)
+        .await
+        .map_err(|error| LifecycleError::failed("start the pod's monitor", error))?;
+    Ok((client, pause.pid))
+}
+
+fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> SandboxSpec {
+    let config = &pod.sandbox.config;
+    let security = &config.security;
+    SandboxSpec {
+        id: pod.sandbox.id.clone(),
+        pause: pod.parts.programs.pause.clone(),
+        launch: pod.parts.programs.launch.clone(),
+        hostname: config.hostname.clone(),
+        network: pod_namespace(&security.namespaces.network),
+        ipc: pod_namespace(&security.namespaces.ipc),
+        pid: pod_namespace(&security.namespaces.pid),
+        sysctls: config.sysctls.clone(),
+        user: PauseUser {
+            uid: security.run_as_user.unwrap_or(PAUSE_ID),
+            gid: security.run_as_group.unwrap_or(PAUSE_ID),
+            groups: security.supplemental_groups.clone(),
+        },
+        cgroup_dirs,
+        oom_score_adj: PAUSE_OOM_SCORE_ADJ,
+        shm_size: SHM_SIZE,
+    }
+}
+
+fn pod_namespace(mode: &NamespaceMode) -> PodNamespace {
+    match mode {
+        NamespaceMode::Node => PodNamespace::Host,
+        // Pause has a pid namespace of its own also when no container shares it.
+        NamespaceMode::Pod | NamespaceMode::Container | NamespaceMode::Target(_) => {
+            PodNamespace::New
+        }
+    }
+}
+
+/// Reserves addresses, records them, and gives them to the pod. Nothing on the host's network.
+async fn join_network(pod: &mut Pod, pause_pid: i32) -> Result<Vec<IpAddr>, LifecycleError> {
+    if pod.sandbox.config.security.namespaces.network == NamespaceMode::Node {
+        return Ok(Vec::new());
+    }
+    let id = pod.sandbox.id.clone();
+    let reserved = pod.parts.network.reserve(&id);
+    let ips = reserved.map_err(|error| LifecycleError::failed("reserve an address", error))?;
+    pod.set_sandbox(SandboxState::Networked { ips: ips.clone() })?;
+    failpoint::reach("run_sandbox.networked");
+    let netns = File::open(format!("/proc/{pause_pid}/ns/net"))
+        .map_err(|error| LifecycleError::failed("open the pod's network namespace", error))?;
+    let (network, addresses) = (Arc::clone(&pod.parts.network), ips.clone());
+    paths::blocking("connect the pod to the network".to_owned(), move || {
+        network.attach(&id, netns.as_fd(), &addresses)
+    })
+    .await?;
+    failpoint::reach("run_sandbox.attached");
+    Ok(ips)
+}
