@@ -20,5 +20,20 @@ pub mod runtime {
     }
 }
 
+/// The `podling` package: what the podling command asks of a daemon and CRI has no word for.
+pub mod podling {
+    /// Version 1: `node_client` and `node_server`.
+    #[expect(
+        clippy::allow_attributes,
+        clippy::too_many_lines,
+        missing_docs,
+        unused_qualifications,
+        reason = "generated from proto/podling/v1/node.proto, which documents itself"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("podling.v1");
+    }
+}
+
 /// The compiled contract: an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
