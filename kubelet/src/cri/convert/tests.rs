@@ -1,0 +1,283 @@
+//! Tables of what goes over the wire and what comes back.
+
+use podling_proto::runtime::v1;
+
+use super::*;
+use crate::cri::{
+    ContainerConfig, ContainerPhase, EnvVar, Mount, MountPropagation, PortMapping, SandboxConfig,
+    Scope,
+};
+use crate::model::{ContainerState, Protocol, SandboxState};
+
+fn container_status(state: i32) -> v1::ContainerStatus {
+    v1::ContainerStatus {
+        id: "c1".to_owned(),
+        metadata: Some(v1::ContainerMetadata {
+            name: "web".to_owned(),
+            attempt: 2,
+        }),
+        state,
+        created_at: 1_000_000_000,
+        started_at: 2_000_000_000,
+        finished_at: 3_000_000_000,
+        exit_code: 7,
+        reason: "Error".to_owned(),
+        ..v1::ContainerStatus::default()
+    }
+}
+
+fn sandbox_status() -> v1::PodSandboxStatus {
+    v1::PodSandboxStatus {
+        id: "s1".to_owned(),
+        metadata: Some(v1::PodSandboxMetadata {
+            uid: "u".to_owned(),
+            ..Default::default()
+        }),
+        ..v1::PodSandboxStatus::default()
+    }
+}
+
+#[test]
+fn every_state_of_a_container_is_known_and_no_other() {
+    let rows = [
+        (0, Some(ContainerPhase::Created)),
+        (1, Some(ContainerPhase::Running)),
+        (2, Some(ContainerPhase::Exited)),
+        (3, Some(ContainerPhase::Unknown)),
+        (4, None),
+        (-1, None),
+    ];
+    for (state, expected) in rows {
+        let listed = v1::Container {
+            metadata: Some(v1::ContainerMetadata::default()),
+            state,
+            ..v1::Container::default()
+        };
+        let phase = container_from_wire(listed).map(|container| container.phase);
+        let unknown = ConvertError::UnknownValue {
+            field: "Container.state",
+            value: state,
+        };
+        assert_eq!(phase, expected.ok_or(unknown));
+    }
+}
+
+#[test]
+fn an_exited_container_keeps_its_times_and_code() {
+    let status = container_status_from_wire(container_status(2)).unwrap();
+    let ContainerState::Exited(exit) = status.state else {
+        panic!("{:?}", status.state)
+    };
+    assert_eq!((exit.code, exit.reason.as_str()), (7, "Error"));
+    assert_eq!(exit.started_at.map(|time| time.as_second()), Some(2));
+    assert_eq!(exit.finished_at.as_second(), 3);
+}
+
+#[test]
+fn a_container_that_never_started_ended_when_it_was_made() {
+    let wire = v1::ContainerStatus {
+        started_at: 0,
+        finished_at: 0,
+        ..container_status(2)
+    };
+    let status = container_status_from_wire(wire).unwrap();
+    let ContainerState::Exited(exit) = status.state else {
+        panic!("{:?}", status.state)
+    };
+    assert_eq!(exit.started_at, None);
+    assert_eq!(exit.finished_at.as_second(), 1);
+}
+
+#[test]
+fn what_must_be_there_is_missed() {
+    let wire = v1::ContainerStatus {
+        metadata: None,
+        ..container_status(1)
+    };
+    let missing = ConvertError::Missing("Container.metadata");
+    assert_eq!(container_status_from_wire(wire), Err(missing));
+}
+
+#[test]
+fn every_state_of_a_sandbox_is_known_and_no_other() {
+    let state = |state| {
+        let wire = v1::PodSandboxStatus {
+            state,
+            ..sandbox_status()
+        };
+        sandbox_status_from_wire(wire).map(|status| status.sandbox.state)
+    };
+    assert_eq!(state(0), Ok(SandboxState::Ready));
+    assert_eq!(state(1), Ok(SandboxState::NotReady));
+    assert!(state(2).is_err());
+}
+
+#[test]
+fn addresses_are_read_in_order_and_empty_ones_left_out() {
+    let with = |ip: &str, more: &[&str]| v1::PodSandboxStatus {
+        network: Some(v1::PodSandboxNetworkStatus {
+            ip: ip.to_owned(),
+            additional_ips: more
+                .iter()
+                .map(|ip| v1::PodIp {
+                    ip: (*ip).to_owned(),
+                })
+                .collect(),
+        }),
+        ..sandbox_status()
+    };
+    let ips = |wire| {
+        let status = sandbox_status_from_wire(wire)?;
+        Ok(status
+            .ips
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>())
+    };
+    assert_eq!(ips(sandbox_status()), Ok(vec![]));
+    assert_eq!(ips(with("", &[])), Ok(vec![]));
+    assert_eq!(
+        ips(with("10.0.0.2", &["fd00::2"])),
+        Ok(vec!["10.0.0.2".into(), "fd00::2".into()])
+    );
+    let nonsense = ConvertError::NotAnAddress {
+        field: "PodSandboxNetworkStatus.ip",
+        text: "10.0.0".to_owned(),
+    };
+    assert_eq!(ips(with("10.0.0", &[])), Err(nonsense));
+}
+
+#[test]
+fn a_sandbox_without_namespace_options_has_a_network_of_its_own() {
+    let network = |options| {
+        let wire = v1::PodSandboxStatus {
+            linux: Some(v1::LinuxPodSandboxStatus {
+                namespaces: Some(v1::Namespace { options }),
+            }),
+            ..sandbox_status()
+        };
+        sandbox_status_from_wire(wire).map(|status| status.network)
+    };
+    let option = |network| {
+        Some(v1::NamespaceOption {
+            network,
+            ..Default::default()
+        })
+    };
+    assert_eq!(network(None), Ok(NamespaceMode::Pod));
+    assert_eq!(network(option(0)), Ok(NamespaceMode::Pod));
+    assert_eq!(network(option(2)), Ok(NamespaceMode::Node));
+    assert!(network(option(9)).is_err());
+}
+
+#[test]
+fn a_sandbox_goes_over_the_wire_whole() {
+    let wire = sandbox_to_wire(SandboxConfig {
+        hostname: "web".to_owned(),
+        cgroup_parent: "/kubepods/podu".to_owned(),
+        namespaces: Namespaces {
+            network: NamespaceMode::Node,
+            ..Namespaces::default()
+        },
+        port_mappings: vec![PortMapping {
+            protocol: Protocol::Udp,
+            container_port: 53,
+            host_port: 5353,
+            host_ip: Some([127, 0, 0, 1].into()),
+        }],
+        seccomp: Some(SeccompProfile::RuntimeDefault),
+        ..SandboxConfig::default()
+    });
+    assert_eq!(wire.hostname, "web");
+    let port = &wire.port_mappings[0];
+    assert_eq!(
+        (port.protocol, port.container_port, port.host_port),
+        (1, 53, 5353)
+    );
+    assert_eq!(port.host_ip, "127.0.0.1");
+    let linux = wire.linux.unwrap();
+    assert_eq!(linux.cgroup_parent, "/kubepods/podu");
+    let security = linux.security_context.unwrap();
+    assert_eq!(
+        security.namespace_options.unwrap().network,
+        v1::NamespaceMode::Node as i32
+    );
+    assert_eq!(security.seccomp.unwrap().profile_type, 0);
+}
+
+#[test]
+fn a_container_goes_over_the_wire_whole() {
+    let config = ContainerConfig {
+        env: vec![EnvVar {
+            name: "A".to_owned(),
+            value: "ä".to_owned(),
+        }],
+        mounts: vec![Mount {
+            container_path: "/data".to_owned(),
+            host_path: "/srv".to_owned(),
+            read_only: true,
+            propagation: MountPropagation::HostToContainer,
+        }],
+        ..ContainerConfig::default()
+    };
+    let wire = container_to_wire(config);
+    assert_eq!(wire.envs[0].value, "ä".as_bytes());
+    let mount = &wire.mounts[0];
+    assert!(mount.readonly);
+    assert_eq!(mount.propagation, 1);
+    let security = wire.linux.unwrap().security_context.unwrap();
+    assert_eq!(
+        security.seccomp.unwrap().profile_type,
+        1,
+        "unconfined unless the pod says more"
+    );
+}
+
+#[test]
+fn a_target_container_is_named() {
+    let namespaces = Namespaces {
+        pid: NamespaceMode::Target("c9".to_owned()),
+        ..Namespaces::default()
+    };
+    let wire = namespaces_to_wire(&namespaces);
+    assert_eq!((wire.pid, wire.target_id.as_str()), (3, "c9"));
+}
+
+#[test]
+fn an_event_says_whose_it_is_when_the_runtime_did() {
+    let event = |status| {
+        event_from_wire(v1::ContainerEventResponse {
+            container_id: "c1".to_owned(),
+            pod_sandbox_status: status,
+            ..v1::ContainerEventResponse::default()
+        })
+    };
+    assert_eq!(event(Some(sandbox_status())).pod_uid, Some("u".into()));
+    assert_eq!(event(None).pod_uid, None);
+    assert_eq!(event(Some(v1::PodSandboxStatus::default())).pod_uid, None);
+}
+
+#[test]
+fn a_scope_is_a_selector_of_labels() {
+    assert!(selector(&Scope::All).is_empty());
+    let pod = selector(&Scope::Pod("u".into()));
+    assert_eq!(
+        pod.get("io.kubernetes.pod.uid").map(String::as_str),
+        Some("u")
+    );
+}
+
+#[test]
+fn a_condition_is_explained_with_what_there_is() {
+    let explained = |reason: &str, message: &str| {
+        condition_from_wire(v1::RuntimeCondition {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            ..v1::RuntimeCondition::default()
+        })
+        .explanation
+    };
+    assert_eq!(explained("NotYet", "starting"), "NotYet: starting");
+    assert_eq!(explained("", "starting"), "starting");
+    assert_eq!(explained("NotYet", ""), "NotYet");
+}

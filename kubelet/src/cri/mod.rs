@@ -1,0 +1,152 @@
+//! The container runtime as the kubelet uses it: one trait of small roles in our own types.
+//!
+//! ```text
+//! execute, pleg ──▶ Runtime (Sandboxes + Containers + Images + Events + Health)
+//!                      ├── client   CRI v1 over a Unix socket; convert/ is the only user of proto
+//!                      └── fake     an in-memory runtime for tests
+//! ```
+
+mod client;
+mod container;
+mod convert;
+mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod image;
+mod sandbox;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+pub use client::{Client, Deadlines};
+pub use container::{
+    Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
+    ContainerStatus, EnvVar, ExecOutput, Mount, MountPropagation, Resources,
+};
+pub use convert::ConvertError;
+pub use error::{Refusal, RuntimeError};
+pub use image::{Image, ImageReference, PulledImage};
+pub use sandbox::{
+    DnsConfig, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig, SandboxMetadata,
+    SandboxStatus,
+};
+
+use crate::model::{ContainerId, PodUid, SandboxId};
+
+/// The answer to one call, when it comes.
+pub type Call<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
+
+/// Which objects a list is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything the runtime has.
+    All,
+    /// What carries this pod UID in its labels.
+    Pod(PodUid),
+}
+
+/// Pod sandboxes.
+pub trait Sandboxes: Send + Sync {
+    /// Makes and starts a sandbox; it is ready when this returns.
+    fn run_sandbox(&self, config: SandboxConfig) -> Call<'_, SandboxId>;
+    /// Ends everything in the sandbox and gives its network back; may be repeated.
+    fn stop_sandbox(&self, id: SandboxId) -> Call<'_, ()>;
+    /// Removes the sandbox and its containers; may be repeated.
+    fn remove_sandbox(&self, id: SandboxId) -> Call<'_, ()>;
+    /// The sandbox with its addresses.
+    fn sandbox_status(&self, id: SandboxId) -> Call<'_, SandboxStatus>;
+    /// Sandboxes without their addresses.
+    fn list_sandboxes(&self, scope: Scope) -> Call<'_, Vec<Sandbox>>;
+}
+
+/// Containers in sandboxes.
+pub trait Containers: Send + Sync {
+    /// Makes a container from an image that is present; it does not run yet.
+    fn create_container(
+        &self,
+        sandbox: SandboxId,
+        config: ContainerConfig,
+        sandbox_config: SandboxConfig,
+    ) -> Call<'_, ContainerId>;
+    /// Runs a container that was created.
+    fn start_container(&self, id: ContainerId) -> Call<'_, ()>;
+    /// Asks the container to end, and kills it after the grace period; may be repeated.
+    fn stop_container(&self, id: ContainerId, grace: Duration) -> Call<'_, ()>;
+    /// Removes the container; may be repeated.
+    fn remove_container(&self, id: ContainerId) -> Call<'_, ()>;
+    /// The container with times, exit code and reason.
+    fn container_status(&self, id: ContainerId) -> Call<'_, ContainerStatus>;
+    /// Containers with their states only.
+    fn list_containers(&self, scope: Scope) -> Call<'_, Vec<Container>>;
+    /// Runs a command in the container and waits for it.
+    fn exec_sync(
+        &self,
+        id: ContainerId,
+        command: Vec<String>,
+        timeout: Duration,
+    ) -> Call<'_, ExecOutput>;
+    /// Makes the runtime write to a new log file after the old one was renamed.
+    fn reopen_log(&self, id: ContainerId) -> Call<'_, ()>;
+}
+
+/// Images.
+pub trait Images: Send + Sync {
+    /// The image, if it is present.
+    fn image(&self, reference: ImageReference) -> Call<'_, Option<Image>>;
+    /// Fetches the image; there is no deadline, a large image may take its time.
+    fn pull_image(
+        &self,
+        reference: ImageReference,
+        sandbox_config: SandboxConfig,
+    ) -> Call<'_, PulledImage>;
+}
+
+/// What tells that something in the runtime changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeEvent {
+    /// The pod whose sandbox or container changed, when the runtime said which.
+    pub pod_uid: Option<PodUid>,
+    /// The container or sandbox that changed.
+    pub container: String,
+}
+
+/// A push channel for changes.
+pub trait Events: Send + Sync {
+    /// Opens the stream of events; it ends when the runtime does.
+    fn events(&self) -> Call<'_, BoxStream<'static, Result<RuntimeEvent, RuntimeError>>>;
+}
+
+/// Name and version of a runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeVersion {
+    /// What it calls itself.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+}
+
+/// One condition of a runtime, as it reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeCondition {
+    /// `RuntimeReady`, `NetworkReady`, or one of its own.
+    pub name: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it does not, in one word and in a sentence.
+    pub explanation: String,
+}
+
+/// Whether the runtime can do its work.
+pub trait Health: Send + Sync {
+    /// Name and version.
+    fn version(&self) -> Call<'_, RuntimeVersion>;
+    /// All conditions.
+    fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>>;
+}
+
+/// A container runtime: all the roles together.
+pub trait Runtime: Sandboxes + Containers + Images + Events + Health {}
+
+impl<T: Sandboxes + Containers + Images + Events + Health> Runtime for T {}

@@ -1,0 +1,48 @@
+//! What the kubelet thinks in: pods as it uses them, what a runtime shows of them, and plans.
+//!
+//! ```text
+//! manifest ──source──► Pod ──┐
+//!                            ├──plan──► PodActions ──execute──► runtime
+//! runtime ──pleg──► PodObservation ──┘        └──status──► PodStatus
+//! ```
+//!
+//! Everything here is data without behaviour of its own: no clock, no file, no runtime.
+#![deny(clippy::disallowed_methods)]
+
+mod action;
+mod change;
+mod container;
+mod event;
+mod failure;
+mod id;
+mod observation;
+mod pod;
+mod quantity;
+mod security;
+mod volume;
+
+pub use action::{
+    ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions, RemoveContainer,
+    RemoveSandbox, SandboxReason, StartContainer, StartReason, StopReason, StopSandbox,
+    TargetSandbox,
+};
+pub use change::PodChange;
+pub use container::{
+    Container, ContainerHash, ContainerPort, EnvValue, EnvVar, EphemeralContainer, Protocol,
+    PullPolicy, TerminationMessage, TerminationMessagePolicy,
+};
+pub use event::{Event, EventKind};
+pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
+pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
+pub use observation::{
+    ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,
+};
+pub use pod::{
+    DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
+    PodSpec, RestartPolicy, StringMap,
+};
+pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
+pub use security::{
+    Capabilities, ContainerSecurity, PodSecurity, SeccompProfile, SecurityIdentity, Sysctl,
+};
+pub use volume::{HostPathKind, Medium, Volume, VolumeMount, VolumeSource};

@@ -1,0 +1,201 @@
+//! A pod as the kubelet uses it: decoded, defaulted and validated once, at the source.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+
+use super::{Container, ContainerName, EphemeralContainer, PodName, PodSecurity, PodUid, Volume};
+
+/// Labels or annotations, sorted by key.
+pub type StringMap = BTreeMap<String, String>;
+
+/// One desired pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    /// Its UID; for a static pod a hash of what its manifest says.
+    pub uid: PodUid,
+    /// Its namespace and name.
+    pub name: PodName,
+    /// Its labels.
+    pub labels: StringMap,
+    /// Its annotations.
+    pub annotations: StringMap,
+    /// Where it was read.
+    pub origin: PodOrigin,
+    /// When this kubelet first saw it.
+    pub seen_at: Timestamp,
+    /// What shall run.
+    pub spec: PodSpec,
+    /// The defaulted manifest this was decoded from, for printing.
+    pub manifest: Arc<core::Pod>,
+}
+
+/// Where a pod was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PodOrigin {
+    /// A manifest file: a static pod.
+    File(PathBuf),
+}
+
+impl fmt::Display for PodOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => fmt::Display::fmt(&path.display(), f),
+        }
+    }
+}
+
+/// What shall run in a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodSpec {
+    /// What happens after a container exits.
+    pub restart_policy: RestartPolicy,
+    /// How long containers may take to end when the pod does.
+    pub termination_grace_period: Duration,
+    /// How long the pod may be active before it is failed.
+    pub active_deadline: Option<Duration>,
+    /// Run one after the other, each to success, before the others start.
+    pub init_containers: Vec<Container>,
+    /// The containers proper; at least one.
+    pub containers: Vec<Container>,
+    /// Added to look around in a running pod; started once.
+    pub ephemeral_containers: Vec<EphemeralContainer>,
+    /// What containers may mount.
+    pub volumes: Vec<Volume>,
+    /// Namespaces that the pod's containers share, or take from the host.
+    pub namespaces: Namespaces,
+    /// The host name inside the pod; `None` takes the pod's name.
+    pub hostname: Option<String>,
+    /// The domain below which the pod's host name is.
+    pub subdomain: Option<String>,
+    /// Lines added to the pod's /etc/hosts.
+    pub host_aliases: Vec<HostAlias>,
+    /// Where the pod's resolv.conf comes from.
+    pub dns_policy: DnsPolicy,
+    /// What is added to it.
+    pub dns: DnsConfig,
+    /// What holds for every container that does not say otherwise.
+    pub security: PodSecurity,
+}
+
+impl PodSpec {
+    /// Init, then regular, then ephemeral containers, each with its name.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        let ephemeral = self.ephemeral_containers.iter().map(|one| &one.container);
+        self.init_containers
+            .iter()
+            .chain(&self.containers)
+            .chain(ephemeral)
+    }
+
+    /// The container of that name, of whichever list.
+    pub fn container(&self, name: &ContainerName) -> Option<&Container> {
+        self.all_containers()
+            .find(|container| container.name == *name)
+    }
+}
+
+/// What happens after a container exits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RestartPolicy {
+    /// It is started again.
+    #[default]
+    Always,
+    /// It is started again if its exit code was not 0.
+    OnFailure,
+    /// It stays as it is.
+    Never,
+}
+
+impl RestartPolicy {
+    /// The word in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::OnFailure => "OnFailure",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// Which namespaces of the pod are the host's, and which its containers share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Namespaces {
+    /// Network.
+    pub network: NetworkMode,
+    /// Processes.
+    pub pid: PidMode,
+    /// IPC is the host's; else the pod's.
+    pub host_ipc: bool,
+}
+
+/// Whose network a pod uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NetworkMode {
+    /// Its own.
+    #[default]
+    Pod,
+    /// The host's.
+    Host,
+}
+
+/// Whose processes a container sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PidMode {
+    /// Only its own.
+    #[default]
+    Container,
+    /// Those of all containers of the pod (`shareProcessNamespace`).
+    Pod,
+    /// All of the host (`hostPID`).
+    Host,
+}
+
+/// A line of /etc/hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostAlias {
+    /// The address.
+    pub ip: IpAddr,
+    /// Its names.
+    pub hostnames: Vec<String>,
+}
+
+/// Where a pod's resolv.conf comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DnsPolicy {
+    /// The cluster's DNS; the host's for host network pods.
+    #[default]
+    ClusterFirst,
+    /// The cluster's DNS, for host network pods too.
+    ClusterFirstWithHostNet,
+    /// The host's.
+    Default,
+    /// Nothing but what the pod says.
+    None,
+}
+
+/// What a pod adds to its resolv.conf.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsConfig {
+    /// `nameserver` lines.
+    pub nameservers: Vec<IpAddr>,
+    /// Words of the `search` line.
+    pub searches: Vec<String>,
+    /// Words of the `options` line.
+    pub options: Vec<DnsOption>,
+}
+
+/// One word of the `options` line: `name` or `name:value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsOption {
+    /// Before the colon.
+    pub name: String,
+    /// After it.
+    pub value: Option<String>,
+}

@@ -1,0 +1,192 @@
+//! Everything a pod needs now, put together from the answers of the sibling files.
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Container, ContainerRole, CreateSandbox, KillReason, Pod, PodActions, PodObservation,
+    RestartPolicy, SandboxObservation, StartContainer, StartReason, StopReason, TargetSandbox,
+};
+
+use super::init::{InitProgress, init_progress};
+use super::restart::{Decision, decide, wants_restart};
+use super::sandbox::{Verdict, judge};
+use super::{CrashBackoff, collect, ephemeral, kill};
+
+/// What has to happen to a pod that is wanted.
+pub fn compute_pod_actions(
+    pod: &Pod,
+    observation: &PodObservation,
+    now: Timestamp,
+    backoff: &CrashBackoff,
+) -> PodActions {
+    let draft = Draft {
+        pod,
+        observation,
+        now,
+        backoff,
+        actions: PodActions::default(),
+    };
+    let mut actions = match judge(pod, observation) {
+        Verdict::Keep(sandbox) => draft.in_sandbox(sandbox),
+        Verdict::Replace(create) => draft.in_new_sandbox(create),
+        Verdict::Finished => draft.finished().actions,
+    };
+    actions.remove_containers = collect::old_containers(observation);
+    actions.remove_sandboxes = collect::old_sandboxes(observation);
+    actions
+}
+
+/// A plan being made.
+struct Draft<'a> {
+    pod: &'a Pod,
+    observation: &'a PodObservation,
+    now: Timestamp,
+    backoff: &'a CrashBackoff,
+    actions: PodActions,
+}
+
+impl Draft<'_> {
+    /// The sandbox is good: whatever is missing in it is started.
+    fn in_sandbox(mut self, sandbox: &SandboxObservation) -> PodActions {
+        self.actions.kill = kill::kill_strays(self.pod, self.observation, &sandbox.id);
+        self.start_ephemeral();
+        let goes_on = match init_progress(self.pod, self.observation, &sandbox.id) {
+            InitProgress::Running(_) => true,
+            InitProgress::Failed(_) => false,
+            InitProgress::Next { container, reason } => {
+                self.start_init(container, reason);
+                true
+            }
+            InitProgress::Done => self.regular(sandbox),
+        };
+        if goes_on {
+            self.actions.sandbox = Some(TargetSandbox::Existing(sandbox.id.clone()));
+            self.actions
+        } else {
+            self.finished().actions
+        }
+    }
+
+    /// Nothing in the old sandbox is kept; the pod begins anew with its first init container.
+    fn in_new_sandbox(mut self, create: CreateSandbox) -> PodActions {
+        let grace = Some(self.pod.spec.termination_grace_period);
+        self.actions.kill = kill::kill_all(self.observation, grace, KillReason::SandboxGone);
+        self.actions.stop = kill::stop_ready(self.observation, StopReason::Replaced(create.reason));
+        self.actions.sandbox = Some(TargetSandbox::Create(create));
+        if let Some(first) = self.pod.spec.init_containers.first() {
+            let reason = self.reason_in_new_sandbox(first);
+            self.start(first, ContainerRole::Init, reason);
+            return self.actions;
+        }
+        for container in &self.pod.spec.containers {
+            if !self.has_succeeded_for_good(container) {
+                let reason = self.reason_in_new_sandbox(container);
+                self.start_unless_held_back(container, ContainerRole::Regular, reason);
+            }
+        }
+        self.actions
+    }
+
+    /// Everything is done: what still runs is ended, and the sandbox with it.
+    fn finished(mut self) -> Self {
+        let grace = Some(self.pod.spec.termination_grace_period);
+        self.actions = PodActions {
+            kill: kill::kill_all(self.observation, grace, KillReason::SandboxGone),
+            stop: kill::stop_ready(self.observation, StopReason::PodFinished),
+            ..PodActions::default()
+        };
+        self
+    }
+
+    fn start_ephemeral(&mut self) {
+        let missing: Vec<_> = ephemeral::missing(self.pod, self.observation).collect();
+        for container in missing {
+            self.start(container, ContainerRole::Ephemeral, StartReason::Missing);
+        }
+    }
+
+    fn start_init(&mut self, container: &Container, reason: StartReason) {
+        if reason == StartReason::StateUnknown {
+            self.kill_newest(container, KillReason::StateUnknown);
+        }
+        self.start_unless_held_back(container, ContainerRole::Init, reason);
+    }
+
+    /// Decides on each regular container; returns whether any runs or is to run.
+    fn regular(&mut self, sandbox: &SandboxObservation) -> bool {
+        let mut goes_on = false;
+        for container in &self.pod.spec.containers {
+            let newest = self.observation.newest(&container.name);
+            let decision = decide(container, newest, self.pod.spec.restart_policy, &sandbox.id);
+            goes_on |= decision != Decision::Finished;
+            match decision {
+                Decision::Keep | Decision::Finished => {}
+                Decision::Start(reason) => {
+                    self.start_unless_held_back(container, ContainerRole::Regular, reason);
+                }
+                Decision::Replace(kill, start) => {
+                    self.kill_newest(container, kill);
+                    self.start(container, ContainerRole::Regular, start);
+                }
+            }
+        }
+        goes_on
+    }
+
+    /// Ends the newest of a name, unless it is ended as a stray already.
+    fn kill_newest(&mut self, container: &Container, reason: KillReason) {
+        let grace = Some(self.pod.spec.termination_grace_period);
+        let Some(newest) = self.observation.newest(&container.name) else {
+            return;
+        };
+        if self.actions.kill.iter().all(|kill| kill.id != newest.id) {
+            self.actions.kill.push(kill::kill(newest, grace, reason));
+        }
+    }
+
+    fn start_unless_held_back(
+        &mut self,
+        container: &Container,
+        role: ContainerRole,
+        reason: StartReason,
+    ) {
+        let exit = self
+            .observation
+            .newest(&container.name)
+            .and_then(|seen| seen.state.exit());
+        let wait = exit.and_then(|exit| self.backoff.wait(container, exit.finished_at, self.now));
+        match wait {
+            Some(held) => self.actions.held_back.push(held),
+            None => self.start(container, role, reason),
+        }
+    }
+
+    fn start(&mut self, container: &Container, role: ContainerRole, reason: StartReason) {
+        let newest = self.observation.newest(&container.name);
+        self.actions.start.push(StartContainer {
+            name: container.name.clone(),
+            role,
+            restart_count: newest.map_or(0, |newest| newest.restart_count + 1),
+            reason,
+        });
+    }
+
+    fn reason_in_new_sandbox(&self, container: &Container) -> StartReason {
+        match self.observation.newest(&container.name) {
+            None => StartReason::Missing,
+            Some(seen) => match seen.state.exit() {
+                Some(exit) => StartReason::Exited { code: exit.code },
+                None => StartReason::NewSandbox,
+            },
+        }
+    }
+
+    fn has_succeeded_for_good(&self, container: &Container) -> bool {
+        let policy = self.pod.spec.restart_policy;
+        let newest = self.observation.newest(&container.name);
+        policy == RestartPolicy::OnFailure
+            && newest.is_some_and(|newest| {
+                newest.state.exit().is_some() && !wants_restart(policy, newest)
+            })
+    }
+}

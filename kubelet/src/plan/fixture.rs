@@ -1,0 +1,134 @@
+//! Pods and observations for tests, each a line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
+    DnsPolicy, Exit, Namespaces, NetworkMode, Pod, PodName, PodObservation, PodOrigin, PodSecurity,
+    PodSpec, PullPolicy, Requirements, RestartPolicy, SandboxObservation, SandboxState, StringMap,
+    TerminationMessage, TerminationMessagePolicy,
+};
+
+/// The hash of every container made here.
+pub(crate) const HASH: ContainerHash = ContainerHash(0xc0ffee);
+
+/// The moment `second` seconds after the tests' epoch.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("a time of this century")
+}
+
+/// A container of a pod's spec.
+pub(crate) fn container(name: &str) -> Container {
+    Container {
+        name: name.into(),
+        image: format!("registry.test/{name}:1"),
+        pull_policy: PullPolicy::IfNotPresent,
+        command: Vec::new(),
+        args: Vec::new(),
+        working_dir: None,
+        env: Vec::new(),
+        ports: Vec::new(),
+        resources: Requirements::default(),
+        mounts: Vec::new(),
+        security: ContainerSecurity::default(),
+        stdin: false,
+        stdin_once: false,
+        tty: false,
+        termination_message: TerminationMessage {
+            path: "/dev/termination-log".to_owned(),
+            policy: TerminationMessagePolicy::File,
+        },
+        hash: HASH,
+    }
+}
+
+/// A pod with these init and regular containers.
+pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod {
+    Pod {
+        uid: "uid-1".into(),
+        name: PodName::new("default", "web-node"),
+        labels: StringMap::new(),
+        annotations: StringMap::new(),
+        origin: PodOrigin::File("/manifests/web.yaml".into()),
+        seen_at: at(0),
+        spec: PodSpec {
+            restart_policy: policy,
+            termination_grace_period: Duration::from_secs(30),
+            active_deadline: None,
+            init_containers: init.iter().map(|name| container(name)).collect(),
+            containers: regular.iter().map(|name| container(name)).collect(),
+            ephemeral_containers: Vec::new(),
+            volumes: Vec::new(),
+            namespaces: Namespaces::default(),
+            hostname: None,
+            subdomain: None,
+            host_aliases: Vec::new(),
+            dns_policy: DnsPolicy::ClusterFirst,
+            dns: DnsConfig::default(),
+            security: PodSecurity::default(),
+        },
+        manifest: Arc::default(),
+    }
+}
+
+/// What the runtime shows of [`pod`].
+pub(crate) fn seen(
+    sandboxes: Vec<SandboxObservation>,
+    containers: Vec<ContainerObservation>,
+) -> PodObservation {
+    let PodObservation { uid, name, .. } =
+        PodObservation::nothing("uid-1".into(), PodName::new("default", "web-node"));
+    PodObservation {
+        uid,
+        name,
+        sandboxes,
+        containers,
+    }
+}
+
+/// A sandbox named after its attempt: `s0`, `s1`.
+pub(crate) fn sandbox(attempt: u32, state: SandboxState) -> SandboxObservation {
+    SandboxObservation {
+        id: format!("s{attempt}").into(),
+        attempt,
+        state,
+        created_at: at(i64::from(attempt)),
+        network: NetworkMode::Pod,
+        ips: vec![[10, 88, 0, 2].into()],
+    }
+}
+
+/// A container in sandbox `s0`, named after its count: `web#0`, `web#1`.
+pub(crate) fn made(name: &str, restart_count: u32, state: ContainerState) -> ContainerObservation {
+    ContainerObservation {
+        id: format!("{name}#{restart_count}").into(),
+        sandbox_id: "s0".into(),
+        name: name.into(),
+        restart_count,
+        image: format!("registry.test/{name}:1"),
+        image_id: format!("sha256:{name}"),
+        hash: Some(HASH),
+        grace_period: None,
+        created_at: at(10 + i64::from(restart_count)),
+        state,
+    }
+}
+
+/// A running state.
+pub(crate) fn running() -> ContainerState {
+    ContainerState::Running { started_at: at(20) }
+}
+
+/// An exited state.
+pub(crate) fn exited(code: i32) -> ContainerState {
+    ContainerState::Exited(Exit {
+        code,
+        started_at: Some(at(20)),
+        finished_at: at(30),
+        reason: String::new(),
+        message: String::new(),
+    })
+}

@@ -1,0 +1,35 @@
+//! The heart: from a pod and what the runtime shows of it to what has to happen now.
+//!
+//! ```text
+//! Pod ────────────┐
+//! PodObservation ─┼─► compute_pod_actions ─► PodActions
+//! now, backoff ───┘     sandbox · init · restart · ephemeral · kill · collect
+//! ```
+//!
+//! One question a file. Nothing here waits, reads or writes; the same input gives the same plan.
+#![deny(clippy::disallowed_methods)]
+
+mod actions;
+mod backoff;
+mod collect;
+mod deadline;
+mod ephemeral;
+mod init;
+mod kill;
+mod restart;
+mod sandbox;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use actions::compute_pod_actions;
+pub use backoff::CrashBackoff;
+pub use collect::remove_everything;
+pub use deadline::{deadline_of, start_time};
+pub use init::{InitProgress, init_progress};
+pub use kill::{DEFAULT_GRACE, end_pod};
+pub use restart::wants_restart;

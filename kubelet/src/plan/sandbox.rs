@@ -1,0 +1,91 @@
+//! Can the pod's sandbox be used, or is a new one needed?
+
+use crate::model::{
+    CreateSandbox, NetworkMode, Pod, PodObservation, RestartPolicy, SandboxObservation,
+    SandboxReason, SandboxState,
+};
+
+use super::init::{InitProgress, init_progress};
+use super::restart::wants_restart;
+
+/// What is to become of a pod's sandbox.
+pub(super) enum Verdict<'a> {
+    /// It is good.
+    Keep(&'a SandboxObservation),
+    /// Another one has to take its place.
+    Replace(CreateSandbox),
+    /// It is not good, and nothing is left that would need a new one.
+    Finished,
+}
+
+/// Judges the newest sandbox of a pod.
+pub(super) fn judge<'a>(pod: &Pod, observation: &'a PodObservation) -> Verdict<'a> {
+    match flaw(pod, observation) {
+        Ok(sandbox) => Verdict::Keep(sandbox),
+        Err(create) if is_finished(pod, observation, &create) => Verdict::Finished,
+        Err(create) => Verdict::Replace(create),
+    }
+}
+
+/// The good sandbox, or the one that would replace it and why.
+fn flaw<'a>(
+    pod: &Pod,
+    observation: &'a PodObservation,
+) -> Result<&'a SandboxObservation, CreateSandbox> {
+    let Some(newest) = observation.newest_sandbox() else {
+        return Err(CreateSandbox {
+            attempt: 0,
+            reason: SandboxReason::Missing,
+        });
+    };
+    match reason_to_replace(pod, observation, newest) {
+        None => Ok(newest),
+        Some(reason) => Err(CreateSandbox {
+            attempt: newest.attempt + 1,
+            reason,
+        }),
+    }
+}
+
+fn reason_to_replace(
+    pod: &Pod,
+    observation: &PodObservation,
+    newest: &SandboxObservation,
+) -> Option<SandboxReason> {
+    let wanted = pod.spec.namespaces.network;
+    let is_ready = |sandbox: &&SandboxObservation| sandbox.state == SandboxState::Ready;
+    if observation.sandboxes.iter().filter(is_ready).count() > 1 {
+        Some(SandboxReason::MoreThanOneReady)
+    } else if newest.state != SandboxState::Ready {
+        Some(SandboxReason::NotReady)
+    } else if newest.network != wanted {
+        Some(SandboxReason::NetworkModeChanged)
+    } else if wanted == NetworkMode::Pod && newest.ips.is_empty() {
+        Some(SandboxReason::NoAddress)
+    } else {
+        None
+    }
+}
+
+/// Whether a pod that lost its sandbox has done everything it will ever do.
+fn is_finished(pod: &Pod, observation: &PodObservation, create: &CreateSandbox) -> bool {
+    match pod.spec.restart_policy {
+        RestartPolicy::Always => false,
+        RestartPolicy::Never => create.attempt > 0 && !observation.containers.is_empty(),
+        RestartPolicy::OnFailure => {
+            let done = |container: &crate::model::Container| {
+                let newest = observation.newest(&container.name);
+                newest.is_some_and(|newest| !wants_restart(RestartPolicy::OnFailure, newest))
+                    && newest.is_some_and(|newest| !newest.state.may_run())
+            };
+            pod.spec.containers.iter().all(done) && had_initialized(pod, observation)
+        }
+    }
+}
+
+/// Whether the init containers had finished in the sandbox that was lost.
+fn had_initialized(pod: &Pod, observation: &PodObservation) -> bool {
+    observation
+        .newest_sandbox()
+        .is_none_or(|sandbox| init_progress(pod, observation, &sandbox.id) == InitProgress::Done)
+}

@@ -1,0 +1,449 @@
+//! Tables of situations and what has to be done in each.
+
+use std::time::Duration;
+
+use super::fixture::{at, container, exited, made, pod, running, sandbox, seen};
+use super::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
+use crate::model::ContainerState::{Created, Unknown};
+use crate::model::RestartPolicy::{Always, Never, OnFailure};
+use crate::model::SandboxState::{NotReady, Ready};
+use crate::model::{
+    ContainerHash, ContainerObservation, EphemeralContainer, NetworkMode, Pod, PodActions,
+    PodObservation, SandboxObservation, TargetSandbox,
+};
+
+/// A plan in one line, in the order it is carried out.
+fn sentence(actions: &PodActions) -> String {
+    let mut words = Vec::new();
+    words.extend(
+        actions
+            .kill
+            .iter()
+            .map(|one| format!("kill {} {:?}", one.id, one.reason)),
+    );
+    words.extend(actions.stop.iter().map(|one| format!("stop {}", one.id)));
+    words.extend(
+        actions
+            .remove_containers
+            .iter()
+            .map(|one| format!("remove {}", one.id)),
+    );
+    words.extend(
+        actions
+            .remove_sandboxes
+            .iter()
+            .map(|one| format!("remove {}", one.id)),
+    );
+    if let Some(TargetSandbox::Create(create)) = &actions.sandbox {
+        words.push(format!("sandbox {} {:?}", create.attempt, create.reason));
+    }
+    words.extend(
+        actions
+            .start
+            .iter()
+            .map(|one| format!("start {}#{}", one.name, one.restart_count)),
+    );
+    words.extend(
+        actions
+            .held_back
+            .iter()
+            .map(|one| format!("wait {}", one.name)),
+    );
+    words.join(", ")
+}
+
+fn plan(pod: &Pod, observation: &PodObservation) -> String {
+    sentence(&compute_pod_actions(
+        pod,
+        observation,
+        at(100),
+        &CrashBackoff::default(),
+    ))
+}
+
+fn in_sandbox(sandbox: &str, container: ContainerObservation) -> ContainerObservation {
+    ContainerObservation {
+        sandbox_id: sandbox.into(),
+        ..container
+    }
+}
+
+struct Row {
+    situation: &'static str,
+    pod: Pod,
+    sandboxes: Vec<SandboxObservation>,
+    containers: Vec<ContainerObservation>,
+    plan: &'static str,
+}
+
+fn check(rows: Vec<Row>) {
+    for row in rows {
+        let observation = seen(row.sandboxes, row.containers);
+        assert_eq!(plan(&row.pod, &observation), row.plan, "{}", row.situation);
+    }
+}
+
+#[test]
+fn a_pod_gets_a_sandbox_when_it_has_no_good_one() {
+    let web = || pod(Always, &[], &["web"]);
+    let host = |network| SandboxObservation {
+        network,
+        ..sandbox(0, Ready)
+    };
+    let no_address = SandboxObservation {
+        ips: Vec::new(),
+        ..sandbox(0, Ready)
+    };
+    check(vec![
+        Row {
+            situation: "a new pod gets its first sandbox and its container",
+            pod: web(),
+            sandboxes: vec![],
+            containers: vec![],
+            plan: "sandbox 0 Missing, start web#0",
+        },
+        Row {
+            situation: "a dead sandbox is replaced by the next attempt",
+            pod: web(),
+            sandboxes: vec![sandbox(0, NotReady)],
+            containers: vec![made("web", 0, exited(137))],
+            plan: "sandbox 1 NotReady, start web#1",
+        },
+        Row {
+            situation: "two ready sandboxes are both stopped",
+            pod: web(),
+            sandboxes: vec![sandbox(0, Ready), sandbox(1, Ready)],
+            containers: vec![made("web", 0, running())],
+            plan: "kill web#0 SandboxGone, stop s0, stop s1, sandbox 2 MoreThanOneReady, start web#1",
+        },
+        Row {
+            situation: "a sandbox on the host's network does not serve a pod with its own",
+            pod: web(),
+            sandboxes: vec![host(NetworkMode::Host)],
+            containers: vec![],
+            plan: "stop s0, sandbox 1 NetworkModeChanged, start web#0",
+        },
+        Row {
+            situation: "a sandbox without an address is replaced",
+            pod: web(),
+            sandboxes: vec![no_address],
+            containers: vec![],
+            plan: "stop s0, sandbox 1 NoAddress, start web#0",
+        },
+        Row {
+            situation: "a good sandbox that nothing runs in yet is used",
+            pod: web(),
+            sandboxes: vec![sandbox(0, Ready)],
+            containers: vec![],
+            plan: "start web#0",
+        },
+    ]);
+}
+
+#[test]
+fn a_host_network_pod_needs_no_address() {
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.namespaces.network = NetworkMode::Host;
+    let host = SandboxObservation {
+        network: NetworkMode::Host,
+        ips: vec![],
+        ..sandbox(0, Ready)
+    };
+    assert_eq!(plan(&pod, &seen(vec![host], vec![])), "start web#0");
+}
+
+#[test]
+fn a_pod_that_has_finished_gets_no_new_sandbox() {
+    let dead = || vec![sandbox(0, NotReady)];
+    check(vec![
+        Row {
+            situation: "Never: containers existed, so it is over even if one failed",
+            pod: pod(Never, &[], &["job"]),
+            sandboxes: dead(),
+            containers: vec![made("job", 0, exited(1))],
+            plan: "",
+        },
+        Row {
+            situation: "Never: what survived its sandbox is ended",
+            pod: pod(Never, &[], &["job"]),
+            sandboxes: dead(),
+            containers: vec![made("job", 0, running())],
+            plan: "kill job#0 SandboxGone",
+        },
+        Row {
+            situation: "Never: a sandbox that died before anything ran is replaced",
+            pod: pod(Never, &[], &["job"]),
+            sandboxes: dead(),
+            containers: vec![],
+            plan: "sandbox 1 NotReady, start job#0",
+        },
+        Row {
+            situation: "OnFailure: all succeeded",
+            pod: pod(OnFailure, &[], &["a", "b"]),
+            sandboxes: dead(),
+            containers: vec![made("a", 0, exited(0)), made("b", 0, exited(0))],
+            plan: "",
+        },
+        Row {
+            situation: "OnFailure: only the one that failed runs again",
+            pod: pod(OnFailure, &[], &["a", "b"]),
+            sandboxes: dead(),
+            containers: vec![made("a", 0, exited(0)), made("b", 0, exited(3))],
+            plan: "sandbox 1 NotReady, start b#1",
+        },
+    ]);
+}
+
+#[test]
+fn init_containers_run_one_after_the_other() {
+    let two = |policy| pod(policy, &["one", "two"], &["web"]);
+    let ready = || vec![sandbox(0, Ready)];
+    check(vec![
+        Row {
+            situation: "the first comes with the sandbox",
+            pod: two(Always),
+            sandboxes: vec![],
+            containers: vec![],
+            plan: "sandbox 0 Missing, start one#0",
+        },
+        Row {
+            situation: "while the first runs nothing else starts",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, running())],
+            plan: "",
+        },
+        Row {
+            situation: "after exit 0 the next one starts",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, exited(0))],
+            plan: "start two#0",
+        },
+        Row {
+            situation: "after the last exit 0 the regular ones start",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, exited(0)), made("two", 0, exited(0))],
+            plan: "start web#0",
+        },
+        Row {
+            situation: "one that failed is started again, also under OnFailure",
+            pod: two(OnFailure),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, exited(1))],
+            plan: "start one#1",
+        },
+        Row {
+            situation: "under Never its failure ends the pod",
+            pod: two(Never),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, exited(1))],
+            plan: "stop s0",
+        },
+        Row {
+            situation: "one that was made but not started is made again",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, Created)],
+            plan: "start one#1",
+        },
+        Row {
+            situation: "one whose state nobody knows is ended first",
+            pod: two(Never),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, Unknown)],
+            plan: "kill one#0 StateUnknown, start one#1",
+        },
+        Row {
+            situation: "once a regular container was made they never run again",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("web", 0, exited(1))],
+            plan: "start web#1",
+        },
+        Row {
+            situation: "in a new sandbox they all run again",
+            pod: two(Always),
+            sandboxes: vec![sandbox(0, NotReady), sandbox(1, Ready)],
+            containers: vec![
+                in_sandbox("s1", made("one", 1, exited(0))),
+                made("two", 0, exited(0)),
+                made("web", 0, exited(0)),
+            ],
+            plan: "start two#1",
+        },
+    ]);
+}
+
+#[test]
+fn a_regular_container_is_started_again_as_its_policy_says() {
+    let ready = || vec![sandbox(0, Ready)];
+    let rows = [
+        (Always, exited(0), "start web#1"),
+        (Always, exited(1), "start web#1"),
+        (OnFailure, exited(0), "stop s0"),
+        (OnFailure, exited(1), "start web#1"),
+        (OnFailure, exited(137), "start web#1"),
+        (Never, exited(0), "stop s0"),
+        (Never, exited(1), "stop s0"),
+        (Never, Created, "start web#1"),
+        (Never, Unknown, "kill web#0 StateUnknown, start web#1"),
+        (Never, running(), ""),
+    ];
+    for (policy, state, expected) in rows {
+        let observation = seen(ready(), vec![made("web", 0, state.clone())]);
+        let pod = pod(policy, &[], &["web"]);
+        assert_eq!(plan(&pod, &observation), expected, "{policy:?} {state:?}");
+    }
+}
+
+#[test]
+fn a_changed_container_is_replaced_whatever_the_policy() {
+    for policy in [Always, OnFailure, Never] {
+        let old = ContainerObservation {
+            hash: Some(ContainerHash(1)),
+            ..made("web", 0, running())
+        };
+        let observation = seen(
+            vec![sandbox(0, Ready)],
+            vec![old, made("log", 0, running())],
+        );
+        let pod = pod(policy, &[], &["web", "log"]);
+        assert_eq!(
+            plan(&pod, &observation),
+            "kill web#0 SpecChanged, start web#1",
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn a_container_without_a_hash_is_left_alone() {
+    let foreign = ContainerObservation {
+        hash: None,
+        ..made("web", 0, running())
+    };
+    let observation = seen(vec![sandbox(0, Ready)], vec![foreign]);
+    assert_eq!(plan(&pod(Always, &[], &["web"]), &observation), "");
+}
+
+#[test]
+fn a_finished_container_waits_for_its_siblings() {
+    let observation = seen(
+        vec![sandbox(0, Ready)],
+        vec![made("a", 0, exited(0)), made("b", 0, running())],
+    );
+    assert_eq!(plan(&pod(Never, &[], &["a", "b"]), &observation), "");
+}
+
+#[test]
+fn containers_that_nobody_asked_for_are_ended() {
+    let observation = seen(
+        vec![sandbox(0, Ready)],
+        vec![
+            made("web", 0, running()),
+            made("web", 1, running()),
+            made("old", 0, running()),
+        ],
+    );
+    assert_eq!(
+        plan(&pod(Always, &[], &["web"]), &observation),
+        "kill web#0 Duplicate, kill old#0 NotInPod"
+    );
+}
+
+#[test]
+fn an_ephemeral_container_is_started_once_even_during_init() {
+    let mut pod = pod(Always, &["init"], &["web"]);
+    let debug = EphemeralContainer {
+        container: container("debug"),
+        target: None,
+    };
+    pod.spec.ephemeral_containers.push(debug);
+    let ready = || vec![sandbox(0, Ready)];
+    let init = || made("init", 0, running());
+    assert_eq!(plan(&pod, &seen(ready(), vec![init()])), "start debug#0");
+    let debugged = made("debug", 0, exited(1));
+    assert_eq!(plan(&pod, &seen(ready(), vec![init(), debugged])), "");
+}
+
+#[test]
+fn a_crashed_container_is_held_back_and_its_siblings_are_not() {
+    let pod = pod(Always, &[], &["web", "log"]);
+    let observation = seen(
+        vec![sandbox(0, Ready)],
+        vec![made("web", 1, exited(1)), made("log", 0, exited(1))],
+    );
+    let mut backoff = CrashBackoff::default();
+    let first = seen(vec![sandbox(0, Ready)], vec![made("web", 0, exited(1))]);
+    let actions = compute_pod_actions(&pod, &first, at(30), &backoff);
+    backoff.note_starts(&pod, &first, &actions, at(30));
+
+    let actions = compute_pod_actions(&pod, &observation, at(31), &backoff);
+    assert_eq!(sentence(&actions), "start log#1, wait web");
+    assert_eq!(actions.wake_at(), Some(at(40)));
+    let actions = compute_pod_actions(&pod, &observation, at(40), &backoff);
+    assert_eq!(sentence(&actions), "start web#2, start log#1");
+}
+
+#[test]
+fn a_pod_whose_container_is_held_back_is_not_finished() {
+    let pod = pod(OnFailure, &[], &["web"]);
+    let crashed = seen(vec![sandbox(0, Ready)], vec![made("web", 0, exited(1))]);
+    let mut backoff = CrashBackoff::default();
+    let actions = compute_pod_actions(&pod, &crashed, at(30), &backoff);
+    backoff.note_starts(&pod, &crashed, &actions, at(30));
+    let actions = compute_pod_actions(&pod, &crashed, at(31), &backoff);
+    assert!(actions.is_empty() && actions.stop.is_empty());
+    assert_eq!(sentence(&actions), "wait web");
+}
+
+#[test]
+fn of_the_dead_one_of_each_container_is_kept() {
+    let observation = seen(
+        vec![
+            sandbox(0, NotReady),
+            sandbox(1, NotReady),
+            sandbox(2, Ready),
+        ],
+        vec![
+            made("web", 0, exited(1)),
+            in_sandbox("s1", made("web", 1, exited(1))),
+            in_sandbox("s2", made("web", 2, running())),
+        ],
+    );
+    assert_eq!(
+        plan(&pod(Always, &[], &["web"]), &observation),
+        "remove web#0, remove s0"
+    );
+}
+
+#[test]
+fn a_pod_ends_with_its_grace_and_never_with_less_than_two_seconds() {
+    let container = ContainerObservation {
+        grace_period: Some(Duration::from_secs(7)),
+        ..made("web", 0, running())
+    };
+    let observation = seen(
+        vec![sandbox(0, Ready)],
+        vec![container, made("old", 0, exited(0))],
+    );
+    let graces = |grace| {
+        let actions = end_pod(&observation, grace);
+        assert_eq!(sentence(&actions), "kill web#0 PodEnds, stop s0");
+        actions.kill[0].grace.as_secs()
+    };
+    assert_eq!(graces(Some(Duration::from_secs(30))), 30);
+    assert_eq!(graces(Some(Duration::ZERO)), 2);
+    assert_eq!(graces(None), 7);
+}
+
+#[test]
+fn of_a_pod_that_has_ended_everything_is_removed() {
+    let observation = seen(vec![sandbox(0, NotReady)], vec![made("web", 0, exited(0))]);
+    assert_eq!(
+        sentence(&remove_everything(&observation)),
+        "remove web#0, remove s0"
+    );
+}

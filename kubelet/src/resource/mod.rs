@@ -1,0 +1,12 @@
+//! Quality of service, and the cgroups and limits that follow from it.
+
+mod cgroup;
+mod limits;
+mod qos;
+#[cfg(test)]
+mod tests;
+
+pub use cgroup::{CgroupError, PodCgroups};
+pub(crate) use limits::container_resources;
+pub(crate) use limits::{PodLimits, pod_limits};
+pub use qos::{CgroupDriver, QosClass, cgroup_parent, qos_class};

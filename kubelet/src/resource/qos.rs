@@ -1,0 +1,100 @@
+//! The quality of service class of a pod, and the name of its cgroup: pure.
+
+#![deny(clippy::disallowed_methods)]
+
+use crate::model::{Container, PodSpec, PodUid, ResourceList};
+
+/// How sure a pod can be of what it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QosClass {
+    /// Every container asks for exactly its limits.
+    Guaranteed,
+    /// Something is asked for or limited.
+    Burstable,
+    /// Nothing is.
+    BestEffort,
+}
+
+impl QosClass {
+    /// The word in a pod's status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Guaranteed => "Guaranteed",
+            Self::Burstable => "Burstable",
+            Self::BestEffort => "BestEffort",
+        }
+    }
+}
+
+/// The class of a pod, from its init and regular containers.
+pub fn qos_class(spec: &PodSpec) -> QosClass {
+    let containers = || spec.init_containers.iter().chain(&spec.containers);
+    if containers().all(asks_for_nothing) {
+        QosClass::BestEffort
+    } else if containers().all(is_guaranteed) {
+        QosClass::Guaranteed
+    } else {
+        QosClass::Burstable
+    }
+}
+
+/// Zero is as good as nothing.
+fn asks_for_nothing(container: &Container) -> bool {
+    let empty = |list: &ResourceList| {
+        list.cpu_millis.unwrap_or(0) == 0 && list.memory_bytes.unwrap_or(0) == 0
+    };
+    empty(&container.resources.requests) && empty(&container.resources.limits)
+}
+
+/// Both limits are set, and a request that is set is the same.
+fn is_guaranteed(container: &Container) -> bool {
+    let same = |request: Option<u64>, limit: Option<u64>| {
+        limit.is_some_and(|limit| limit > 0 && request.unwrap_or(limit) == limit)
+    };
+    let requests = &container.resources.requests;
+    let limits = &container.resources.limits;
+    same(requests.cpu_millis, limits.cpu_millis) && same(requests.memory_bytes, limits.memory_bytes)
+}
+
+/// Who names and makes cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// The kubelet, as directories.
+    #[default]
+    Cgroupfs,
+    /// systemd, as slices.
+    Systemd,
+}
+
+/// The `cgroup_parent` of a pod: a path for cgroupfs, a slice's name for systemd.
+pub fn cgroup_parent(driver: CgroupDriver, root: &str, class: QosClass, uid: &PodUid) -> String {
+    match driver {
+        CgroupDriver::Cgroupfs => {
+            let class = match class {
+                QosClass::Guaranteed => "",
+                QosClass::Burstable => "burstable/",
+                QosClass::BestEffort => "besteffort/",
+            };
+            format!("/{}kubepods/{class}pod{uid}", with_slash(root))
+        }
+        CgroupDriver::Systemd => {
+            let class = match class {
+                QosClass::Guaranteed => "",
+                QosClass::Burstable => "burstable-",
+                QosClass::BestEffort => "besteffort-",
+            };
+            // A dash in a slice's name is a level of the tree.
+            format!(
+                "kubepods-{class}pod{}.slice",
+                uid.as_str().replace('-', "_")
+            )
+        }
+    }
+}
+
+fn with_slash(root: &str) -> String {
+    match root.trim_matches('/') {
+        "" => String::new(),
+        root => format!("{root}/"),
+    }
+}

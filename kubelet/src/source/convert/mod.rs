@@ -1,0 +1,34 @@
+//! From Kubernetes' pod to ours, with everything that is wrong with it.
+//!
+//! Converting and validating are one walk: what cannot be converted is a problem, and the walk goes
+//! on to find the others. A pod without problems is converted as a whole.
+#![deny(clippy::disallowed_methods)]
+
+mod container;
+mod network;
+mod pod;
+mod references;
+mod resources;
+mod security;
+mod volume;
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::core::v1 as core;
+
+use crate::model::PodSpec;
+
+use super::Problem;
+use super::problem::Problems;
+
+/// The spec of a defaulted pod, or all that is wrong with the pod.
+pub fn convert(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let spec = pod::pod(pod, &mut problems);
+    if problems.0.is_empty() {
+        Ok(spec)
+    } else {
+        Err(problems.0)
+    }
+}

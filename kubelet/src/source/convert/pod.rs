@@ -1,0 +1,153 @@
+//! The pod as a whole.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1 as core;
+
+use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy};
+use crate::source::problem::Problems;
+
+use super::{container, network, references, security, volume};
+
+const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
+    ("Always", RestartPolicy::Always),
+    ("OnFailure", RestartPolicy::OnFailure),
+    ("Never", RestartPolicy::Never),
+];
+
+pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
+    metadata(pod, problems);
+    let empty = core::PodSpec::default();
+    let spec = pod.spec.as_ref().unwrap_or(&empty);
+    references::refuse(spec, problems);
+    let volumes = volume::volumes(spec, problems);
+    let namespaces = namespaces(spec, problems);
+    let init_containers = containers(
+        "spec.initContainers",
+        spec.init_containers.as_deref(),
+        problems,
+    );
+    let containers = containers("spec.containers", Some(&spec.containers), problems);
+    names(spec, problems);
+    network::ports_of_host(spec, problems);
+    volume::mounts_exist(spec, problems);
+    if containers.is_empty() {
+        problems.required("spec.containers");
+    }
+    let restart_policy = spec.restart_policy.as_deref().unwrap_or_default();
+    PodSpec {
+        restart_policy: problems
+            .word("spec.restartPolicy", restart_policy, RESTART_POLICIES)
+            .unwrap_or_default(),
+        termination_grace_period: grace(spec, problems),
+        active_deadline: deadline(spec, problems),
+        init_containers,
+        containers,
+        ephemeral_containers: Vec::new(),
+        volumes,
+        namespaces,
+        hostname: label("spec.hostname", spec.hostname.as_deref(), problems),
+        subdomain: label("spec.subdomain", spec.subdomain.as_deref(), problems),
+        host_aliases: network::host_aliases(spec, problems),
+        dns_policy: network::dns_policy(spec, problems),
+        dns: network::dns(spec, problems),
+        security: security::pod(spec, problems),
+    }
+}
+
+fn metadata(pod: &core::Pod, problems: &mut Problems) {
+    match pod.metadata.name.as_deref().unwrap_or_default() {
+        "" => problems.required("metadata.name"),
+        name => problems.dns_subdomain("metadata.name", name),
+    }
+    problems.dns_label(
+        "metadata.namespace",
+        pod.metadata.namespace.as_deref().unwrap_or_default(),
+    );
+}
+
+fn containers(
+    list: &str,
+    containers: Option<&[core::Container]>,
+    problems: &mut Problems,
+) -> Vec<crate::model::Container> {
+    let containers = containers.unwrap_or_default().iter().enumerate();
+    containers
+        .map(|(index, one)| container::container(&format!("{list}[{index}]"), one, problems))
+        .collect()
+}
+
+/// Init and regular containers share one space of names.
+fn names(spec: &core::PodSpec, problems: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    let init = spec.init_containers.as_deref().unwrap_or_default();
+    let lists = [
+        ("spec.initContainers", init),
+        ("spec.containers", spec.containers.as_slice()),
+    ];
+    for (list, containers) in lists {
+        for (index, container) in containers.iter().enumerate() {
+            if !seen.insert(&container.name) {
+                let message = format!("Duplicate value: {:?}", container.name);
+                problems.invalid(format!("{list}[{index}].name"), message);
+            }
+        }
+    }
+}
+
+fn namespaces(spec: &core::PodSpec, problems: &mut Problems) -> Namespaces {
+    let is = |flag: Option<bool>| flag == Some(true);
+    let pid = match (is(spec.host_pid), is(spec.share_process_namespace)) {
+        (true, true) => {
+            let message = "ShareProcessNamespace and HostPID cannot both be enabled";
+            problems.invalid("spec.shareProcessNamespace", message);
+            PidMode::Host
+        }
+        (true, false) => PidMode::Host,
+        (false, true) => PidMode::Pod,
+        (false, false) => PidMode::Container,
+    };
+    let network = if is(spec.host_network) {
+        NetworkMode::Host
+    } else {
+        NetworkMode::Pod
+    };
+    Namespaces {
+        network,
+        pid,
+        host_ipc: is(spec.host_ipc),
+    }
+}
+
+fn grace(spec: &core::PodSpec, problems: &mut Problems) -> Duration {
+    let seconds = spec.termination_grace_period_seconds.unwrap_or_default();
+    u64::try_from(seconds)
+        .map(Duration::from_secs)
+        .unwrap_or_else(|_| {
+            let message = format!("Invalid value: {seconds}: must be greater than or equal to 0");
+            problems.invalid("spec.terminationGracePeriodSeconds", message);
+            Duration::ZERO
+        })
+}
+
+fn deadline(spec: &core::PodSpec, problems: &mut Problems) -> Option<Duration> {
+    let seconds = spec.active_deadline_seconds?;
+    let whole = u32::try_from(seconds)
+        .ok()
+        .filter(|one| (1..=i32::MAX.unsigned_abs()).contains(one));
+    if whole.is_none() {
+        let message = format!(
+            "Invalid value: {seconds}: must be between 1 and {}",
+            i32::MAX
+        );
+        problems.invalid("spec.activeDeadlineSeconds", message);
+    }
+    whole.map(|seconds| Duration::from_secs(u64::from(seconds)))
+}
+
+fn label(field: &str, value: Option<&str>, problems: &mut Problems) -> Option<String> {
+    let value = value.filter(|value| !value.is_empty())?;
+    problems.dns_label(field, value);
+    Some(value.to_owned())
+}

@@ -1,0 +1,285 @@
+//! Tables of manifests and what is wrong with each.
+
+use k8s_openapi::api::core::v1 as core;
+use serde_json::{Value, json};
+
+use super::convert;
+use crate::model::{
+    EnvValue, HostPathKind, Medium, NetworkMode, PidMode, PodSpec, Protocol, VolumeSource,
+};
+use crate::source::set_defaults;
+
+/// A pod with one container `web`, and what `change` does to it.
+fn manifest(change: impl Fn(&mut Value)) -> core::Pod {
+    let mut value = json!({
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"containers": [{"name": "web", "image": "nginx:1"}]},
+    });
+    change(&mut value);
+    let mut pod = serde_json::from_value(value).unwrap();
+    set_defaults(&mut pod);
+    pod
+}
+
+fn converted(change: impl Fn(&mut Value)) -> PodSpec {
+    convert(&manifest(change)).unwrap()
+}
+
+fn problems(change: impl Fn(&mut Value)) -> Vec<String> {
+    let problems = convert(&manifest(change)).unwrap_err();
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_smallest_pod_is_fine() {
+    let spec = converted(|_| ());
+    assert_eq!(spec.containers[0].image, "nginx:1");
+    assert_eq!(spec.termination_grace_period.as_secs(), 30);
+}
+
+/// A field of a pod, what is written in it, and how the only problem begins.
+const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
+    ("/metadata/name", r#""""#, "metadata.name: Required"),
+    ("/metadata/name", r#""Web""#, "metadata.name: Invalid value"),
+    (
+        "/metadata/namespace",
+        r#""a.b""#,
+        "metadata.namespace: Invalid value",
+    ),
+    ("/spec/containers", r#"[]"#, "spec.containers: Required"),
+    (
+        "/spec/restartPolicy",
+        r#""Sometimes""#,
+        "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\"",
+    ),
+    (
+        "/spec/dnsPolicy",
+        r#""Mine""#,
+        "spec.dnsPolicy: Unsupported",
+    ),
+    (
+        "/spec/dnsPolicy",
+        r#""None""#,
+        "spec.dnsConfig.nameservers: Required",
+    ),
+    (
+        "/spec/terminationGracePeriodSeconds",
+        "-1",
+        "spec.terminationGracePeriodSeconds: Invalid",
+    ),
+    (
+        "/spec/activeDeadlineSeconds",
+        "0",
+        "spec.activeDeadlineSeconds: Invalid",
+    ),
+    ("/spec/hostname", r#""a.b""#, "spec.hostname: Invalid"),
+    (
+        "/spec/hostAliases",
+        r#"[{"ip": "nowhere"}]"#,
+        "spec.hostAliases[0].ip: Invalid",
+    ),
+    (
+        "/spec/serviceAccountName",
+        r#""me""#,
+        "spec.serviceAccountName: Forbidden",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "secret": {"secretName": "s"}}]"#,
+        "spec.volumes[0].secret: Forbidden",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "hostPath": {"path": ""}}]"#,
+        "spec.volumes[0].hostPath.path: Required",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "hostPath": {"path": "/a/../b"}}]"#,
+        "spec.volumes[0].hostPath.path: Invalid",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "hostPath": {"path": "/a", "type": "Disk"}}]"#,
+        "spec.volumes[0].hostPath.type: Unsupported",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "hostPath": {"path": "/a"}, "emptyDir": {}}]"#,
+        "spec.volumes[0]: Forbidden",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v"}, {"name": "v"}]"#,
+        "spec.volumes[1].name: Duplicate",
+    ),
+    (
+        "/spec/securityContext",
+        r#"{"runAsUser": -1}"#,
+        "spec.securityContext.runAsUser: Invalid",
+    ),
+    (
+        "/spec/securityContext",
+        r#"{"seccompProfile": {"type": "Localhost"}}"#,
+        "spec.securityContext.seccompProfile.localhostProfile: Required",
+    ),
+    (
+        "/spec/initContainers",
+        r#"[{"name": "web", "image": "a:1"}]"#,
+        "spec.containers[0].name: Duplicate",
+    ),
+];
+
+/// The same for fields of a container.
+const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
+    ("name", r#""we_b""#, ".name: Invalid"),
+    ("image", r#""""#, ".image: Required"),
+    ("image", r#"" nginx""#, ".image: Invalid"),
+    (
+        "imagePullPolicy",
+        r#""Often""#,
+        ".imagePullPolicy: Unsupported",
+    ),
+    ("env", r#"[{"name": "A=B"}]"#, ".env[0].name: Invalid"),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.magic"}}}]"#,
+        ".env[0].valueFrom.fieldRef.fieldPath: Unsupported",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]"#,
+        ".env[0].valueFrom.secretKeyRef: Forbidden",
+    ),
+    (
+        "ports",
+        r#"[{"containerPort": 0}]"#,
+        ".ports[0].containerPort: Invalid",
+    ),
+    (
+        "ports",
+        r#"[{"containerPort": 80, "name": "80"}]"#,
+        ".ports[0].name: Invalid",
+    ),
+    (
+        "ports",
+        r#"[{"containerPort": 80, "protocol": "ICMP"}]"#,
+        ".ports[0].protocol: Unsupported",
+    ),
+    (
+        "ports",
+        r#"[{"containerPort": 80, "hostPort": 1}, {"containerPort": 81, "hostPort": 1}]"#,
+        ".ports[1].hostPort: Duplicate",
+    ),
+    (
+        "resources",
+        r#"{"requests": {"cpu": "much"}}"#,
+        ".resources.requests[cpu]: Invalid",
+    ),
+    (
+        "resources",
+        r#"{"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}"#,
+        ".resources.requests[cpu]: Invalid",
+    ),
+    (
+        "volumeMounts",
+        r#"[{"name": "v", "mountPath": "/a"}]"#,
+        ".volumeMounts[0].name: Not found",
+    ),
+    (
+        "terminationMessagePolicy",
+        r#""Book""#,
+        ".terminationMessagePolicy: Unsupported",
+    ),
+    (
+        "securityContext",
+        r#"{"privileged": true, "allowPrivilegeEscalation": false}"#,
+        ".securityContext: Invalid",
+    ),
+];
+
+#[test]
+fn each_mistake_is_told_with_its_field() {
+    for (pointer, value, expected) in MISTAKES_IN_PODS {
+        one_problem(pointer, value, expected);
+    }
+    for (field, value, expected) in MISTAKES_IN_CONTAINERS {
+        let pointer = format!("/spec/containers/0/{field}");
+        one_problem(&pointer, value, &format!("spec.containers[0]{expected}"));
+    }
+}
+
+fn one_problem(pointer: &str, value: &str, expected: &str) {
+    let value: Value = serde_json::from_str(value).unwrap();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let found = problems(|pod| {
+        pod.pointer_mut(parent).unwrap()[field] = value.clone();
+    });
+    assert_eq!(found.len(), 1, "{pointer} = {value}: {found:?}");
+    assert!(
+        found[0].starts_with(expected),
+        "{pointer} = {value}: {found:?}"
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let found = problems(|pod| {
+        pod["metadata"]["name"] = json!("No");
+        pod["spec"]["restartPolicy"] = json!("No");
+        pod["spec"]["containers"][0]["image"] = json!("");
+    });
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn what_a_manifest_says_arrives() {
+    let spec = converted(|pod| {
+        pod["spec"]["hostNetwork"] = json!(true);
+        pod["spec"]["shareProcessNamespace"] = json!(true);
+        pod["spec"]["volumes"] = json!([
+            {"name": "a", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "b", "hostPath": {"path": "/b", "type": "File"}},
+            {"name": "c", "nfs": {"server": "s", "path": "/"}},
+        ]);
+        pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 53, "protocol": "UDP"}]);
+        pod["spec"]["containers"][0]["env"] = json!([
+            {"name": "A", "value": "$(B)"},
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ]);
+        pod["spec"]["containers"][0]["resources"] =
+            json!({"limits": {"cpu": "250m", "memory": "64Mi"}});
+    });
+    assert_eq!(spec.namespaces.network, NetworkMode::Host);
+    assert_eq!(spec.namespaces.pid, PidMode::Pod);
+    let sources: Vec<_> = spec
+        .volumes
+        .iter()
+        .map(|volume| volume.source.clone())
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            VolumeSource::EmptyDir {
+                medium: Medium::Memory,
+                size_limit: Some(1 << 20)
+            },
+            VolumeSource::HostPath {
+                path: "/b".to_owned(),
+                kind: HostPathKind::File
+            },
+            VolumeSource::NotHandled {
+                kind: "nfs".to_owned()
+            },
+        ]
+    );
+    let web = &spec.containers[0];
+    assert_eq!(
+        (web.ports[0].protocol, web.ports[0].host_port),
+        (Protocol::Udp, Some(53))
+    );
+    assert_eq!(web.env[0].value, EnvValue::Literal("$(B)".to_owned()));
+    assert_eq!(web.env[1].value, EnvValue::Field("status.podIP".to_owned()));
+    assert_eq!(web.resources.limits.cpu_millis, Some(250));
+    assert_eq!(web.resources.requests.memory_bytes, Some(64 << 20));
+}

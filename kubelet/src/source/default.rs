@@ -1,0 +1,151 @@
+//! Fills in what a manifest leaves out, with Kubernetes' defaults for the fields handled.
+#![deny(clippy::disallowed_methods)]
+
+use k8s_openapi::api::core::v1 as core;
+
+/// Sets the defaults of a pod.
+pub fn set_defaults(pod: &mut core::Pod) {
+    let spec = pod.spec.get_or_insert_default();
+    text(&mut spec.restart_policy, "Always");
+    text(&mut spec.dns_policy, "ClusterFirst");
+    text(&mut spec.scheduler_name, "default-scheduler");
+    spec.termination_grace_period_seconds.get_or_insert(30);
+    spec.enable_service_links.get_or_insert(true);
+    spec.security_context.get_or_insert_default();
+    spec.volumes.iter_mut().flatten().for_each(volume);
+    let is_host_network = spec.host_network == Some(true);
+    let init = spec.init_containers.iter_mut().flatten();
+    for one in init.chain(&mut spec.containers) {
+        container(one);
+        if is_host_network {
+            one.ports.iter_mut().flatten().for_each(port_of_host);
+        }
+    }
+}
+
+fn container(container: &mut core::Container) {
+    text(
+        &mut container.termination_message_path,
+        "/dev/termination-log",
+    );
+    text(&mut container.termination_message_policy, "File");
+    let policy = pull_policy(container.image.as_deref().unwrap_or_default());
+    text(&mut container.image_pull_policy, policy);
+    for port in container.ports.iter_mut().flatten() {
+        text(&mut port.protocol, "TCP");
+    }
+    for variable in container.env.iter_mut().flatten() {
+        let field = variable
+            .value_from
+            .as_mut()
+            .and_then(|from| from.field_ref.as_mut());
+        if let Some(field) = field {
+            text(&mut field.api_version, "v1");
+        }
+    }
+    if let Some(resources) = &mut container.resources {
+        requests_from_limits(resources);
+    }
+}
+
+/// On the host's network a port is the host's.
+fn port_of_host(port: &mut core::ContainerPort) {
+    port.host_port.get_or_insert(port.container_port);
+}
+
+/// What is limited and not asked for is asked for up to the limit.
+fn requests_from_limits(resources: &mut core::ResourceRequirements) {
+    for (name, limit) in resources.limits.iter().flatten() {
+        let requests = resources.requests.get_or_insert_default();
+        requests
+            .entry(name.clone())
+            .or_insert_with(|| limit.clone());
+    }
+}
+
+fn volume(volume: &mut core::Volume) {
+    let named_only = core::Volume {
+        name: volume.name.clone(),
+        ..core::Volume::default()
+    };
+    if *volume == named_only {
+        volume.empty_dir = Some(core::EmptyDirVolumeSource::default());
+    }
+    if let Some(path) = &mut volume.host_path {
+        path.type_.get_or_insert_default();
+    }
+}
+
+/// An image that moves is looked up before each start.
+fn pull_policy(image: &str) -> &'static str {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = last.split_once(':').map(|(_, tag)| tag);
+    match (tag, digest) {
+        (Some("latest"), _) | (None, "") => "Always",
+        _ => "IfNotPresent",
+    }
+}
+
+fn text(field: &mut Option<String>, default: &str) {
+    if field.as_deref().unwrap_or_default().is_empty() {
+        *field = Some(default.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_moves_is_always_pulled() {
+        let rows = [
+            ("nginx", "Always"),
+            ("nginx:latest", "Always"),
+            ("nginx:1.27", "IfNotPresent"),
+            ("registry.test:5000/nginx", "Always"),
+            ("registry.test:5000/nginx:1", "IfNotPresent"),
+            ("nginx@sha256:00", "IfNotPresent"),
+            ("nginx:latest@sha256:00", "Always"),
+        ];
+        for (image, policy) in rows {
+            assert_eq!(pull_policy(image), policy, "{image}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in_and_what_is_said_stays() {
+        let mut pod: core::Pod = serde_json::from_str(
+            r#"{"spec": {"hostNetwork": true, "restartPolicy": "Never", "volumes": [{"name": "v"}],
+                "containers": [{"name": "a", "image": "b:1", "ports": [{"containerPort": 80}],
+                "resources": {"limits": {"cpu": "1", "memory": "2"}, "requests": {"cpu": "500m"}}}]}}"#,
+        )
+        .unwrap();
+        set_defaults(&mut pod);
+        let spec = pod.spec.as_ref().unwrap();
+        let container = &spec.containers[0];
+        let port = &container.ports.as_ref().unwrap()[0];
+        let requests = container
+            .resources
+            .as_ref()
+            .unwrap()
+            .requests
+            .as_ref()
+            .unwrap();
+        assert_eq!(spec.restart_policy.as_deref(), Some("Never"));
+        assert_eq!(spec.dns_policy.as_deref(), Some("ClusterFirst"));
+        assert_eq!(spec.termination_grace_period_seconds, Some(30));
+        assert!(spec.volumes.as_ref().unwrap()[0].empty_dir.is_some());
+        assert_eq!(
+            (port.host_port, port.protocol.as_deref()),
+            (Some(80), Some("TCP"))
+        );
+        assert_eq!(
+            (requests["cpu"].0.as_str(), requests["memory"].0.as_str()),
+            ("500m", "2")
+        );
+        let once = pod.clone();
+        set_defaults(&mut pod);
+        assert_eq!(pod, once, "a second time changes nothing");
+    }
+}

@@ -1,0 +1,296 @@
+//! Watches the manifest directory: inotify for what happens, a slow rescan for what it misses.
+//!
+//! Every look reads the whole directory; only files whose bytes changed are read as manifests again
+//! and reported on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use inotify::{Inotify, WatchMask};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Event, EventKind, PodName};
+use crate::sync::{Clock, EventRecorder, Input};
+
+use super::{Desired, Duplicate, NodeIdentity, ReadPod, Scan, merge, read_manifest};
+
+/// How long the directory must be quiet after an event before it is read, so that several files
+/// written together arrive together.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How long until a lost watch is tried again.
+const WATCH_RETRY: Duration = Duration::from_secs(1);
+
+/// Why the directory cannot be watched; it is still read every now and then.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch {} for changes", .directory.display())]
+pub struct WatchError {
+    /// Which directory.
+    pub directory: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The source of static pods.
+pub struct FileSource<E, C> {
+    directory: PathBuf,
+    node: NodeIdentity,
+    rescan: Duration,
+    events: Arc<E>,
+    clock: Arc<C>,
+    desired: Desired,
+    /// The bytes of each file as they were read last.
+    contents: BTreeMap<PathBuf, Vec<u8>>,
+    duplicates: Vec<Duplicate>,
+}
+
+impl<E: EventRecorder, C: Clock> FileSource<E, C> {
+    /// A source of the manifests in `directory`, which is read at least every `rescan`.
+    pub fn new(
+        directory: PathBuf,
+        node: NodeIdentity,
+        rescan: Duration,
+        events: Arc<E>,
+        clock: Arc<C>,
+    ) -> Self {
+        Self {
+            directory,
+            node,
+            rescan,
+            events,
+            clock,
+            desired: Desired::default(),
+            contents: BTreeMap::new(),
+            duplicates: Vec::new(),
+        }
+    }
+
+    /// Tells `inbox` what is desired until `shutdown`, and after the first look that it is ready.
+    pub async fn run(mut self, inbox: mpsc::Sender<Input>, shutdown: CancellationToken) {
+        // Watching begins before the first look, so that nothing falls between.
+        let mut watch = self.watch();
+        let mut told_ready = false;
+        loop {
+            let looked = self.look();
+            let delivered = self.deliver(looked, &inbox, &mut told_ready).await;
+            if !delivered {
+                return;
+            }
+            if watch.is_none() {
+                watch = self.watch();
+            }
+            // Both arms only wait; what happened meanwhile is seen by the next look.
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                goes_on = until_change(watch.as_mut(), self.rescan) => {
+                    if !goes_on {
+                        watch = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the loop still listens.
+    async fn deliver(
+        &mut self,
+        looked: io::Result<BTreeMap<PathBuf, Scan>>,
+        inbox: &mpsc::Sender<Input>,
+        told_ready: &mut bool,
+    ) -> bool {
+        let scan = match looked {
+            Ok(scan) => scan,
+            Err(error) => {
+                let directory = self.directory.display();
+                tracing::warn!(%directory, %error, "cannot read the manifest directory");
+                return true;
+            }
+        };
+        let merged = merge(&self.desired, scan);
+        self.desired = merged.desired;
+        self.tell_duplicates(merged.duplicates);
+        if !merged.changes.is_empty() && inbox.send(Input::Desired(merged.changes)).await.is_err() {
+            return false;
+        }
+        if !*told_ready {
+            *told_ready = true;
+            return inbox.send(Input::SourcesReady).await.is_ok();
+        }
+        true
+    }
+
+    /// Reads the whole directory. One that does not exist has no manifests.
+    fn look(&mut self) -> io::Result<BTreeMap<PathBuf, Scan>> {
+        let paths = match manifest_paths(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        let scan: BTreeMap<_, _> = paths
+            .into_iter()
+            .filter_map(|path| self.read(&path).map(|said| (path, said)))
+            .collect();
+        self.contents.retain(|path, _| scan.contains_key(path));
+        Ok(scan)
+    }
+
+    /// What a file says now; `None` when it is gone.
+    fn read(&mut self, path: &Path) -> Option<Scan> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.warn(
+                    path,
+                    "FailedToReadManifest",
+                    format!("{}: {error}", path.display()),
+                );
+                return Some(Scan::Broken);
+            }
+        };
+        if self.contents.get(path) == Some(&bytes) {
+            return Some(Scan::Unchanged);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let read = read_manifest(path, &text, &self.node, self.clock.now());
+        self.contents.insert(path.to_owned(), bytes);
+        match read {
+            Ok(pods) => {
+                pods.iter().for_each(|pod| self.tell_warnings(pod));
+                Some(Scan::Pods(pods.into_iter().map(|one| one.pod).collect()))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a manifest is broken; what it said before stays");
+                self.warn(path, "FailedToReadManifest", error.to_string());
+                Some(Scan::Broken)
+            }
+        }
+    }
+
+    fn tell_warnings(&self, read: &ReadPod) {
+        for message in &read.warnings {
+            self.events.record(Event {
+                pod: read.pod.name.clone(),
+                uid: Some(read.pod.uid.clone()),
+                container: None,
+                kind: EventKind::Warning,
+                reason: "FieldIgnored",
+                message: message.clone(),
+            });
+        }
+    }
+
+    fn tell_duplicates(&mut self, duplicates: Vec<Duplicate>) {
+        for duplicate in &duplicates {
+            if !self.duplicates.contains(duplicate) {
+                let (pod, first) = (&duplicate.pod, &duplicate.first);
+                let message = format!(
+                    "pod {} of {} is passed over: {} has one of that name",
+                    pod.name, pod.origin, first
+                );
+                self.events.record(Event {
+                    pod: pod.name.clone(),
+                    uid: None,
+                    container: None,
+                    kind: EventKind::Warning,
+                    reason: "DuplicatePod",
+                    message,
+                });
+            }
+        }
+        self.duplicates = duplicates;
+    }
+
+    fn warn(&self, path: &Path, reason: &'static str, message: String) {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        self.events.record(Event {
+            pod: PodName::new("default", &file),
+            uid: None,
+            container: None,
+            kind: EventKind::Warning,
+            reason,
+            message,
+        });
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        let watch = watch(&self.directory);
+        if let Err(error) = &watch {
+            tracing::debug!(error = error as &dyn std::error::Error, "only rescanning");
+        }
+        watch.ok()
+    }
+}
+
+type Watch = inotify::EventStream<[u8; 4096]>;
+
+fn watch(directory: &Path) -> Result<Watch, WatchError> {
+    let error = |source| WatchError {
+        directory: directory.to_owned(),
+        source,
+    };
+    let inotify = Inotify::init().map_err(error)?;
+    let mask = WatchMask::CLOSE_WRITE
+        | WatchMask::CREATE
+        | WatchMask::MOVE
+        | WatchMask::DELETE
+        | WatchMask::DELETE_SELF
+        | WatchMask::MOVE_SELF;
+    inotify.watches().add(directory, mask).map_err(error)?;
+    inotify.into_event_stream([0; 4096]).map_err(error)
+}
+
+/// Waits for a change or for the time of the next look; whether the watch is still good.
+async fn until_change(watch: Option<&mut Watch>, rescan: Duration) -> bool {
+    let Some(watch) = watch else {
+        tokio::time::sleep(WATCH_RETRY.min(rescan)).await;
+        return true;
+    };
+    match tokio::time::timeout(rescan, watch.next()).await {
+        Err(_) => true,
+        Ok(event) => is_good(event) && settle(watch).await,
+    }
+}
+
+/// Takes what follows a first event until the directory is quiet.
+async fn settle(watch: &mut Watch) -> bool {
+    while let Ok(event) = tokio::time::timeout(SETTLE, watch.next()).await {
+        if !is_good(event) {
+            return false;
+        }
+    }
+    true
+}
+
+/// A watch ends with its directory.
+fn is_good(event: Option<io::Result<inotify::EventOwned>>) -> bool {
+    let gone = inotify::EventMask::DELETE_SELF
+        | inotify::EventMask::MOVE_SELF
+        | inotify::EventMask::IGNORED;
+    matches!(event, Some(Ok(event)) if !event.mask.intersects(gone))
+}
+
+/// The files of a directory by name, without dotfiles.
+fn manifest_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        // A link counts as what it leads to.
+        let is_file = std::fs::metadata(entry.path()).is_ok_and(|file| file.is_file());
+        if !is_hidden && is_file {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

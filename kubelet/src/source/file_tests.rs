@@ -1,0 +1,165 @@
+//! A manifest directory as people treat it.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::FileSource;
+use crate::model::{Event, PodChange};
+use crate::source::NodeIdentity;
+use crate::sync::{EventRecorder, Input, SystemClock};
+
+#[derive(Default)]
+struct Events(Mutex<Vec<String>>);
+
+impl EventRecorder for Events {
+    fn record(&self, event: Event) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{}: {}", event.reason, event.message));
+    }
+}
+
+struct Harness {
+    directory: TempDir,
+    inbox: mpsc::Receiver<Input>,
+    events: Arc<Events>,
+    _shutdown: DropGuard,
+}
+
+impl Harness {
+    /// A source that rescans so rarely that only inotify can be what tells it.
+    fn start(directory: TempDir) -> Self {
+        let (sender, inbox) = mpsc::channel(16);
+        let events = Arc::<Events>::default();
+        let source = FileSource::new(
+            directory.path().to_owned(),
+            NodeIdentity {
+                node_name: "node".to_owned(),
+            },
+            Duration::from_secs(3600),
+            events.clone(),
+            Arc::new(SystemClock),
+        );
+        let shutdown = CancellationToken::new();
+        tokio::spawn(source.run(sender, shutdown.clone()));
+        Self {
+            directory,
+            inbox,
+            events,
+            _shutdown: shutdown.drop_guard(),
+        }
+    }
+
+    async fn next(&mut self) -> String {
+        let input = tokio::time::timeout(Duration::from_secs(20), self.inbox.recv()).await;
+        match input
+            .expect("the source speaks in time")
+            .expect("the source runs")
+        {
+            Input::SourcesReady => "ready".to_owned(),
+            Input::Desired(changes) => {
+                let words: Vec<_> = changes.iter().map(word).collect();
+                words.join(", ")
+            }
+            other => panic!("a source does not say {other:?}"),
+        }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.directory.path().join(file), text).unwrap();
+    }
+}
+
+fn word(change: &PodChange) -> String {
+    match change {
+        PodChange::Add(pod) => format!("add {}", pod.name),
+        PodChange::Update(pod) => format!("update {}", pod.name),
+        PodChange::Reconcile(pod) => format!("reconcile {}", pod.name),
+        PodChange::Remove { name, .. } => format!("remove {name}"),
+    }
+}
+
+fn manifest(name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers:\n  \
+         - {{name: web, image: '{image}'}}\n"
+    )
+}
+
+#[tokio::test]
+async fn files_are_followed_as_they_come_change_and_go() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("a.yaml"), manifest("a", "x:1")).unwrap();
+    fs::write(directory.path().join(".hidden.yaml"), manifest("h", "x:1")).unwrap();
+    fs::create_dir(directory.path().join("folder")).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "add default/a-node");
+    assert_eq!(harness.next().await, "ready");
+
+    harness.write("b.yaml", &manifest("b", "x:1"));
+    assert_eq!(harness.next().await, "add default/b-node");
+    harness.write("a.yaml", &manifest("a", "x:2"));
+    assert_eq!(
+        harness.next().await,
+        "remove default/a-node, add default/a-node"
+    );
+
+    // As careful editors do: a new file renamed over the old one.
+    harness.write(".b.yaml.new", &manifest("c", "x:1"));
+    let path = |file| harness.directory.path().join(file);
+    fs::rename(path(".b.yaml.new"), path("b.yaml")).unwrap();
+    assert_eq!(
+        harness.next().await,
+        "remove default/b-node, add default/c-node"
+    );
+    fs::remove_file(harness.directory.path().join("a.yaml")).unwrap();
+    assert_eq!(harness.next().await, "remove default/a-node");
+}
+
+#[tokio::test]
+async fn a_broken_file_is_told_and_changes_nothing() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("a.yaml"), manifest("a", "x:1")).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "add default/a-node");
+    assert_eq!(harness.next().await, "ready");
+    harness.write("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: [\n");
+    harness.write("b.yaml", &manifest("b", "x:1"));
+    assert_eq!(harness.next().await, "add default/b-node");
+    let told = harness.events.0.lock().unwrap().clone();
+    assert!(told.iter().any(|one| one.contains("a.yaml:")), "{told:?}");
+    fs::remove_file(harness.directory.path().join("a.yaml")).unwrap();
+    assert_eq!(harness.next().await, "remove default/a-node");
+}
+
+#[tokio::test]
+async fn two_files_with_one_pod_are_told() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("a.yaml"), manifest("a", "x:1")).unwrap();
+    fs::write(directory.path().join("b.yaml"), manifest("a", "x:2")).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "add default/a-node");
+    assert_eq!(harness.next().await, "ready");
+    let told = harness.events.0.lock().unwrap().clone();
+    assert!(
+        told[0].starts_with("DuplicatePod: pod default/a-node of"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_exist_yet_is_empty_until_it_does() {
+    let directory = TempDir::new().unwrap();
+    fs::remove_dir(directory.path()).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "ready");
+    fs::create_dir(harness.directory.path()).unwrap();
+    harness.write("a.yaml", &manifest("a", "x:1"));
+    assert_eq!(harness.next().await, "add default/a-node");
+}

@@ -1,0 +1,267 @@
+//! From what all manifest files say to what changes.
+//!
+//! A file that cannot be read or understood changes nothing: its pods stay as it said last, until it
+//! can be understood again or is deleted. Of two pods of one name, the first file's wins.
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::{Pod, PodChange, PodName, PodOrigin};
+
+/// What one file says now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scan {
+    /// These pods.
+    Pods(Vec<Arc<Pod>>),
+    /// Nothing that can be understood.
+    Broken,
+    /// The same as the last time.
+    Unchanged,
+}
+
+/// What is desired, and by which file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desired {
+    files: BTreeMap<PathBuf, Vec<Arc<Pod>>>,
+    pods: BTreeMap<PodName, Arc<Pod>>,
+}
+
+/// What came of a merge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merged {
+    /// What is desired now.
+    pub desired: Desired,
+    /// What has to be told: removals first.
+    pub changes: Vec<PodChange>,
+    /// Pods that are passed over.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// A pod that is passed over because another file has one of its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Duplicate {
+    /// The pod that is passed over.
+    pub pod: Arc<Pod>,
+    /// Where the one that counts stands.
+    pub first: PodOrigin,
+}
+
+/// Merges what all files of the directory say into what was desired before.
+pub fn merge(before: &Desired, scan: BTreeMap<PathBuf, Scan>) -> Merged {
+    let files: BTreeMap<_, _> = scan
+        .into_iter()
+        .map(|(path, said)| {
+            let last = || before.files.get(&path).cloned().unwrap_or_default();
+            let pods = match said {
+                Scan::Pods(pods) => pods,
+                Scan::Broken | Scan::Unchanged => last(),
+            };
+            (path, pods)
+        })
+        .collect();
+    let mut pods: BTreeMap<PodName, Arc<Pod>> = BTreeMap::new();
+    let mut duplicates = Vec::new();
+    for pod in files.values().flatten() {
+        if let Some(first) = pods.get(&pod.name) {
+            let first = first.origin.clone();
+            duplicates.push(Duplicate {
+                pod: pod.clone(),
+                first,
+            });
+        } else {
+            pods.insert(pod.name.clone(), kept(before, pod));
+        }
+    }
+    let changes = changes(&before.pods, &pods);
+    Merged {
+        desired: Desired { files, pods },
+        changes,
+        duplicates,
+    }
+}
+
+/// A pod that says what it said before is the one from before: it was seen then.
+fn kept(before: &Desired, pod: &Arc<Pod>) -> Arc<Pod> {
+    let same = before
+        .pods
+        .get(&pod.name)
+        .filter(|old| difference(old, pod) == Difference::None);
+    same.unwrap_or(pod).clone()
+}
+
+fn changes(
+    before: &BTreeMap<PodName, Arc<Pod>>,
+    now: &BTreeMap<PodName, Arc<Pod>>,
+) -> Vec<PodChange> {
+    let is_kept = |old: &Arc<Pod>| now.get(&old.name).is_some_and(|new| new.uid == old.uid);
+    let gone = before.values().filter(|old| !is_kept(old));
+    let removals = gone.map(|old| PodChange::Remove {
+        uid: old.uid.clone(),
+        name: old.name.clone(),
+    });
+    let others = now.values().filter_map(|new| {
+        let old = before.get(&new.name).filter(|old| old.uid == new.uid);
+        match old.map(|old| difference(old, new)) {
+            None => Some(PodChange::Add(new.clone())),
+            Some(Difference::Pod) => Some(PodChange::Update(new.clone())),
+            Some(Difference::Status) => Some(PodChange::Reconcile(new.clone())),
+            Some(Difference::None) => None,
+        }
+    });
+    removals.chain(others).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    None,
+    Status,
+    Pod,
+}
+
+/// In what two versions of a pod differ, when they were seen aside.
+fn difference(old: &Pod, new: &Pod) -> Difference {
+    let annotations = |pod: &Pod| {
+        let seen = "kubernetes.io/config.seen";
+        pod.annotations
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| key != seen)
+            .collect::<Vec<_>>()
+    };
+    let is_same = old.uid == new.uid
+        && old.origin == new.origin
+        && old.labels == new.labels
+        && annotations(old) == annotations(new)
+        && old.manifest.spec == new.manifest.spec
+        && old.spec == new.spec;
+    match (is_same, old.manifest.status == new.manifest.status) {
+        (false, _) => Difference::Pod,
+        (true, false) => Difference::Status,
+        (true, true) => Difference::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RestartPolicy;
+    use crate::plan::fixture;
+
+    fn pod(file: &str, uid: &str, name: &str) -> Arc<Pod> {
+        let pod = fixture::pod(RestartPolicy::Always, &[], &["web"]);
+        Arc::new(Pod {
+            uid: uid.into(),
+            name: PodName::new("default", name),
+            origin: PodOrigin::File(file.into()),
+            ..pod
+        })
+    }
+
+    fn scan(files: &[(&str, Scan)]) -> BTreeMap<PathBuf, Scan> {
+        files
+            .iter()
+            .map(|(path, said)| (PathBuf::from(path), said.clone()))
+            .collect()
+    }
+
+    fn one(file: &str, uid: &str, name: &str) -> Scan {
+        Scan::Pods(vec![pod(file, uid, name)])
+    }
+
+    fn sentences(changes: &[PodChange]) -> Vec<String> {
+        let sentence = |change: &PodChange| match change {
+            PodChange::Add(pod) => format!("add {}", pod.uid),
+            PodChange::Update(pod) => format!("update {}", pod.uid),
+            PodChange::Reconcile(pod) => format!("reconcile {}", pod.uid),
+            PodChange::Remove { uid, .. } => format!("remove {uid}"),
+        };
+        changes.iter().map(sentence).collect()
+    }
+
+    #[test]
+    fn files_come_change_and_go() {
+        let steps = [
+            (
+                "two files",
+                scan(&[("a", one("a", "u1", "x")), ("b", one("b", "u2", "y"))]),
+                vec!["add u1", "add u2"],
+            ),
+            (
+                "nothing new",
+                scan(&[("a", Scan::Unchanged), ("b", one("b", "u2", "y"))]),
+                vec![],
+            ),
+            (
+                "an edit gives a new pod",
+                scan(&[("a", one("a", "u3", "x")), ("b", Scan::Unchanged)]),
+                vec!["remove u1", "add u3"],
+            ),
+            (
+                "a broken file changes nothing",
+                scan(&[("a", Scan::Broken), ("b", Scan::Unchanged)]),
+                vec![],
+            ),
+            (
+                "a deleted file takes its pod along",
+                scan(&[("b", Scan::Unchanged)]),
+                vec!["remove u3"],
+            ),
+            (
+                "a file that was never good is nothing",
+                scan(&[("b", Scan::Unchanged), ("c", Scan::Broken)]),
+                vec![],
+            ),
+            (
+                "an empty file takes its pod along",
+                scan(&[("b", Scan::Pods(vec![]))]),
+                vec!["remove u2"],
+            ),
+        ];
+        let mut desired = Desired::default();
+        for (what, scan, expected) in steps {
+            let merged = merge(&desired, scan);
+            assert_eq!(sentences(&merged.changes), expected, "{what}");
+            desired = merged.desired;
+        }
+    }
+
+    #[test]
+    fn of_two_pods_of_one_name_the_first_file_wins_until_it_goes() {
+        let both = scan(&[("b", one("b", "u2", "x")), ("a", one("a", "u1", "x"))]);
+        let merged = merge(&Desired::default(), both);
+        assert_eq!(sentences(&merged.changes), ["add u1"]);
+        assert_eq!(merged.duplicates.len(), 1);
+        assert_eq!(merged.duplicates[0].first, PodOrigin::File("a".into()));
+        let merged = merge(&merged.desired, scan(&[("b", Scan::Unchanged)]));
+        assert_eq!(sentences(&merged.changes), ["remove u1", "add u2"]);
+    }
+
+    #[test]
+    fn a_pod_with_a_uid_of_its_own_is_updated() {
+        let merged = merge(&Desired::default(), scan(&[("a", one("a", "u1", "x"))]));
+        let mut changed = (*pod("a", "u1", "x")).clone();
+        changed
+            .labels
+            .insert("colour".to_owned(), "blue".to_owned());
+        let again = merge(
+            &merged.desired,
+            scan(&[("a", Scan::Pods(vec![Arc::new(changed)]))]),
+        );
+        assert_eq!(sentences(&again.changes), ["update u1"]);
+    }
+
+    #[test]
+    fn a_pod_of_which_only_the_status_changed_is_reconciled() {
+        let merged = merge(&Desired::default(), scan(&[("a", one("a", "u1", "x"))]));
+        let mut changed = (*pod("a", "u1", "x")).clone();
+        let status = k8s_openapi::api::core::v1::PodStatus::default();
+        Arc::make_mut(&mut changed.manifest).status = Some(status);
+        let again = merge(
+            &merged.desired,
+            scan(&[("a", Scan::Pods(vec![Arc::new(changed)]))]),
+        );
+        assert_eq!(sentences(&again.changes), ["reconcile u1"]);
+    }
+}

@@ -1,0 +1,30 @@
+//! Where desired pods come from: manifests in a directory.
+//!
+//! ```text
+//! file ─► decode ─► default ─► convert (with every problem) ─► static_pod ─► merge ─► PodChange
+//!            └─ unknown fields      fields ─ not handled yet ─┘
+//! ```
+//!
+//! `file` watches and reads; everything else is pure.
+
+mod convert;
+mod decode;
+mod default;
+mod fields;
+mod file;
+mod hash;
+mod manifest;
+mod merge;
+mod problem;
+mod static_pod;
+
+pub use convert::convert;
+pub use decode::{DecodeError, Decoded, decode};
+pub use default::set_defaults;
+pub use fields::not_handled;
+pub use file::{FileSource, WatchError};
+pub use hash::{container_hash, static_uid};
+pub use manifest::{ManifestError, ReadPod, read_manifest};
+pub use merge::{Desired, Duplicate, Merged, Scan, merge};
+pub use problem::Problem;
+pub use static_pod::{NodeIdentity, identify};

@@ -1,0 +1,199 @@
+//! The status of each container: waiting, running or terminated, and why.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerState as State, ContainerStateRunning, ContainerStateTerminated,
+    ContainerStateWaiting, ContainerStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::model::{
+    Container, ContainerObservation, ContainerRole, ContainerState, HeldBack, RestartPolicy,
+};
+use crate::plan::wants_restart;
+
+use super::StatusInput;
+
+/// The status of one container.
+pub(super) fn status(
+    input: &StatusInput<'_>,
+    container: &Container,
+    role: ContainerRole,
+) -> ContainerStatus {
+    let newest = input.observation.newest(&container.name);
+    let exited_before = input
+        .observation
+        .newest_exited(&container.name)
+        .filter(|exited| newest.is_some_and(|newest| newest.id != exited.id))
+        .map(|exited| observed_state(input, exited));
+    let observed = newest.map(|newest| observed_state(input, newest));
+    let waiting = waits_for(input, container, role, newest);
+    let (state, last_state) = match (waiting, observed) {
+        (Some(waiting), Some(observed)) if observed.terminated.is_some() => {
+            (waiting, Some(observed))
+        }
+        (Some(waiting), _) => (waiting, exited_before),
+        (None, observed) => (observed.unwrap_or_else(|| initial(input)), exited_before),
+    };
+    assemble(input, container, role, newest, state, last_state)
+}
+
+fn assemble(
+    input: &StatusInput<'_>,
+    container: &Container,
+    role: ContainerRole,
+    newest: Option<&ContainerObservation>,
+    state: State,
+    last_state: Option<State>,
+) -> ContainerStatus {
+    let is_running = state.running.is_some();
+    let has_succeeded = state
+        .terminated
+        .as_ref()
+        .is_some_and(|ended| ended.exit_code == 0);
+    ContainerStatus {
+        name: container.name.to_string(),
+        container_id: newest.map(|newest| container_id(input, newest)),
+        image: newest.map_or_else(|| container.image.clone(), |newest| newest.image.clone()),
+        image_id: newest
+            .map(|newest| newest.image_id.clone())
+            .unwrap_or_default(),
+        ready: is_running || (role == ContainerRole::Init && has_succeeded),
+        started: Some(is_running),
+        restart_count: newest
+            .and_then(|newest| i32::try_from(newest.restart_count).ok())
+            .unwrap_or_default(),
+        state: Some(state),
+        last_state: last_state.or_else(|| Some(State::default())),
+        ..ContainerStatus::default()
+    }
+}
+
+/// What a container that is to be started (again) waits for; `None` when it is not, or when nothing
+/// is known to be in its way.
+fn waits_for(
+    input: &StatusInput<'_>,
+    container: &Container,
+    role: ContainerRole,
+    newest: Option<&ContainerObservation>,
+) -> Option<State> {
+    if !is_wanted(input.pod.spec.restart_policy, role, newest) {
+        return None;
+    }
+    let held = input
+        .held_back
+        .iter()
+        .find(|held| held.name == container.name);
+    if let Some(held) = held {
+        return Some(waiting("CrashLoopBackOff", Some(crash_loop(input, held))));
+    }
+    let failure = input.failures.get(&container.name)?;
+    Some(waiting(
+        failure.reason.as_str(),
+        Some(failure.message.clone()),
+    ))
+}
+
+fn is_wanted(
+    policy: RestartPolicy,
+    role: ContainerRole,
+    newest: Option<&ContainerObservation>,
+) -> bool {
+    let Some(newest) = newest else {
+        return true;
+    };
+    match (role, newest.state.exit()) {
+        (ContainerRole::Ephemeral, Some(_)) => false,
+        (ContainerRole::Init, Some(exit)) if exit.is_success() => false,
+        _ => wants_restart(policy, newest),
+    }
+}
+
+fn crash_loop(input: &StatusInput<'_>, held: &HeldBack) -> String {
+    let (pod, delay) = (input.pod, held.delay.as_secs());
+    let delay = match (delay / 60, delay % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    };
+    format!(
+        "back-off {delay} restarting failed container={} pod={}_{}({})",
+        held.name, pod.name.name, pod.name.namespace, pod.uid
+    )
+}
+
+/// The state of a container that the runtime has nothing of.
+fn initial(input: &StatusInput<'_>) -> State {
+    let has_init = !input.pod.spec.init_containers.is_empty();
+    waiting(
+        if has_init {
+            "PodInitializing"
+        } else {
+            "ContainerCreating"
+        },
+        None,
+    )
+}
+
+fn observed_state(input: &StatusInput<'_>, seen: &ContainerObservation) -> State {
+    match &seen.state {
+        ContainerState::Created => initial(input),
+        ContainerState::Running { started_at } => State {
+            running: Some(ContainerStateRunning {
+                started_at: Some(Time(*started_at)),
+            }),
+            ..State::default()
+        },
+        ContainerState::Exited(exit) => terminated(ContainerStateTerminated {
+            container_id: Some(container_id(input, seen)),
+            exit_code: exit.code,
+            reason: Some(exit_reason(&exit.reason, exit.code)),
+            message: Some(exit.message.clone()).filter(|message| !message.is_empty()),
+            started_at: exit.started_at.map(Time),
+            finished_at: Some(Time(exit.finished_at)),
+            signal: None,
+        }),
+        ContainerState::Unknown => terminated(unknown(container_id(input, seen), input.now)),
+    }
+}
+
+/// An exit code that nobody can know any more.
+fn unknown(container_id: String, now: Timestamp) -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        container_id: Some(container_id),
+        exit_code: 137,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("The container could not be located".to_owned()),
+        finished_at: Some(Time(now)),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+fn exit_reason(reason: &str, code: i32) -> String {
+    match (reason, code) {
+        ("", 0) => "Completed".to_owned(),
+        ("", _) => "Error".to_owned(),
+        (reason, _) => reason.to_owned(),
+    }
+}
+
+fn container_id(input: &StatusInput<'_>, seen: &ContainerObservation) -> String {
+    format!("{}://{}", input.facts.runtime_name, seen.id)
+}
+
+fn waiting(reason: &str, message: Option<String>) -> State {
+    let waiting = ContainerStateWaiting {
+        reason: Some(reason.to_owned()),
+        message,
+    };
+    State {
+        waiting: Some(waiting),
+        ..State::default()
+    }
+}
+
+fn terminated(terminated: ContainerStateTerminated) -> State {
+    State {
+        terminated: Some(terminated),
+        ..State::default()
+    }
+}

@@ -1,0 +1,172 @@
+//! Puts a pod's status together.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, PodIP, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::model::{
+    Container, ContainerName, ContainerRole, HeldBack, NetworkMode, Pod, PodObservation,
+    SandboxState, StartFailure,
+};
+use crate::plan::{InitProgress, init_progress, start_time};
+
+use super::conditions::{Basis, conditions};
+use super::phase::phase;
+use super::{Phase, containers};
+use crate::resource::qos_class;
+
+/// What a pod's status follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusInput<'a> {
+    /// What is desired.
+    pub pod: &'a Pod,
+    /// What the runtime shows.
+    pub observation: &'a PodObservation,
+    /// Why containers could not be started last time.
+    pub failures: &'a BTreeMap<ContainerName, StartFailure>,
+    /// Containers that wait after a crash.
+    pub held_back: &'a [HeldBack],
+    /// How the kubelet ended the pod, if it did.
+    pub outcome: Option<Outcome>,
+    /// The status before this one.
+    pub previous: Option<&'a PodStatus>,
+    /// What holds for every pod of the node.
+    pub facts: &'a Facts,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What holds for every pod of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The runtime's name, before `://` in container ids.
+    pub runtime_name: String,
+    /// The node's addresses, the primary first.
+    pub host_ips: Vec<IpAddr>,
+}
+
+/// How the kubelet ended a pod that might have gone on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was active for longer than `activeDeadlineSeconds`.
+    DeadlineExceeded,
+}
+
+impl Outcome {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::DeadlineExceeded => "DeadlineExceeded",
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::DeadlineExceeded => {
+                "Pod was active on the node longer than the specified deadline"
+            }
+        }
+    }
+}
+
+/// The status of a pod, and its phase once more as what it is.
+pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
+    let spec = &input.pod.spec;
+    let statuses = |containers: &[Container], role| -> Vec<ContainerStatus> {
+        containers
+            .iter()
+            .map(|one| containers::status(input, one, role))
+            .collect()
+    };
+    let init = statuses(&spec.init_containers, ContainerRole::Init);
+    let regular = statuses(&spec.containers, ContainerRole::Regular);
+    let ephemeral: Vec<_> = spec
+        .ephemeral_containers
+        .iter()
+        .map(|one| one.container.clone())
+        .collect();
+    let ephemeral = statuses(&ephemeral, ContainerRole::Ephemeral);
+
+    let is_initialized = is_initialized(input);
+    let phase = final_phase(input)
+        .unwrap_or_else(|| phase(spec.restart_policy, &init, is_initialized, &regular));
+    let pod_ips = pod_ips(input);
+    let basis = Basis {
+        phase,
+        is_initialized,
+        has_ready_sandbox: !pod_ips.is_empty() && has_ready_sandbox(input.observation),
+        init: &init,
+        regular: &regular,
+    };
+    let before = input
+        .previous
+        .and_then(|status| status.conditions.as_deref());
+    let status = PodStatus {
+        phase: Some(phase.as_str().to_owned()),
+        conditions: Some(conditions(&basis, before.unwrap_or_default(), input.now)),
+        reason: input.outcome.map(|outcome| outcome.reason().to_owned()),
+        message: input.outcome.map(|outcome| outcome.message().to_owned()),
+        host_ip: input.facts.host_ips.first().map(IpAddr::to_string),
+        host_ips: listed(&input.facts.host_ips, |ip| HostIP { ip }),
+        pod_ip: pod_ips.first().map(IpAddr::to_string),
+        pod_ips: listed(&pod_ips, |ip| PodIP { ip }),
+        start_time: Some(started_at(input)),
+        qos_class: Some(qos_class(&input.pod.spec).as_str().to_owned()),
+        init_container_statuses: some_unless_empty(init),
+        container_statuses: some_unless_empty(regular),
+        ephemeral_container_statuses: some_unless_empty(ephemeral),
+        ..PodStatus::default()
+    };
+    (status, phase)
+}
+
+/// The phase of a pod whose end is decided: nothing that a container does later changes it.
+fn final_phase(input: &StatusInput<'_>) -> Option<Phase> {
+    let before = input.previous.and_then(|status| status.phase.as_deref());
+    input
+        .outcome
+        .map(|_| Phase::Failed)
+        .or_else(|| Phase::terminal_from(before))
+}
+
+fn is_initialized(input: &StatusInput<'_>) -> bool {
+    let sandbox = input.observation.newest_sandbox();
+    match sandbox {
+        None => input.pod.spec.init_containers.is_empty(),
+        Some(sandbox) => {
+            init_progress(input.pod, input.observation, &sandbox.id) == InitProgress::Done
+        }
+    }
+}
+
+fn has_ready_sandbox(observation: &PodObservation) -> bool {
+    observation
+        .newest_sandbox()
+        .is_some_and(|sandbox| sandbox.state == SandboxState::Ready)
+}
+
+/// The pod's addresses; those of the last sandbox when it is gone, as long as it is known.
+fn pod_ips(input: &StatusInput<'_>) -> Vec<IpAddr> {
+    let Some(sandbox) = input.observation.newest_sandbox() else {
+        return Vec::new();
+    };
+    match input.pod.spec.namespaces.network {
+        NetworkMode::Host => input.facts.host_ips.clone(),
+        NetworkMode::Pod => sandbox.ips.clone(),
+    }
+}
+
+fn started_at(input: &StatusInput<'_>) -> Time {
+    let before = input.previous.and_then(|status| status.start_time.clone());
+    before.unwrap_or_else(|| Time(start_time(input.pod, input.observation)))
+}
+
+fn listed<T>(ips: &[IpAddr], wrap: impl Fn(String) -> T) -> Option<Vec<T>> {
+    some_unless_empty(ips.iter().map(|ip| wrap(ip.to_string())).collect())
+}
+
+fn some_unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
+}

@@ -1,0 +1,20 @@
+//! What a pod's status says: the v1 `PodStatus` that kubectl's users know, word for word.
+//!
+//! ```text
+//! Pod, PodObservation ─► containers ─► phase ─► conditions ─► PodStatus
+//! ```
+//!
+//! Pure: the previous status is an argument, for the times at which conditions changed and because
+//! a pod that has ended never comes back.
+#![deny(clippy::disallowed_methods)]
+
+mod conditions;
+mod containers;
+mod generate;
+mod phase;
+
+#[cfg(test)]
+mod tests;
+
+pub use generate::{Facts, Outcome, StatusInput, generate};
+pub use phase::Phase;

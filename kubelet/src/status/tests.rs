@@ -1,0 +1,416 @@
+//! Tables of situations and what a pod's status says of each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, PodStatus};
+
+use super::{Facts, Outcome, StatusInput, generate};
+use crate::model::ContainerState::{Created, Unknown};
+use crate::model::RestartPolicy::{Always, Never, OnFailure};
+use crate::model::SandboxState::{NotReady, Ready};
+use crate::model::{
+    ContainerName, ContainerObservation, FailureReason, HeldBack, Pod, PodObservation,
+    Requirements, ResourceList, StartFailure,
+};
+use crate::plan::fixture::{at, exited, made, pod, running, sandbox, seen};
+use crate::resource::qos_class;
+
+#[derive(Default)]
+struct Case {
+    failures: BTreeMap<ContainerName, StartFailure>,
+    held_back: Vec<HeldBack>,
+    outcome: Option<Outcome>,
+    previous: Option<PodStatus>,
+}
+
+impl Case {
+    fn status(&self, pod: &Pod, observation: &PodObservation) -> PodStatus {
+        let facts = Facts {
+            runtime_name: "podling".to_owned(),
+            host_ips: vec![[192, 0, 2, 1].into()],
+        };
+        let input = StatusInput {
+            pod,
+            observation,
+            failures: &self.failures,
+            held_back: &self.held_back,
+            outcome: self.outcome,
+            previous: self.previous.as_ref(),
+            facts: &facts,
+            now: at(100),
+        };
+        generate(&input).0
+    }
+}
+
+fn in_ready(containers: Vec<ContainerObservation>) -> PodObservation {
+    seen(vec![sandbox(0, Ready)], containers)
+}
+
+fn word(state: Option<&ContainerState>) -> String {
+    let Some(state) = state else {
+        return "-".to_owned();
+    };
+    if let Some(waiting) = &state.waiting {
+        return waiting.reason.clone().unwrap_or_default();
+    }
+    if let Some(ended) = &state.terminated {
+        return format!(
+            "{} {}",
+            ended.reason.as_deref().unwrap_or_default(),
+            ended.exit_code
+        );
+    }
+    if state.running.is_some() {
+        "Running".to_owned()
+    } else {
+        "-".to_owned()
+    }
+}
+
+/// `phase: init states / states`.
+fn sentence(status: &PodStatus) -> String {
+    let words = |list: &Option<Vec<_>>| {
+        let one = |one: &k8s_openapi::api::core::v1::ContainerStatus| word(one.state.as_ref());
+        list.iter()
+            .flatten()
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let phase = status.phase.as_deref().unwrap();
+    let (init, regular) = (&status.init_container_statuses, &status.container_statuses);
+    match init {
+        Some(_) => format!("{phase}: {} / {}", words(init), words(regular)),
+        None => format!("{phase}: {}", words(regular)),
+    }
+}
+
+#[test]
+fn the_phase_says_what_the_containers_do() {
+    let rows = [
+        (
+            pod(Always, &[], &["a"]),
+            seen(vec![], vec![]),
+            "Pending: ContainerCreating",
+        ),
+        (
+            pod(Always, &["i"], &["a"]),
+            seen(vec![], vec![]),
+            "Pending: PodInitializing / PodInitializing",
+        ),
+        (
+            pod(Always, &[], &["a"]),
+            in_ready(vec![made("a", 0, Created)]),
+            "Pending: ContainerCreating",
+        ),
+        (
+            pod(Always, &[], &["a"]),
+            in_ready(vec![made("a", 0, running())]),
+            "Running: Running",
+        ),
+        (
+            pod(Always, &[], &["a", "b"]),
+            in_ready(vec![made("a", 0, running())]),
+            "Pending: Running, ContainerCreating",
+        ),
+        (
+            pod(Always, &["i"], &["a"]),
+            in_ready(vec![made("i", 0, running())]),
+            "Pending: Running / PodInitializing",
+        ),
+        (
+            pod(Always, &["i"], &["a"]),
+            in_ready(vec![made("i", 0, exited(0)), made("a", 0, running())]),
+            "Running: Completed 0 / Running",
+        ),
+        (
+            pod(Never, &["i"], &["a"]),
+            in_ready(vec![made("i", 0, exited(2))]),
+            "Failed: Error 2 / PodInitializing",
+        ),
+        (
+            pod(OnFailure, &["i"], &["a"]),
+            in_ready(vec![made("i", 0, exited(2))]),
+            "Pending: Error 2 / PodInitializing",
+        ),
+    ];
+    for (pod, observation, expected) in rows {
+        assert_eq!(
+            sentence(&Case::default().status(&pod, &observation)),
+            expected
+        );
+    }
+}
+
+#[test]
+fn the_phase_of_containers_that_ended_follows_the_restart_policy() {
+    let rows = [
+        (
+            pod(Always, &[], &["a"]),
+            in_ready(vec![made("a", 0, exited(0))]),
+            "Running: Completed 0",
+        ),
+        (
+            pod(OnFailure, &[], &["a"]),
+            in_ready(vec![made("a", 0, exited(0))]),
+            "Succeeded: Completed 0",
+        ),
+        (
+            pod(OnFailure, &[], &["a"]),
+            in_ready(vec![made("a", 0, exited(1))]),
+            "Running: Error 1",
+        ),
+        (
+            pod(Never, &[], &["a"]),
+            in_ready(vec![made("a", 0, exited(1))]),
+            "Failed: Error 1",
+        ),
+        (
+            pod(Never, &[], &["a", "b"]),
+            in_ready(vec![made("a", 0, exited(1)), made("b", 0, running())]),
+            "Running: Error 1, Running",
+        ),
+        (
+            pod(Never, &[], &["a"]),
+            in_ready(vec![made("a", 0, Unknown)]),
+            "Failed: ContainerStatusUnknown 137",
+        ),
+    ];
+    for (pod, observation, expected) in rows {
+        assert_eq!(
+            sentence(&Case::default().status(&pod, &observation)),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_crashed_container_waits_in_crash_loop_back_off() {
+    let held = HeldBack {
+        name: "a".into(),
+        until: at(50),
+        delay: Duration::from_secs(10),
+    };
+    let case = Case {
+        held_back: vec![held],
+        ..Case::default()
+    };
+    let crashed = made("a", 3, exited(1));
+    let status = case.status(&pod(Always, &[], &["a"]), &in_ready(vec![crashed]));
+    assert_eq!(sentence(&status), "Running: CrashLoopBackOff");
+    let container = &status.container_statuses.unwrap()[0];
+    let waiting = container.state.as_ref().unwrap().waiting.as_ref().unwrap();
+    assert_eq!(
+        waiting.message.as_deref(),
+        Some("back-off 10s restarting failed container=a pod=web-node_default(uid-1)")
+    );
+    assert_eq!(word(container.last_state.as_ref()), "Error 1");
+    assert_eq!(container.restart_count, 3);
+}
+
+#[test]
+fn long_waits_are_told_in_minutes() {
+    let held = HeldBack {
+        name: "a".into(),
+        until: at(50),
+        delay: Duration::from_secs(160),
+    };
+    let case = Case {
+        held_back: vec![held],
+        ..Case::default()
+    };
+    let status = case.status(
+        &pod(Always, &[], &["a"]),
+        &in_ready(vec![made("a", 0, exited(1))]),
+    );
+    let container = &status.container_statuses.unwrap()[0];
+    let waiting = container.state.as_ref().unwrap().waiting.as_ref().unwrap();
+    assert!(
+        waiting
+            .message
+            .as_ref()
+            .unwrap()
+            .starts_with("back-off 2m40s restarting")
+    );
+}
+
+#[test]
+fn a_container_that_cannot_start_says_at_which_step() {
+    let failure = StartFailure {
+        reason: FailureReason::ErrImagePull,
+        message: "no such image".to_owned(),
+        retry_after: None,
+    };
+    let case = Case {
+        failures: BTreeMap::from([("a".into(), failure)]),
+        ..Case::default()
+    };
+    let pod = pod(Always, &[], &["a"]);
+    assert_eq!(
+        sentence(&case.status(&pod, &in_ready(vec![]))),
+        "Pending: ErrImagePull"
+    );
+    let running = in_ready(vec![made("a", 0, running())]);
+    assert_eq!(sentence(&case.status(&pod, &running)), "Running: Running");
+}
+
+#[test]
+fn a_restarted_container_remembers_how_it_ended() {
+    let observation = in_ready(vec![made("a", 0, exited(7)), made("a", 1, running())]);
+    let status = Case::default().status(&pod(Always, &[], &["a"]), &observation);
+    let container = &status.container_statuses.unwrap()[0];
+    assert_eq!(word(container.last_state.as_ref()), "Error 7");
+    assert_eq!(container.container_id.as_deref(), Some("podling://a#1"));
+}
+
+fn conditions(status: &PodStatus) -> Vec<String> {
+    let one = |one: &k8s_openapi::api::core::v1::PodCondition| {
+        let reason = one.reason.as_deref().unwrap_or_default();
+        format!("{}={} {reason}", one.type_, one.status)
+            .trim_end()
+            .to_owned()
+    };
+    status.conditions.iter().flatten().map(one).collect()
+}
+
+#[test]
+fn the_conditions_follow_the_pod_from_start_to_end() {
+    let pod = pod(OnFailure, &["i"], &["a"]);
+    let of = |observation| conditions(&Case::default().status(&pod, &observation));
+    assert_eq!(
+        of(seen(vec![], vec![])),
+        [
+            "PodReadyToStartContainers=False",
+            "Initialized=False ContainersNotInitialized",
+            "Ready=False ContainersNotReady",
+            "ContainersReady=False ContainersNotReady",
+            "PodScheduled=True",
+        ]
+    );
+    assert_eq!(
+        of(in_ready(vec![
+            made("i", 0, exited(0)),
+            made("a", 0, running())
+        ])),
+        [
+            "PodReadyToStartContainers=True",
+            "Initialized=True",
+            "Ready=True",
+            "ContainersReady=True",
+            "PodScheduled=True",
+        ]
+    );
+    let ended = vec![made("i", 0, exited(0)), made("a", 0, exited(0))];
+    assert_eq!(
+        of(seen(vec![sandbox(0, NotReady)], ended)),
+        [
+            "PodReadyToStartContainers=False",
+            "Initialized=True PodCompleted",
+            "Ready=False PodCompleted",
+            "ContainersReady=False PodCompleted",
+            "PodScheduled=True",
+        ]
+    );
+}
+
+#[test]
+fn a_condition_that_has_not_changed_keeps_its_time() {
+    let pod = pod(Always, &[], &["a"]);
+    let mut first = Case::default().status(&pod, &seen(vec![], vec![]));
+    for condition in first.conditions.iter_mut().flatten() {
+        condition.last_transition_time.as_mut().unwrap().0 = at(1);
+    }
+    let case = Case {
+        previous: Some(first),
+        ..Case::default()
+    };
+    let second = case.status(&pod, &in_ready(vec![made("a", 0, running())]));
+    let times: Vec<_> = second
+        .conditions
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one.type_.clone(),
+                one.last_transition_time.as_ref().unwrap().0 == at(1),
+            )
+        })
+        .collect();
+    assert_eq!(times[1], ("Initialized".to_owned(), true));
+    assert_eq!(times[2], ("Ready".to_owned(), false));
+    assert_eq!(times[4], ("PodScheduled".to_owned(), true));
+}
+
+#[test]
+fn a_pod_that_has_ended_never_comes_back() {
+    let pod = pod(Never, &[], &["a"]);
+    let ended = Case::default().status(&pod, &in_ready(vec![made("a", 0, exited(1))]));
+    let case = Case {
+        previous: Some(ended),
+        ..Case::default()
+    };
+    assert_eq!(
+        case.status(&pod, &seen(vec![], vec![])).phase.as_deref(),
+        Some("Failed")
+    );
+}
+
+#[test]
+fn a_pod_past_its_deadline_has_failed_and_says_why() {
+    let case = Case {
+        outcome: Some(Outcome::DeadlineExceeded),
+        ..Case::default()
+    };
+    let status = case.status(
+        &pod(Always, &[], &["a"]),
+        &in_ready(vec![made("a", 0, running())]),
+    );
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"));
+}
+
+#[test]
+fn addresses_are_the_sandboxs_or_the_hosts() {
+    let pod = pod(Always, &[], &["a"]);
+    let status = Case::default().status(&pod, &in_ready(vec![]));
+    assert_eq!(status.pod_ip.as_deref(), Some("10.88.0.2"));
+    assert_eq!(status.host_ip.as_deref(), Some("192.0.2.1"));
+    let mut host = pod;
+    host.spec.namespaces.network = crate::model::NetworkMode::Host;
+    let status = Case::default().status(&host, &in_ready(vec![]));
+    assert_eq!(status.pod_ip.as_deref(), Some("192.0.2.1"));
+}
+
+#[test]
+fn the_quality_of_service_follows_requests_and_limits() {
+    let list = |cpu, memory| ResourceList {
+        cpu_millis: cpu,
+        memory_bytes: memory,
+    };
+    let rows = [
+        (list(None, None), list(None, None), "BestEffort"),
+        (list(Some(100), None), list(None, None), "Burstable"),
+        (
+            list(Some(100), Some(1)),
+            list(Some(100), Some(1)),
+            "Guaranteed",
+        ),
+        (
+            list(Some(100), Some(1)),
+            list(Some(200), Some(1)),
+            "Burstable",
+        ),
+        (list(Some(100), None), list(Some(100), None), "Burstable"),
+    ];
+    for (requests, limits, class) in rows {
+        let mut pod = pod(Always, &[], &["a"]);
+        pod.spec.containers[0].resources = Requirements { requests, limits };
+        assert_eq!(
+            qos_class(&pod.spec).as_str(),
+            class,
+            "{requests:?} {limits:?}"
+        );
+    }
+}

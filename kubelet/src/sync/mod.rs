@@ -1,0 +1,28 @@
+//! Makes the runtime run what is desired: one loop that hands out, one worker task per pod.
+//!
+//! ```text
+//! sources ─┐                    ┌─► worker ─► observe, plan, act, publish
+//! pleg ────┼─► inbox ─► loop ───┼─► worker
+//! app ─────┘        (roster)    └─► worker
+//! ```
+
+mod inbox;
+mod orders;
+mod pace;
+mod roster;
+mod seam;
+mod sync_loop;
+mod worker;
+mod world;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+pub use inbox::{Input, RuntimePod};
+pub use seam::{
+    Clock, EventRecorder, Executor, ObserveError, Observer, StatusSink, SystemClock, TerminateError,
+};
+pub use sync_loop::run;
+pub use world::{Roles, World};

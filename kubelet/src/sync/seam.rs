@@ -1,0 +1,107 @@
+//! The roles that a pod's worker needs others to play.
+//!
+//! Each is small, in the kubelet's own types, and defined here, beside its user; `app` decides who
+//! plays it. The fakes that the tests use behave like the real thing in memory.
+
+use std::error::Error;
+use std::future::Future;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodStatus;
+
+use crate::model::{Event, Pod, PodActions, PodName, PodObservation, PodUid, SyncReport};
+
+/// Carries plans out.
+///
+/// Dropping a returned future stops the work where it is: the next plan is made from what the
+/// runtime then shows.
+pub trait Executor: Send + Sync + 'static {
+    /// Carries out the plan of a pod that is wanted. What fails is reported, never raised: the rest
+    /// of the plan that does not need it goes on.
+    fn sync(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> impl Future<Output = SyncReport> + Send;
+
+    /// Kills, stops and removes what the plan names, of a pod that may not be known any more.
+    /// Returns when everything named has ended.
+    fn terminate(
+        &self,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> impl Future<Output = Result<(), TerminateError>> + Send;
+
+    /// Takes away what the node keeps for a pod that has ended: volumes, directories. Does nothing
+    /// the second time.
+    fn clean_up(
+        &self,
+        uid: &PodUid,
+        name: &PodName,
+    ) -> impl Future<Output = Result<(), TerminateError>> + Send;
+}
+
+/// Shows pods as the runtime has them.
+pub trait Observer: Send + Sync + 'static {
+    /// What the runtime has of a pod, no older than this call. Of a pod it has nothing of, that is
+    /// [`PodObservation::nothing`].
+    fn observe(
+        &self,
+        uid: &PodUid,
+        name: &PodName,
+    ) -> impl Future<Output = Result<PodObservation, ObserveError>> + Send;
+}
+
+/// Takes down what happened, for people.
+pub trait EventRecorder: Send + Sync + 'static {
+    /// Takes one event down; never waits.
+    fn record(&self, event: Event);
+}
+
+/// Is told what became of each pod.
+pub trait StatusSink: Send + Sync + 'static {
+    /// A pod's status is now this.
+    fn publish(&self, pod: &Pod, status: &PodStatus);
+
+    /// A pod is gone for good.
+    fn forget(&self, uid: &PodUid);
+}
+
+/// Tells the time of day.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Why a pod could not be ended; it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot end pod {pod}")]
+pub struct TerminateError {
+    /// Which.
+    pub pod: PodName,
+    /// Why.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// Why the runtime did not show a pod.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot see what the runtime has of pod {pod}")]
+pub struct ObserveError {
+    /// Which.
+    pub pod: PodName,
+    /// Why.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}

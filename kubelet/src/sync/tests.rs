@@ -1,0 +1,335 @@
+//! The life of pods from the loop's inbox to the runtime, in paused time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::fake::{Behaviour, FakeNode};
+use super::{Input, RuntimePod};
+use crate::model::RestartPolicy::{Always, Never, OnFailure};
+use crate::model::{FailureReason, Pod, PodChange, RestartPolicy};
+use crate::plan::fixture;
+
+/// A running loop over a node in memory.
+struct Harness {
+    node: Arc<FakeNode>,
+    inbox: mpsc::Sender<Input>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Harness {
+    /// A node with nothing on it, and all sources read.
+    async fn start() -> Self {
+        Self::start_with(&[], vec![]).await
+    }
+
+    /// A node of which the runtime has `left_behind`, and on which `desired` is read at once.
+    async fn start_with(left_behind: &[(&str, &str)], desired: Vec<Arc<Pod>>) -> Self {
+        let (inbox, receiver) = mpsc::channel(64);
+        let node = FakeNode::new(inbox.clone());
+        let pods: Vec<RuntimePod> = left_behind
+            .iter()
+            .map(|(uid, name)| node.leave_behind(uid, name))
+            .collect();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(super::run(node.world(), receiver, shutdown.clone()));
+        let harness = Self {
+            node,
+            inbox,
+            shutdown,
+            task,
+        };
+        harness.send(Input::Relisted(pods)).await;
+        harness
+            .send(Input::Desired(
+                desired.into_iter().map(PodChange::Add).collect(),
+            ))
+            .await;
+        harness.send(Input::SourcesReady).await;
+        harness
+    }
+
+    async fn send(&self, input: Input) {
+        self.inbox.send(input).await.expect("the loop runs");
+    }
+
+    async fn add(&self, pod: &Arc<Pod>) {
+        self.send(Input::Desired(vec![PodChange::Add(pod.clone())]))
+            .await;
+    }
+
+    async fn remove(&self, pod: &Pod) {
+        let (uid, name) = (pod.uid.clone(), pod.name.clone());
+        self.send(Input::Desired(vec![PodChange::Remove { uid, name }]))
+            .await;
+    }
+
+    /// Waits, in paused time, until the node is as wanted.
+    async fn until(&self, what: &str, is_so: impl Fn(&FakeNode) -> bool) {
+        let mut changes = self.node.changes.subscribe();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(3600);
+        while !is_so(&self.node) {
+            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
+            assert!(changed.is_ok(), "never: {what}; log {:?}", self.node.log());
+        }
+    }
+
+    async fn until_phase(&self, phase: &str) {
+        self.until(phase, |node| phase_of(node).as_deref() == Some(phase))
+            .await;
+    }
+
+    async fn until_logged(&self, line: &str) {
+        self.until(line, |node| {
+            node.log().iter().any(|logged| logged.ends_with(line))
+        })
+        .await;
+    }
+}
+
+fn phase_of(node: &FakeNode) -> Option<String> {
+    node.status("uid-1")?.phase
+}
+
+fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Arc<Pod> {
+    Arc::new(fixture::pod(policy, init, regular))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_runs_and_when_it_is_removed_nothing_is_left() {
+    let harness = Harness::start().await;
+    let web = pod(Always, &[], &["web"]);
+    harness.add(&web).await;
+    harness.until_phase("Running").await;
+    harness.remove(&web).await;
+    harness.until_logged("clean up web-node").await;
+    harness
+        .until("forgotten", |node| node.status("uid-1").is_none())
+        .await;
+    assert!(harness.node.is_empty());
+    assert_eq!(
+        harness.node.log(),
+        [
+            "0s sandbox 0",
+            "0s start web#0",
+            "0s kill web#0",
+            "0s stop s0",
+            "0s clean up web-node"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_containers_finish_before_the_others_start() {
+    let harness = Harness::start().await;
+    harness.node.script(
+        "init",
+        &[
+            Behaviour::Exits(0, 1),
+            Behaviour::Exits(0, 1),
+            Behaviour::Exits(0, 0),
+        ],
+    );
+    harness.add(&pod(Always, &["init"], &["web"])).await;
+    harness.until_phase("Running").await;
+    assert_eq!(
+        harness.node.log(),
+        [
+            "0s sandbox 0",
+            "0s start init#0",
+            "0s start init#1",
+            "10s start init#2",
+            "10s start web#0"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashing_container_is_restarted_later_each_time_and_its_waits_are_told() {
+    let harness = Harness::start().await;
+    harness
+        .node
+        .script("web", &[const { Behaviour::Exits(0, 1) }; 4]);
+    harness.add(&pod(Always, &[], &["web"])).await;
+    harness.until_logged("start web#4").await;
+    assert_eq!(
+        harness.node.log()[1..],
+        [
+            "0s start web#0",
+            "0s start web#1",
+            "10s start web#2",
+            "30s start web#3",
+            "70s start web#4"
+        ]
+    );
+    let told = harness.node.events();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        told[0],
+        "BackOff Back-off restarting failed container web in pod web-node_default(uid-1)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_has_done_its_work_stops_and_stays() {
+    let harness = Harness::start().await;
+    harness
+        .node
+        .script("job", &[Behaviour::Exits(0, 3), Behaviour::Exits(0, 0)]);
+    let job = pod(OnFailure, &[], &["job"]);
+    harness.add(&job).await;
+    harness.until_phase("Succeeded").await;
+    harness.until_logged("stop s0").await;
+    let log = harness.node.log();
+    tokio::time::advance(Duration::from_secs(600)).await;
+    harness.send(Input::RuntimeChanged(job.uid.clone())).await;
+    harness.remove(&job).await;
+    harness.until_logged("clean up web-node").await;
+    assert_eq!(
+        harness.node.log().len(),
+        log.len() + 1,
+        "nothing was started again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_cannot_be_pulled_is_tried_again_and_the_status_says_so() {
+    let harness = Harness::start().await;
+    harness
+        .node
+        .script("web", &[Behaviour::Fails(FailureReason::ErrImagePull)]);
+    harness.add(&pod(Always, &[], &["web"])).await;
+    let waiting = |node: &FakeNode| -> Option<String> {
+        let status = node.status("uid-1")?.container_statuses?.remove(0);
+        status.state?.waiting?.reason
+    };
+    harness
+        .until("told", |node| {
+            waiting(node).as_deref() == Some("ErrImagePull")
+        })
+        .await;
+    harness.until_phase("Running").await;
+    assert_eq!(harness.node.log(), ["0s sandbox 0", "10s start web#0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_of_a_failing_pod_does_not_make_it_try_without_pause() {
+    let harness = Harness::start().await;
+    harness.node.script(
+        "web",
+        &[const { Behaviour::Fails(FailureReason::RunContainerError) }; 5],
+    );
+    let web = pod(Always, &[], &["web"]);
+    harness.add(&web).await;
+    harness.until_phase("Pending").await;
+    while phase_of(&harness.node).as_deref() != Some("Running") {
+        harness.send(Input::RuntimeChanged(web.uid.clone())).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(harness.node.log(), ["0s sandbox 0", "5s start web#0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_interrupts_a_sync_that_hangs() {
+    let harness = Harness::start().await;
+    harness.node.hang();
+    let web = pod(Always, &[], &["web"]);
+    harness.add(&web).await;
+    harness.until_logged("hang").await;
+    harness.remove(&web).await;
+    harness.until_logged("clean up web-node").await;
+    assert_eq!(harness.node.seconds(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edited_pod_starts_when_the_old_one_has_gone() {
+    let harness = Harness::start().await;
+    harness.node.script("web", &[Behaviour::Stubborn]);
+    let old = pod(Always, &[], &["web"]);
+    let new = Arc::new(Pod {
+        uid: "uid-2".into(),
+        ..(*old).clone()
+    });
+    harness.add(&old).await;
+    harness.until_phase("Running").await;
+    harness.remove(&old).await;
+    harness.add(&new).await;
+    harness
+        .until("new runs", |node| node.status("uid-2").is_some())
+        .await;
+    harness.until_logged("start web#0").await;
+    harness
+        .until("two starts", |node| node.log().len() == 7)
+        .await;
+    assert_eq!(
+        harness.node.log()[2..],
+        [
+            "30s kill web#0",
+            "30s stop s0",
+            "30s clean up web-node",
+            "30s sandbox 0",
+            "30s start web#0"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_what_is_wanted_goes_on_and_what_nobody_wants_is_ended() {
+    let web = pod(Always, &[], &["web"]);
+    let left_behind = [("ghost", "ghost"), ("uid-1", "web-node")];
+    let harness = Harness::start_with(&left_behind, vec![web]).await;
+    harness.until_phase("Running").await;
+    harness.until_logged("clean up ghost").await;
+    assert_eq!(
+        harness.node.log(),
+        ["0s kill web#0", "0s stop s0", "0s clean up ghost"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_past_its_deadline_is_ended_and_stays_failed() {
+    let harness = Harness::start().await;
+    let mut web = fixture::pod(Always, &[], &["web"]);
+    web.spec.active_deadline = Some(Duration::from_secs(40));
+    harness.add(&Arc::new(web)).await;
+    harness.until_phase("Failed").await;
+    harness.until_logged("stop s0").await;
+    assert_eq!(
+        harness.node.log(),
+        [
+            "0s sandbox 0",
+            "0s start web#0",
+            "40s kill web#0",
+            "40s stop s0"
+        ]
+    );
+    let reason = harness
+        .node
+        .status("uid-1")
+        .and_then(|status| status.reason);
+    assert_eq!(reason.as_deref(), Some("DeadlineExceeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ending_all_returns_when_the_last_pod_is_gone() {
+    let harness = Harness::start().await;
+    harness.add(&pod(Never, &[], &["web"])).await;
+    harness.until_phase("Running").await;
+    harness.send(Input::EndAll).await;
+    harness.task.await.expect("the loop ends by itself");
+    assert!(harness.node.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_leaves_the_pods_running() {
+    let harness = Harness::start().await;
+    harness.add(&pod(Always, &[], &["web"])).await;
+    harness.until_phase("Running").await;
+    harness.shutdown.cancel();
+    harness.task.await.expect("the loop ends when told");
+    assert!(!harness.node.is_empty());
+}

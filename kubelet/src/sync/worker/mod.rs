@@ -1,0 +1,325 @@
+//! One task per pod: it looks, plans, acts, and says what became of the pod.
+//!
+//! ```text
+//! Syncing ──(unwanted, finished, past its deadline)──► Terminating ──(stopped)──► Terminated
+//!    │                                                      ▲                        │   │
+//!    └─ look, plan, act, look again …                       └──────(unwanted)────────┘   └─► gone
+//! ```
+//!
+//! A pod that is still desired when it has ended stays Terminated, with its status, until it is
+//! unwanted; then everything of it is removed and the task ends.
+
+mod tell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::PodStatus;
+use tokio::sync::watch;
+
+use crate::model::{
+    ContainerName, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid, StartFailure,
+    SyncReport,
+};
+use crate::plan::{
+    CrashBackoff, compute_pod_actions, deadline_of, end_pod, remove_everything, start_time,
+};
+use crate::sync::orders::{Goal, Orders};
+use crate::sync::pace::{AFTER_ERROR, DEAF_AFTER_ERROR, resync, until};
+use crate::sync::{Clock, Executor, Observer, Roles, StatusSink, TerminateError, World};
+
+use tell::chain;
+
+/// Where a pod is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is made to run as its spec says.
+    Syncing,
+    /// It is being ended.
+    Terminating(Ending),
+    /// Nothing of it runs.
+    Terminated(Ending),
+}
+
+/// Why a pod ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Nobody wants it any more.
+    Unwanted,
+    /// Its containers have done what they were for.
+    Finished,
+    /// It was active for longer than it may be.
+    DeadlineExceeded,
+}
+
+/// What a worker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The next step, at once.
+    Step,
+    /// Waits this long, or until it is woken.
+    Pause(Duration),
+    /// The same after a failure: at first only a changed goal wakes it, because what failed may
+    /// itself be what the runtime has news of.
+    Retry(Duration),
+    /// Waits until it is woken.
+    Sleep,
+    /// Ends: the pod is gone.
+    Gone,
+}
+
+/// The worker of one pod.
+pub(super) struct Worker<R: Roles> {
+    uid: PodUid,
+    name: PodName,
+    world: Arc<World<R>>,
+    orders: watch::Receiver<Orders>,
+    state: State,
+    /// The newest version of the pod; an orphan has none.
+    pod: Option<Arc<Pod>>,
+    status: Option<PodStatus>,
+    backoff: CrashBackoff,
+    failures: BTreeMap<ContainerName, StartFailure>,
+    /// What was held back last, so that each wait is told once.
+    told: Vec<HeldBack>,
+    /// The last plan carried out, so that one without effect is not repeated at once.
+    last_plan: PodActions,
+}
+
+impl<R: Roles> Worker<R> {
+    /// A worker that follows these orders.
+    pub(super) fn new(
+        uid: PodUid,
+        name: PodName,
+        world: Arc<World<R>>,
+        orders: watch::Receiver<Orders>,
+    ) -> Self {
+        Self {
+            uid,
+            name,
+            world,
+            orders,
+            state: State::Syncing,
+            pod: None,
+            status: None,
+            backoff: CrashBackoff::default(),
+            failures: BTreeMap::new(),
+            told: Vec::new(),
+            last_plan: PodActions::default(),
+        }
+    }
+
+    /// Works until the pod is gone or the loop has dropped the orders; says whose worker it was.
+    pub(super) async fn run(mut self) -> PodUid {
+        loop {
+            let orders = self.orders.borrow_and_update().clone();
+            self.follow(&orders);
+            let next = match self.state {
+                State::Syncing => self.sync_until_ended().await,
+                State::Terminating(ending) => self.terminate(ending, &orders).await,
+                State::Terminated(ending) => self.leave(ending).await,
+            };
+            if !self.rest(next).await {
+                return self.uid;
+            }
+        }
+    }
+
+    /// The only place where orders change the state.
+    fn follow(&mut self, orders: &Orders) {
+        match &orders.goal {
+            Goal::Run(pod) => self.pod = Some(pod.clone()),
+            Goal::End { .. } => match self.state {
+                State::Syncing
+                | State::Terminating(Ending::Finished | Ending::DeadlineExceeded)
+                | State::Terminated(Ending::Finished | Ending::DeadlineExceeded) => {
+                    self.state = State::Terminating(Ending::Unwanted);
+                }
+                State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
+            },
+        }
+    }
+
+    /// Waits as told; whether the worker goes on.
+    async fn rest(&mut self, next: Next) -> bool {
+        // Waiting is cancelled by either arm without loss: orders stay in their channel.
+        match next {
+            Next::Step => true,
+            Next::Gone => false,
+            Next::Sleep => self.orders.changed().await.is_ok(),
+            Next::Pause(pause) => self.pause(pause).await,
+            Next::Retry(pause) => {
+                let deaf = pause.min(DEAF_AFTER_ERROR);
+                self.rest_deaf(deaf).await && self.pause(pause - deaf).await
+            }
+        }
+    }
+
+    /// Waits, or until the goal changes; whether the loop still gives orders.
+    async fn rest_deaf(&mut self, deaf: Duration) -> bool {
+        let current = (self.state == State::Syncing)
+            .then(|| self.pod.clone())
+            .flatten();
+        let mut orders = self.orders.clone();
+        let news = orders.wait_for(|new| new.is_news_to(current.as_ref()));
+        match tokio::time::timeout(deaf, news).await {
+            Ok(Ok(_)) | Err(_) => true,
+            Ok(Err(_)) => false,
+        }
+    }
+
+    async fn pause(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            changed = self.orders.changed() => changed.is_ok(),
+        }
+    }
+
+    /// One sync, given up at once when the pod shall end.
+    async fn sync_until_ended(&mut self) -> Next {
+        let Some(pod) = self.pod.clone() else {
+            return Next::Sleep;
+        };
+        let mut orders = self.orders.clone();
+        tokio::select! {
+            biased;
+            // Dropping a sync loses nothing: the next plan starts from what the runtime shows.
+            _ = orders.wait_for(Orders::is_ending) => Next::Step,
+            next = self.sync(&pod) => next,
+        }
+    }
+
+    async fn sync(&mut self, pod: &Pod) -> Next {
+        let Some(observation) = self.observe().await else {
+            return Next::Retry(AFTER_ERROR);
+        };
+        let now = self.world.clock.now();
+        let deadline = deadline_of(pod, start_time(pod, &observation));
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.warn(
+                "DeadlineExceeded",
+                "Pod was active on the node longer than the specified deadline".to_owned(),
+            );
+            self.state = State::Terminating(Ending::DeadlineExceeded);
+            return Next::Step;
+        }
+        let actions = compute_pod_actions(pod, &observation, now, &self.backoff);
+        self.tell_waits(&actions.held_back);
+        if self.publish(pod, &observation, None).is_terminal() {
+            self.state = State::Terminating(Ending::Finished);
+            return Next::Step;
+        }
+        let pause = [actions.wake_at(), deadline]
+            .into_iter()
+            .flatten()
+            .map(|moment| until(moment, now))
+            .fold(resync(&self.uid), Duration::min);
+        if actions.is_empty() {
+            self.last_plan = actions;
+            return Next::Pause(pause);
+        }
+        self.act(pod, &observation, actions)
+            .await
+            .map_or(Next::Step, |retry| Next::Retry(retry.min(pause)))
+    }
+
+    /// Carries a plan out; the pause before the next try if not all of it worked.
+    async fn act(
+        &mut self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: PodActions,
+    ) -> Option<Duration> {
+        if actions == self.last_plan {
+            tracing::warn!(pod = %self.name, ?actions, "the plan had no effect; trying again later");
+            self.last_plan = PodActions::default();
+            return Some(AFTER_ERROR);
+        }
+        self.backoff
+            .note_starts(pod, observation, &actions, self.world.clock.now());
+        let report = self.world.executor.sync(pod, observation, &actions).await;
+        self.note(&report);
+        if report.is_success() {
+            self.last_plan = actions;
+            return None;
+        }
+        self.last_plan = PodActions::default();
+        if let Some(observation) = self.observe().await {
+            self.publish(pod, &observation, None);
+        }
+        Some(report.retry_after().unwrap_or(AFTER_ERROR))
+    }
+
+    /// Remembers why containers could not be started until they are.
+    fn note(&mut self, report: &SyncReport) {
+        for started in &report.started {
+            self.failures.remove(started);
+        }
+        self.failures.extend(report.containers.clone());
+    }
+
+    /// Ends everything of the pod that runs.
+    async fn terminate(&mut self, ending: Ending, orders: &Orders) -> Next {
+        let Some(observation) = self.observe().await else {
+            return Next::Retry(AFTER_ERROR);
+        };
+        self.publish_ending(ending, &observation);
+        if observation.is_stopped() {
+            self.state = State::Terminated(ending);
+            return Next::Step;
+        }
+        let actions = end_pod(&observation, orders.grace());
+        let mut changed = self.orders.clone();
+        let shorter = changed
+            .wait_for(|new| new.grace() < orders.grace() || new.is_ending() != orders.is_ending());
+        let ended = tokio::select! {
+            // Killing is given up only to kill again with less grace.
+            Ok(_) = shorter => return Next::Step,
+            ended = self.world.executor.terminate(&observation, &actions) => ended,
+        };
+        match ended {
+            Ok(()) => Next::Step,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Removes everything of a pod nobody wants; keeps the rest for people to look at.
+    async fn leave(&mut self, ending: Ending) -> Next {
+        if ending != Ending::Unwanted {
+            return Next::Sleep;
+        }
+        let Some(observation) = self.observe().await else {
+            return Next::Retry(AFTER_ERROR);
+        };
+        if !observation.is_gone() {
+            let actions = remove_everything(&observation);
+            if let Err(error) = self.world.executor.terminate(&observation, &actions).await {
+                return self.failed(&error);
+            }
+        }
+        if let Err(error) = self.world.executor.clean_up(&self.uid, &self.name).await {
+            return self.failed(&error);
+        }
+        self.world.statuses.forget(&self.uid);
+        Next::Gone
+    }
+
+    async fn observe(&self) -> Option<PodObservation> {
+        match self.world.observer.observe(&self.uid, &self.name).await {
+            Ok(observation) => Some(observation),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "trying again later"
+                );
+                None
+            }
+        }
+    }
+
+    fn failed(&self, error: &TerminateError) -> Next {
+        self.warn("FailedKillPod", chain(error));
+        Next::Retry(AFTER_ERROR)
+    }
+}

@@ -1,0 +1,85 @@
+//! What a worker says of its pod: its status, and what people should know.
+
+use crate::model::{Event, EventKind, HeldBack, Pod, PodObservation};
+use crate::status::{Outcome, Phase, StatusInput, generate};
+use crate::sync::{Clock, EventRecorder, Roles, StatusSink};
+
+use super::{Ending, Worker};
+
+impl<R: Roles> Worker<R> {
+    pub(super) fn publish_ending(&mut self, ending: Ending, observation: &PodObservation) {
+        let outcome = match ending {
+            Ending::DeadlineExceeded => Some(Outcome::DeadlineExceeded),
+            Ending::Unwanted | Ending::Finished => None,
+        };
+        if let Some(pod) = self.pod.clone() {
+            self.publish(&pod, observation, outcome);
+        }
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        pod: &Pod,
+        observation: &PodObservation,
+        outcome: Option<Outcome>,
+    ) -> Phase {
+        let (status, phase) = generate(&StatusInput {
+            pod,
+            observation,
+            failures: &self.failures,
+            held_back: &self.told,
+            outcome,
+            previous: self.status.as_ref(),
+            facts: &self.world.facts,
+            now: self.world.clock.now(),
+        });
+        self.world.statuses.publish(pod, &status);
+        self.status = Some(status);
+        phase
+    }
+
+    /// Tells of each wait once.
+    pub(super) fn tell_waits(&mut self, held_back: &[HeldBack]) {
+        for held in held_back {
+            if !self.told.contains(held) {
+                let message = format!(
+                    "Back-off restarting failed container {} in pod {}_{}({})",
+                    held.name, self.name.name, self.name.namespace, self.uid
+                );
+                let container = Some(held.name.clone());
+                self.world.events.record(Event {
+                    container,
+                    ..self.warning("BackOff", message)
+                });
+            }
+        }
+        self.told = held_back.to_vec();
+    }
+
+    pub(super) fn warn(&self, reason: &'static str, message: String) {
+        self.world.events.record(self.warning(reason, message));
+    }
+
+    fn warning(&self, reason: &'static str, message: String) -> Event {
+        Event {
+            pod: self.name.clone(),
+            uid: Some(self.uid.clone()),
+            container: None,
+            kind: EventKind::Warning,
+            reason,
+            message,
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,37 @@
+//! Everybody a worker talks to, in one value that all workers share.
+
+use std::sync::Arc;
+
+use crate::status::Facts;
+
+use super::{Clock, EventRecorder, Executor, Observer, StatusSink};
+
+/// Who plays which role. `app` has one, the tests have another.
+pub trait Roles: 'static {
+    /// Carries plans out.
+    type Executor: Executor;
+    /// Shows pods.
+    type Observer: Observer;
+    /// Takes events down.
+    type Events: EventRecorder;
+    /// Is told statuses.
+    type Statuses: StatusSink;
+    /// Tells the time.
+    type Clock: Clock;
+}
+
+/// Everybody a worker talks to.
+pub struct World<R: Roles> {
+    /// Carries plans out.
+    pub executor: Arc<R::Executor>,
+    /// Shows pods.
+    pub observer: Arc<R::Observer>,
+    /// Takes events down.
+    pub events: Arc<R::Events>,
+    /// Is told statuses.
+    pub statuses: Arc<R::Statuses>,
+    /// Tells the time.
+    pub clock: Arc<R::Clock>,
+    /// What holds for every pod of the node.
+    pub facts: Facts,
+}
