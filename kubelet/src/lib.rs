@@ -10,13 +10,21 @@
 //! and asks them.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod cri;
 pub mod event;
+pub mod execute;
 mod host;
 mod labels;
+pub mod layout;
+mod logs;
+pub mod metrics;
 pub mod model;
 pub mod plan;
+pub mod pleg;
 pub mod resource;
+pub mod server;
 pub mod source;
 pub mod status;
 pub mod sync;
+pub mod volume;

@@ -1,0 +1,407 @@
+//! The composition root: every part is built and wired here, and nowhere else.
+//!
+//! ```text
+//! manifests ─► FileSource ─┐
+//! runtime ──► Generator ───┼─► inbox ─► sync ─► RuntimeObserver, PodExecutor ─► runtime
+//!                          │             └────► PodTable, EventLog ─► server
+//! ```
+//!
+//! Nothing is kept on disk that the runtime does not know: after a restart the labels of its
+//! sandboxes and containers say what runs, so no container is started again.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::cri::{Client, Deadlines, Runtime};
+use crate::event::EventLog;
+use crate::execute::{Node, Parts, PodExecutor};
+use crate::host;
+use crate::layout::Layout;
+use crate::metrics::Metrics;
+use crate::pleg::{Generator, Intervals, RuntimeObserver};
+use crate::resource::{CgroupDriver, PodCgroups};
+use crate::server::{Exhibits, PodTable, serve};
+use crate::source::{FileSource, NodeIdentity};
+use crate::status::Facts;
+use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
+
+/// Inputs on their way to the sync loop.
+const INBOX: usize = 1024;
+/// How often a runtime that is not there is asked again.
+const MEET_AGAIN: Duration = Duration::from_millis(200);
+
+/// Everything that can be chosen about a kubelet.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node's name, part of every static pod's name.
+    pub node_name: String,
+    /// The node's addresses, the primary first; when empty, the one that routes outward.
+    pub node_ips: Vec<IpAddr>,
+    /// The runtime's socket.
+    pub runtime_socket: PathBuf,
+    /// Where static pods are described.
+    pub manifests: PathBuf,
+    /// Where volumes and the kubelet's own files are.
+    pub root: PathBuf,
+    /// Where pods' logs are.
+    pub pod_logs: PathBuf,
+    /// The cgroup below which `kubepods` is; `/` for the top.
+    pub cgroup_root: String,
+    /// Who makes the pods' cgroups.
+    pub cgroup_driver: CgroupDriver,
+    /// Where the read-only server listens; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where the address it got is written as JSON.
+    pub address_file: Option<PathBuf>,
+    /// The resolv.conf that pods inherit.
+    pub resolv_conf: PathBuf,
+    /// The hosts file that pods of the host's network see.
+    pub hosts_file: PathBuf,
+    /// How often the manifests are read even if nothing tells of a change.
+    pub rescan: Duration,
+    /// How often everything in the runtime is listed.
+    pub relist: Intervals,
+    /// How long a call to the runtime may take.
+    pub deadlines: Deadlines,
+    /// What becomes of the pods when the kubelet ends.
+    pub at_end: AtEnd,
+}
+
+/// What becomes of the pods when the kubelet ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They go on; the next kubelet takes them over.
+    #[default]
+    LeavePods,
+    /// They end first, each within its grace period.
+    EndPods,
+}
+
+impl Settings {
+    /// Settings with the defaults of a kubelet for everything but names and places.
+    pub fn new(node_name: &str, runtime_socket: &Path, places: Places) -> Self {
+        let Places {
+            manifests,
+            root,
+            pod_logs,
+        } = places;
+        Self {
+            node_name: node_name.to_owned(),
+            node_ips: Vec::new(),
+            runtime_socket: runtime_socket.to_owned(),
+            manifests,
+            root,
+            pod_logs,
+            cgroup_root: "/".to_owned(),
+            cgroup_driver: CgroupDriver::default(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address_file: None,
+            resolv_conf: "/etc/resolv.conf".into(),
+            hosts_file: "/etc/hosts".into(),
+            rescan: Duration::from_secs(20),
+            relist: Intervals::default(),
+            deadlines: Deadlines::default(),
+            at_end: AtEnd::default(),
+        }
+    }
+}
+
+/// The directories of a kubelet.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Where static pods are described.
+    pub manifests: PathBuf,
+    /// Where volumes and the kubelet's own files are.
+    pub root: PathBuf,
+    /// Where pods' logs are.
+    pub pod_logs: PathBuf,
+}
+
+/// Why a kubelet could not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// One of its directories cannot be made.
+    #[error("cannot make directory {path}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The address of its server is not to be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The address of its server cannot be written down.
+    #[error("cannot write {path}")]
+    AddressFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// One of its tasks ended before it was told to.
+    #[error("the kubelet's {0} ended by itself")]
+    PartEnded(&'static str),
+}
+
+/// Who plays the roles of the sync loop.
+enum Cast {}
+
+impl Roles for Cast {
+    type Executor = PodExecutor;
+    type Observer = RuntimeObserver;
+    type Events = EventLog;
+    type Statuses = PodTable;
+    type Clock = SystemClock;
+}
+
+/// Runs a kubelet until `shutdown`.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
+    make_directories(&settings)?;
+    let listener = listen(&settings).await?;
+    let metrics = Metrics::new(&settings.node_name);
+    let client = Client::new(
+        &settings.runtime_socket,
+        settings.deadlines,
+        metrics.clone(),
+    );
+    let kubelet = Kubelet::build(settings, Arc::new(client), metrics);
+    let ended = kubelet.run(listener, shutdown).await;
+    if let Some(file) = &kubelet.settings.address_file {
+        // A file that is gone already is what is wanted.
+        let _ = std::fs::remove_file(file);
+    }
+    ended
+}
+
+/// The parts that several tasks share.
+struct Kubelet {
+    settings: Settings,
+    runtime: Arc<dyn Runtime>,
+    layout: Layout,
+    events: Arc<EventLog>,
+    pods: Arc<PodTable>,
+    observer: Arc<RuntimeObserver>,
+    metrics: Metrics,
+}
+
+impl Kubelet {
+    fn build(mut settings: Settings, runtime: Arc<dyn Runtime>, metrics: Metrics) -> Self {
+        if settings.node_ips.is_empty() {
+            settings.node_ips = vec![host::address()];
+        }
+        let layout = Layout::new(&settings.root, &settings.pod_logs);
+        Self {
+            events: Arc::new(EventLog::new(Arc::new(SystemClock))),
+            pods: Arc::default(),
+            observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
+            settings,
+            runtime,
+            layout,
+            metrics,
+        }
+    }
+
+    async fn run(
+        &self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), AppError> {
+        let stop = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        let server = serve(listener, self.exhibits(), stop.clone());
+        parts.spawn(async move {
+            if let Err(error) = server.await {
+                warn!(%error, "the server failed");
+            }
+            "server"
+        });
+        let ended = match self.meet_runtime(&shutdown).await {
+            Some(runtime_name) => self.work(runtime_name, &mut parts, &stop, &shutdown).await,
+            None => Ok(()),
+        };
+        stop.cancel();
+        while parts.join_next().await.is_some() {}
+        ended
+    }
+
+    /// Works until `shutdown`, and ends the pods then if they shall end.
+    async fn work(
+        &self,
+        runtime_name: String,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+        shutdown: &CancellationToken,
+    ) -> Result<(), AppError> {
+        let (inbox, inputs) = mpsc::channel(INBOX);
+        let (generator, source) = (self.generator(inbox.clone()), self.source());
+        let (to_generator, to_source, to_sync) = (stop.clone(), stop.clone(), stop.clone());
+        let to_inbox = inbox.clone();
+        parts.spawn(async move {
+            generator.run(to_generator).await;
+            "event generator"
+        });
+        parts.spawn(async move {
+            source.run(to_inbox, to_source).await;
+            "manifest source"
+        });
+        let world = Arc::new(self.world(runtime_name));
+        let mut sync = tokio::spawn(run_sync(world, inputs, to_sync));
+
+        // The arms are only waited for once; what they would have said is asked below.
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            part = parts.join_next() => {
+                stop.cancel();
+                let part = part.and_then(Result::ok).unwrap_or("task");
+                return Err(AppError::PartEnded(part));
+            }
+            _ = &mut sync => return Err(AppError::PartEnded("sync loop")),
+        }
+        if self.settings.at_end == AtEnd::EndPods {
+            info!("ending all pods");
+            if inbox.send(Input::EndAll).await.is_ok() && (&mut sync).await.is_ok() {
+                return Ok(());
+            }
+        }
+        stop.cancel();
+        sync.await.map_err(|_| AppError::PartEnded("sync loop"))
+    }
+
+    /// The runtime's name, as soon as it answers; nothing when `shutdown` comes first.
+    async fn meet_runtime(&self, shutdown: &CancellationToken) -> Option<String> {
+        let mut complained = false;
+        loop {
+            match self.runtime.version().await {
+                Ok(version) => {
+                    info!(
+                        runtime = version.name,
+                        version = version.version,
+                        "the runtime answers"
+                    );
+                    return Some(version.name);
+                }
+                Err(error) if !complained => {
+                    complained = true;
+                    warn!(%error, "waiting for the runtime");
+                }
+                Err(_) => {}
+            }
+            // Asking again is all that is lost by stopping here.
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                () = tokio::time::sleep(MEET_AGAIN) => {}
+            }
+        }
+    }
+
+    fn exhibits(&self) -> Exhibits {
+        Exhibits {
+            pods: Arc::clone(&self.pods),
+            events: Arc::clone(&self.events),
+            metrics: self.metrics.clone(),
+            layout: self.layout.clone(),
+        }
+    }
+
+    fn generator(&self, inbox: mpsc::Sender<Input>) -> Generator {
+        Generator::new(
+            Arc::clone(&self.runtime),
+            Arc::clone(&self.observer),
+            inbox,
+            self.settings.relist,
+            self.metrics.clone(),
+        )
+    }
+
+    fn source(&self) -> FileSource<EventLog, SystemClock> {
+        FileSource::new(
+            self.settings.manifests.clone(),
+            NodeIdentity {
+                node_name: self.settings.node_name.clone(),
+            },
+            self.settings.rescan,
+            Arc::clone(&self.events),
+            Arc::new(SystemClock),
+        )
+    }
+
+    fn world(&self, runtime_name: String) -> World<Cast> {
+        let settings = &self.settings;
+        let executor = PodExecutor::new(Parts {
+            runtime: Arc::clone(&self.runtime),
+            events: Arc::clone(&self.events) as _,
+            clock: Arc::new(SystemClock),
+            layout: self.layout.clone(),
+            cgroups: PodCgroups::new(settings.cgroup_driver, &settings.cgroup_root),
+            node: Node {
+                name: settings.node_name.clone(),
+                ips: settings.node_ips.clone(),
+                memory_capacity: host::memory_capacity(),
+                resolv_conf: settings.resolv_conf.clone(),
+                hosts_file: settings.hosts_file.clone(),
+            },
+        });
+        World {
+            executor: Arc::new(executor),
+            observer: Arc::clone(&self.observer),
+            events: Arc::clone(&self.events),
+            statuses: Arc::clone(&self.pods),
+            clock: Arc::new(SystemClock),
+            facts: Facts {
+                runtime_name,
+                host_ips: settings.node_ips.clone(),
+            },
+        }
+    }
+}
+
+fn make_directories(settings: &Settings) -> Result<(), AppError> {
+    for path in [&settings.root, &settings.pod_logs, &settings.manifests] {
+        std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Listens, and writes down where.
+async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
+    let failed = |source| AppError::Listen {
+        address: settings.listen,
+        source,
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    info!(%address, "serving pods, logs, events and metrics");
+    if let Some(path) = &settings.address_file {
+        let text = serde_json::json!({ "address": address }).to_string();
+        std::fs::write(path, text).map_err(|source| AppError::AddressFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(listener)
+}
+
+#[cfg(test)]
+#[path = "app_tests.rs"]
+mod tests;

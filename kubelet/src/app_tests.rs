@@ -1,0 +1,159 @@
+//! A whole kubelet over the runtime in memory.
+
+use std::fs;
+
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::cri::fake::{FakeRuntime, Program};
+
+const MANIFEST: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: web, image: 'registry.test/web:1', imagePullPolicy: IfNotPresent}
+";
+
+/// A kubelet that runs.
+struct Running {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), AppError>>,
+}
+
+async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running {
+    let places = Places {
+        manifests: root.path().join("manifests"),
+        root: root.path().join("kubelet"),
+        pod_logs: root.path().join("logs"),
+    };
+    let mut settings = Settings::new("node-a", Path::new("/nowhere"), places);
+    settings.cgroup_driver = CgroupDriver::Systemd;
+    settings.at_end = at_end;
+    make_directories(&settings).unwrap();
+    let listener = listen(&settings).await.unwrap();
+    let metrics = Metrics::new("node-a");
+    let kubelet = Kubelet::build(settings, Arc::new(runtime.clone()), metrics);
+    let shutdown = CancellationToken::new();
+    let told = shutdown.clone();
+    let task = tokio::spawn(async move { kubelet.run(listener, told).await });
+    Running { shutdown, task }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(Duration::from_secs(20), self.task)
+            .await
+            .expect("it ends")
+            .unwrap()
+            .unwrap();
+    }
+}
+
+async fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn is(runtime: &FakeRuntime, expected: &[(&str, &str)]) -> bool {
+    let containers = runtime.containers();
+    let seen: Vec<_> = containers
+        .iter()
+        .map(|(name, state)| (name.as_str(), *state))
+        .collect();
+    seen == expected
+}
+
+fn write_manifest(root: &TempDir) {
+    fs::create_dir_all(root.path().join("manifests")).unwrap();
+    fs::write(root.path().join("manifests/web.yaml"), MANIFEST).unwrap();
+}
+
+#[tokio::test]
+async fn a_manifest_runs_and_a_removed_one_leaves_nothing() {
+    let root = TempDir::new().unwrap();
+    let runtime = FakeRuntime::new();
+    runtime.publish("registry.test/web:1");
+    write_manifest(&root);
+    let kubelet = start(&root, &runtime, AtEnd::LeavePods).await;
+    wait_until("the container runs", || is(&runtime, &[("web", "running")])).await;
+    fs::remove_file(root.path().join("manifests/web.yaml")).unwrap();
+    let pods = root.path().join("kubelet/pods");
+    wait_until("the pod is gone", || {
+        is(&runtime, &[]) && fs::read_dir(&pods).unwrap().next().is_none()
+    })
+    .await;
+    kubelet.stop().await;
+}
+
+#[tokio::test]
+async fn a_kubelet_that_starts_again_restarts_no_container() {
+    let root = TempDir::new().unwrap();
+    let runtime = FakeRuntime::new();
+    runtime.publish("registry.test/web:1");
+    write_manifest(&root);
+    let first = start(&root, &runtime, AtEnd::LeavePods).await;
+    wait_until("the container runs", || is(&runtime, &[("web", "running")])).await;
+    first.stop().await;
+    assert!(is(&runtime, &[("web", "running")]));
+
+    let listed = runtime.calls("ListContainers");
+    let second = start(&root, &runtime, AtEnd::LeavePods).await;
+    wait_until("it has looked", || {
+        runtime.calls("ListContainers") >= listed + 2
+    })
+    .await;
+    second.stop().await;
+    assert!(is(&runtime, &[("web", "running")]));
+    assert_eq!(runtime.calls("StartContainer"), 1);
+    assert_eq!(runtime.calls("RunPodSandbox"), 1);
+}
+
+#[tokio::test]
+async fn a_container_that_exits_is_started_again() {
+    let root = TempDir::new().unwrap();
+    let runtime = FakeRuntime::new();
+    runtime.publish("registry.test/web:1");
+    write_manifest(&root);
+    let kubelet = start(&root, &runtime, AtEnd::LeavePods).await;
+    wait_until("the container runs", || is(&runtime, &[("web", "running")])).await;
+    runtime.exit("web", 1);
+    wait_until("it runs again", || {
+        is(&runtime, &[("web", "exited"), ("web", "running")])
+    })
+    .await;
+    kubelet.stop().await;
+}
+
+#[tokio::test]
+async fn pods_end_with_their_kubelet_when_they_shall() {
+    let root = TempDir::new().unwrap();
+    let runtime = FakeRuntime::new();
+    runtime.publish("registry.test/web:1");
+    runtime.program("web", Program::IgnoresStop);
+    write_manifest(&root);
+    let kubelet = start(&root, &runtime, AtEnd::EndPods).await;
+    wait_until("the container runs", || is(&runtime, &[("web", "running")])).await;
+    kubelet.stop().await;
+    assert!(is(&runtime, &[]));
+    assert_eq!(runtime.ready_sandboxes(), 0);
+}
+
+#[tokio::test]
+async fn directories_of_a_pod_that_is_gone_are_taken_away() {
+    let root = TempDir::new().unwrap();
+    let left = root.path().join("kubelet/pods/uid-9/volumes");
+    fs::create_dir_all(&left).unwrap();
+    let logs = root.path().join("logs/default_old_uid-9/web");
+    fs::create_dir_all(&logs).unwrap();
+    let kubelet = start(&root, &FakeRuntime::new(), AtEnd::LeavePods).await;
+    wait_until("they are gone", || !left.exists() && !logs.exists()).await;
+    kubelet.stop().await;
+}

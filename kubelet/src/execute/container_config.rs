@@ -1,0 +1,252 @@
+//! From a container of a pod to what the runtime makes it from: pure.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::environment::expand_all;
+use super::sandbox_config::{identity, namespaces, supplemental_groups};
+use crate::cri::{
+    self, ContainerConfig, ContainerMetadata, ContainerSecurity, Image, ImageReference,
+    NamespaceMode,
+};
+use crate::labels;
+use crate::layout::log_file;
+use crate::model::{
+    Container, ContainerId, Pod, Protocol, SeccompProfile, SecurityIdentity, StringMap,
+};
+use crate::resource::{QosClass, container_resources};
+
+/// Paths of /proc and /sys that tell or change too much of the host.
+const MASKED_PATHS: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+/// Paths of /proc that a container may read but not write.
+const READ_ONLY_PATHS: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// Everything a container's configuration follows from.
+pub(crate) struct Ingredients<'a> {
+    /// The pod.
+    pub pod: &'a Pod,
+    /// The container in its spec.
+    pub container: &'a Container,
+    /// How many of this name were made before it.
+    pub restart_count: u32,
+    /// The image, which is present.
+    pub image: &'a Image,
+    /// Its environment.
+    pub env: Vec<cri::EnvVar>,
+    /// Its mounts.
+    pub mounts: Vec<cri::Mount>,
+    /// The running container whose processes it sees.
+    pub target: Option<ContainerId>,
+    /// The pod's quality of service.
+    pub class: QosClass,
+    /// Bytes of memory the node has.
+    pub memory_capacity: u64,
+    /// Where seccomp profiles of the node are.
+    pub seccomp_profiles: &'a Path,
+}
+
+/// Why a container must not run as it is described.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum ConfigError {
+    /// `runAsNonRoot`, and yet user 0.
+    #[error("container has runAsNonRoot and its runAsUser is root")]
+    RunsAsRoot,
+    /// `runAsNonRoot`, and the image says user 0.
+    #[error("container has runAsNonRoot and image will run as root")]
+    ImageRunsAsRoot,
+    /// `runAsNonRoot`, and the image's user has only a name.
+    #[error(
+        "container has runAsNonRoot and image has non-numeric user ({0}), \
+         cannot verify user is non-root"
+    )]
+    UserNotNumeric(String),
+}
+
+/// What the container is made from.
+pub(crate) fn container_config(
+    ingredients: Ingredients<'_>,
+) -> Result<ContainerConfig, ConfigError> {
+    let Ingredients {
+        pod,
+        container,
+        restart_count,
+        image,
+        ..
+    } = ingredients;
+    let resources = container_resources(
+        ingredients.class,
+        &container.resources,
+        ingredients.memory_capacity,
+    );
+    Ok(ContainerConfig {
+        metadata: ContainerMetadata {
+            name: container.name.to_string(),
+            attempt: restart_count,
+        },
+        image: ImageReference {
+            image: image.id.clone(),
+            user_specified: container.image.clone(),
+        },
+        command: expand_all(&container.command, &ingredients.env),
+        args: expand_all(&container.args, &ingredients.env),
+        working_dir: container.working_dir.clone().unwrap_or_default(),
+        security: security(&ingredients)?,
+        env: ingredients.env,
+        mounts: ingredients.mounts,
+        labels: container_labels(pod, container),
+        annotations: annotations(pod, container, restart_count),
+        log_path: log_file(&container.name, restart_count),
+        stdin: container.stdin,
+        stdin_once: container.stdin_once,
+        tty: container.tty,
+        resources,
+    })
+}
+
+fn container_labels(pod: &Pod, container: &Container) -> StringMap {
+    let mut all = identity(pod);
+    all.insert(
+        labels::CONTAINER_NAME.to_owned(),
+        container.name.to_string(),
+    );
+    all
+}
+
+/// What a kubelet that starts again must know of the container.
+fn annotations(pod: &Pod, container: &Container, restart_count: u32) -> StringMap {
+    let grace = pod.spec.termination_grace_period.as_secs();
+    let message = &container.termination_message;
+    let mut all: StringMap = [
+        (labels::CONTAINER_HASH, container.hash.to_string()),
+        (labels::RESTART_COUNT, restart_count.to_string()),
+        (labels::TERMINATION_MESSAGE_PATH, message.path.clone()),
+        (
+            labels::TERMINATION_MESSAGE_POLICY,
+            message.policy.as_str().to_owned(),
+        ),
+        (labels::TERMINATION_GRACE_PERIOD, grace.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    if !container.ports.is_empty() {
+        all.insert(labels::CONTAINER_PORTS.to_owned(), ports_json(container));
+    }
+    all
+}
+
+fn ports_json(container: &Container) -> String {
+    let port = |port: &crate::model::ContainerPort| {
+        let protocol = match port.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        };
+        let mut object = json!({ "containerPort": port.container_port, "protocol": protocol });
+        if let Some(name) = &port.name {
+            object["name"] = json!(name);
+        }
+        if let Some(host_port) = port.host_port {
+            object["hostPort"] = json!(host_port);
+        }
+        object
+    };
+    container
+        .ports
+        .iter()
+        .map(port)
+        .collect::<serde_json::Value>()
+        .to_string()
+}
+
+fn security(ingredients: &Ingredients<'_>) -> Result<ContainerSecurity, ConfigError> {
+    let Ingredients {
+        pod,
+        container,
+        image,
+        target,
+        seccomp_profiles,
+        ..
+    } = ingredients;
+    let own = &container.security;
+    let identity = own.identity.or(pod.spec.security.identity);
+    refuse_root(identity, image)?;
+
+    let mut namespaces = namespaces(&pod.spec);
+    if let Some(target) = target {
+        namespaces.pid = NamespaceMode::Target(target.to_string());
+    }
+    let paths = |paths: &[&str]| match own.privileged {
+        true => Vec::new(),
+        false => paths.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let user = identity.run_as_user.or(image.uid);
+    Ok(ContainerSecurity {
+        privileged: own.privileged,
+        capabilities: own.capabilities.clone(),
+        namespaces,
+        run_as_user: user,
+        run_as_group: identity.run_as_group,
+        run_as_username: if user.is_none() {
+            image.username.clone()
+        } else {
+            String::new()
+        },
+        supplemental_groups: supplemental_groups(&pod.spec),
+        read_only_root: own.read_only_root,
+        no_new_privs: own.allow_privilege_escalation == Some(false),
+        masked_paths: paths(&MASKED_PATHS),
+        read_only_paths: paths(&READ_ONLY_PATHS),
+        seccomp: seccomp(ingredients, seccomp_profiles),
+    })
+}
+
+fn refuse_root(identity: SecurityIdentity, image: &Image) -> Result<(), ConfigError> {
+    if identity.run_as_non_root != Some(true) {
+        return Ok(());
+    }
+    match (identity.run_as_user, image.uid) {
+        (Some(0), _) => Err(ConfigError::RunsAsRoot),
+        (Some(_), _) => Ok(()),
+        (None, Some(0)) => Err(ConfigError::ImageRunsAsRoot),
+        (None, Some(_)) => Ok(()),
+        // An image that names no user runs as root.
+        (None, None) if image.username.is_empty() => Err(ConfigError::ImageRunsAsRoot),
+        (None, None) => Err(ConfigError::UserNotNumeric(image.username.clone())),
+    }
+}
+
+/// The container's profile, else the pod's; a profile of the node by its whole path.
+fn seccomp(ingredients: &Ingredients<'_>, profiles: &Path) -> Option<SeccompProfile> {
+    let own = ingredients.container.security.seccomp.as_ref();
+    let profile = own.or(ingredients.pod.spec.security.seccomp.as_ref())?;
+    Some(match profile {
+        SeccompProfile::Localhost(file) => {
+            SeccompProfile::Localhost(profiles.join(file).display().to_string())
+        }
+        SeccompProfile::RuntimeDefault => SeccompProfile::RuntimeDefault,
+        SeccompProfile::Unconfined => SeccompProfile::Unconfined,
+    })
+}

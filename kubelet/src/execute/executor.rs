@@ -1,0 +1,171 @@
+//! The executor: one plan, from top to bottom.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::images::ImagePuller;
+use super::node::Node;
+use super::report::Reporter;
+use super::sandbox::Standing;
+use crate::cri::Runtime;
+use crate::layout::Layout;
+use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
+use crate::resource::PodCgroups;
+use crate::sync::{Clock, EventRecorder, Executor, TerminateError};
+use crate::volume::Volumes;
+
+/// What an executor is made of.
+pub struct Parts {
+    /// Makes sandboxes and containers.
+    pub runtime: Arc<dyn Runtime>,
+    /// Takes down what happened.
+    pub events: Arc<dyn EventRecorder>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where things are on disk.
+    pub layout: Layout,
+    /// Makes the pods' cgroups.
+    pub cgroups: PodCgroups,
+    /// What pods see of the node.
+    pub node: Node,
+}
+
+/// Carries plans out against a runtime.
+pub struct PodExecutor {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) events: Arc<dyn EventRecorder>,
+    pub(super) layout: Layout,
+    pub(super) cgroups: PodCgroups,
+    pub(super) node: Node,
+    pub(super) volumes: Volumes,
+    pub(super) images: ImagePuller,
+}
+
+impl PodExecutor {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            runtime,
+            events,
+            clock,
+            layout,
+            cgroups,
+            node,
+        } = parts;
+        Self {
+            images: ImagePuller::new(Arc::clone(&runtime), clock),
+            volumes: Volumes::new(layout.clone()),
+            runtime,
+            events,
+            layout,
+            cgroups,
+            node,
+        }
+    }
+
+    pub(super) fn report<'a>(&'a self, name: &'a PodName, uid: &'a PodUid) -> Reporter<'a> {
+        Reporter::pod(self.events.as_ref(), name, uid)
+    }
+
+    async fn carry_out(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> Result<SyncReport, PodFailure> {
+        let report = self.report(&pod.name, &pod.uid);
+        self.take_down(observation, actions)
+            .await
+            .map_err(|error| error.into_failure(&report))?;
+
+        let Some(target) = &actions.sandbox else {
+            return Ok(SyncReport::default());
+        };
+        if target.is_existing() && actions.start.is_empty() {
+            return Ok(SyncReport::default());
+        }
+        let standing = self.stand_up(pod, observation, target).await?;
+        Ok(self.start_all(pod, observation, actions, &standing).await)
+    }
+
+    async fn start_all(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: &PodActions,
+        standing: &Standing,
+    ) -> SyncReport {
+        let mut report = SyncReport::default();
+        for start in &actions.start {
+            match self.start(pod, observation, start, standing).await {
+                Ok(()) => report.started.push(start.name.clone()),
+                Err(failure) => {
+                    report.containers.insert(start.name.clone(), failure);
+                }
+            }
+        }
+        report
+    }
+}
+
+impl Executor for PodExecutor {
+    async fn sync(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> SyncReport {
+        self.carry_out(pod, observation, actions)
+            .await
+            .unwrap_or_else(|failure| SyncReport {
+                pod: Some(failure),
+                ..SyncReport::default()
+            })
+    }
+
+    async fn terminate(
+        &self,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> Result<(), TerminateError> {
+        self.take_down(observation, actions).await.map_err(|error| {
+            let report = self.report(&observation.name, &observation.uid);
+            error.announce(&report);
+            TerminateError {
+                pod: observation.name.clone(),
+                source: Box::new(error),
+            }
+        })
+    }
+
+    async fn clean_up(&self, uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
+        self.images.forget(uid);
+        let volumes = self.volumes.clone();
+        let cgroups = self.cgroups.clone();
+        let logs = self.layout.pod_log(name, uid);
+        let owner = uid.clone();
+        let cleaned = tokio::task::spawn_blocking(move || {
+            volumes.tear_down(&owner)?;
+            cgroups.remove(&owner)?;
+            crate::volume::remove_tree(&logs)?;
+            Ok(())
+        });
+        let source: Box<dyn std::error::Error + Send + Sync> = match cleaned.await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panicked) => Box::new(panicked),
+        };
+        Err(TerminateError {
+            pod: name.clone(),
+            source,
+        })
+    }
+}
+
+/// Waits for all; the first failure is what is told.
+pub(super) async fn all_or_first_failure<E>(
+    work: impl IntoIterator<Item = impl Future<Output = Result<(), E>>>,
+) -> Result<(), E> {
+    join_all(work).await.into_iter().collect()
+}

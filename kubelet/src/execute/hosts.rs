@@ -1,0 +1,56 @@
+//! A pod's /etc/hosts: pure.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use crate::model::{HostAlias, NetworkMode, PodSpec};
+
+const HEADER: &str = "# Written by the kubelet for this pod.\n";
+
+const LOOPBACK: &str = "127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+fe00::\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+";
+
+/// The whole file.
+///
+/// A pod on the host's network sees the host's own file; every other pod sees itself by name.
+pub(crate) fn hosts_file(
+    spec: &PodSpec,
+    hostname: &str,
+    pod_ips: &[IpAddr],
+    host_file: &str,
+) -> String {
+    let mut file = String::from(HEADER);
+    match spec.namespaces.network {
+        NetworkMode::Host => file.push_str(host_file),
+        NetworkMode::Pod => {
+            file.push_str(LOOPBACK);
+            for ip in pod_ips {
+                push_line(&mut file, *ip, &[hostname]);
+            }
+        }
+    }
+    push_aliases(&mut file, &spec.host_aliases);
+    file
+}
+
+fn push_aliases(file: &mut String, aliases: &[HostAlias]) {
+    if aliases.is_empty() {
+        return;
+    }
+    file.push_str("\n# Entries of the pod's hostAliases.\n");
+    for alias in aliases {
+        let names: Vec<&str> = alias.hostnames.iter().map(String::as_str).collect();
+        push_line(file, alias.ip, &names);
+    }
+}
+
+fn push_line(file: &mut String, ip: IpAddr, names: &[&str]) {
+    writeln!(file, "{ip}\t{}", names.join("\t")).expect("a String takes every write");
+}

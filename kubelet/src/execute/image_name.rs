@@ -1,0 +1,112 @@
+//! Image references as pods write them: pure.
+
+#![deny(clippy::disallowed_methods)]
+
+/// A text that names no image.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("couldn't parse image name {0:?}: invalid reference format")]
+pub(crate) struct InvalidImageName(String);
+
+/// The reference with `:latest` when it has neither tag nor digest.
+pub(crate) fn with_default_tag(reference: &str) -> Result<String, InvalidImageName> {
+    let invalid = || InvalidImageName(reference.to_owned());
+    let (name, digest) = match reference.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (reference, None),
+    };
+    let last_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[last_slash..].find(':') {
+        Some(colon) => (
+            &name[..last_slash + colon],
+            Some(&name[last_slash + colon + 1..]),
+        ),
+        None => (name, None),
+    };
+    let is_valid = is_path(path) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
+    match (is_valid, tag, digest) {
+        (false, _, _) => Err(invalid()),
+        (true, None, None) => Ok(format!("{reference}:latest")),
+        (true, _, _) => Ok(reference.to_owned()),
+    }
+}
+
+/// An optional host, then lower-case components.
+fn is_path(path: &str) -> bool {
+    let components = match path.split_once('/') {
+        Some((host, rest)) if is_host(host) => rest,
+        _ => path,
+    };
+    components.split('/').all(is_component)
+}
+
+/// A first part is a host when it could be nothing else.
+fn is_host(part: &str) -> bool {
+    let looks_like_one = part.contains(['.', ':'])
+        || part == "localhost"
+        || part.bytes().any(|b| b.is_ascii_uppercase());
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    looks_like_one && part.bytes().all(fits)
+}
+
+fn is_component(part: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = part.as_bytes();
+    bytes
+        .iter()
+        .all(|byte| is_letter(*byte) || b"._-".contains(byte))
+        && bytes.first().copied().is_some_and(is_letter)
+        && bytes.last().copied().is_some_and(is_letter)
+}
+
+fn is_tag(tag: &str) -> bool {
+    let bytes = tag.as_bytes();
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    (1..=128).contains(&bytes.len())
+        && bytes.iter().all(fits)
+        && !matches!(bytes.first(), Some(b'.' | b'-'))
+}
+
+fn is_digest(digest: &str) -> bool {
+    digest.split_once(':').is_some_and(|(algorithm, hex)| {
+        !algorithm.is_empty() && hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_without_tag_or_digest_means_latest() {
+        let digest = format!("app@sha256:{}", "a".repeat(64));
+        let rows = [
+            ("nginx", "nginx:latest"),
+            ("nginx:1.29", "nginx:1.29"),
+            ("127.0.0.1:5000/nginx", "127.0.0.1:5000/nginx:latest"),
+            ("localhost/team/app_x:v1", "localhost/team/app_x:v1"),
+            ("Registry.example/app", "Registry.example/app:latest"),
+            (digest.as_str(), digest.as_str()),
+        ];
+        for (reference, expected) in rows {
+            assert_eq!(with_default_tag(reference).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused() {
+        for reference in [
+            "",
+            "Nginx",
+            "a b",
+            "nginx:",
+            "nginx:-x",
+            "/nginx",
+            "nginx/",
+            "a@sha256:1",
+            "é",
+            "a//b",
+        ] {
+            assert!(with_default_tag(reference).is_err(), "{reference:?}");
+        }
+    }
+}

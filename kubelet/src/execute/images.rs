@@ -1,0 +1,193 @@
+//! Makes a container's image present, as its pull policy says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::image_name::with_default_tag;
+use super::report::Reporter;
+use crate::cri::{Image, ImageReference, Runtime, RuntimeError, SandboxConfig};
+use crate::model::{Container, FailureReason, Pod, PodUid, PullPolicy, StartFailure};
+use crate::sync::Clock;
+
+/// Pulls images and remembers which pulls failed.
+pub(crate) struct ImagePuller {
+    runtime: Arc<dyn Runtime>,
+    clock: Arc<dyn Clock>,
+    /// By pod and image, so that one pod's bad luck does not hold up another.
+    failures: Mutex<HashMap<(PodUid, String), Backoff>>,
+}
+
+impl ImagePuller {
+    /// A puller without memory of failures.
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            runtime,
+            clock,
+            failures: Mutex::default(),
+        }
+    }
+
+    /// The image, pulled if it must be.
+    pub(crate) async fn ensure(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        sandbox_config: &SandboxConfig,
+        report: &Reporter<'_>,
+    ) -> Result<Image, StartFailure> {
+        let written = &container.image;
+        let tagged = with_default_tag(written).map_err(|error| {
+            let message = format!("Failed to apply default image tag {written:?}: {error}");
+            report.warning("InspectFailed", message.clone());
+            failure(FailureReason::InvalidImageName, message)
+        })?;
+        let reference = ImageReference {
+            image: tagged,
+            user_specified: written.clone(),
+        };
+        let present = self.look(&reference, report).await?;
+        match (container.pull_policy, present) {
+            (PullPolicy::IfNotPresent | PullPolicy::Never, Some(image)) => {
+                let message = format!("Container image {written:?} already present on machine");
+                report.normal("Pulled", message);
+                Ok(image)
+            }
+            (PullPolicy::Never, None) => {
+                let message =
+                    format!("Container image {written:?} is not present with pull policy of Never");
+                report.warning("ErrImageNeverPull", message.clone());
+                Err(failure(FailureReason::ErrImageNeverPull, message))
+            }
+            (PullPolicy::IfNotPresent, None) | (PullPolicy::Always, _) => {
+                self.pull(pod, reference, sandbox_config, report).await
+            }
+        }
+    }
+
+    /// Forgets the failures of a pod that is gone.
+    pub(crate) fn forget(&self, uid: &PodUid) {
+        self.failures().retain(|(owner, _), _| owner != uid);
+    }
+
+    async fn look(
+        &self,
+        reference: &ImageReference,
+        report: &Reporter<'_>,
+    ) -> Result<Option<Image>, StartFailure> {
+        self.runtime
+            .image(reference.clone())
+            .await
+            .map_err(|error| {
+                let message = format!(
+                    "Failed to inspect image {:?}: {}",
+                    reference.user_specified,
+                    error.explanation()
+                );
+                report.warning("InspectFailed", message.clone());
+                failure(FailureReason::ImageInspectError, message)
+            })
+    }
+
+    async fn pull(
+        &self,
+        pod: &Pod,
+        reference: ImageReference,
+        sandbox_config: &SandboxConfig,
+        report: &Reporter<'_>,
+    ) -> Result<Image, StartFailure> {
+        let key = (pod.uid.clone(), reference.image.clone());
+        let written = reference.user_specified.clone();
+        if let Some((remaining, cause)) = self.held_back(&key) {
+            report.normal("BackOff", format!("Back-off pulling image {written:?}"));
+            return Err(StartFailure {
+                reason: FailureReason::ImagePullBackOff,
+                message: format!("Back-off pulling image {written:?}: {cause}"),
+                retry_after: Some(remaining),
+            });
+        }
+
+        report.normal("Pulling", format!("Pulling image {written:?}"));
+        let began = self.clock.now();
+        match self.fetch(reference, sandbox_config).await {
+            Ok(image) => {
+                self.failures().remove(&key);
+                let took = self.clock.now().duration_since(began);
+                let message = format!(
+                    "Successfully pulled image {written:?} in {:.3}s. Image size: {} bytes.",
+                    took.as_secs_f64(),
+                    image.size
+                );
+                report.normal("Pulled", message);
+                Ok(image)
+            }
+            Err(error) => {
+                let cause = error.explanation();
+                let message = format!("Failed to pull image {written:?}: {cause}");
+                report.warning("Failed", message.clone());
+                report.warning("Failed", "Error: ErrImagePull".to_owned());
+                let retry_after = self.note_failure(key, cause);
+                Err(StartFailure {
+                    reason: FailureReason::ErrImagePull,
+                    message,
+                    retry_after: Some(retry_after),
+                })
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        reference: ImageReference,
+        sandbox_config: &SandboxConfig,
+    ) -> Result<Image, RuntimeError> {
+        let pulled = self
+            .runtime
+            .pull_image(reference.clone(), sandbox_config.clone())
+            .await?;
+        // A tag may already point elsewhere: what was pulled is asked for by what the pull said.
+        let exact = ImageReference {
+            image: pulled.reference.clone(),
+            ..reference
+        };
+        let image = self.runtime.image(exact).await?;
+        Ok(image.unwrap_or_else(|| Image {
+            id: pulled.reference,
+            ..Image::default()
+        }))
+    }
+
+    fn held_back(&self, key: &(PodUid, String)) -> Option<(Duration, String)> {
+        let failures = self.failures();
+        let backoff = failures.get(key)?;
+        let remaining = backoff.remaining(self.clock.now());
+        (!remaining.is_zero()).then(|| (remaining, backoff.cause.clone()))
+    }
+
+    fn note_failure(&self, key: (PodUid, String), cause: String) -> Duration {
+        let now = self.clock.now();
+        let mut failures = self.failures();
+        let next = match failures.get(&key) {
+            Some(backoff) => backoff.again(now, cause),
+            None => Backoff::first(now, cause),
+        };
+        let remaining = next.remaining(now);
+        failures.insert(key, next);
+        remaining
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<(PodUid, String), Backoff>> {
+        self.failures
+            .lock()
+            .expect("no holder of this lock can panic")
+    }
+}
+
+fn failure(reason: FailureReason, message: String) -> StartFailure {
+    StartFailure {
+        reason,
+        message,
+        retry_after: None,
+    }
+}

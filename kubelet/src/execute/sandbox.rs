@@ -1,0 +1,179 @@
+//! Stands a pod's sandbox up: cgroup and volumes first, so that a container never sees less.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::dns::resolver;
+use super::executor::PodExecutor;
+use super::report::Reporter;
+use super::sandbox_config::{Place, sandbox_config};
+use crate::cri::SandboxConfig;
+use crate::model::{
+    CreateSandbox, NetworkMode, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
+};
+use crate::resource::qos_class;
+
+/// A sandbox that containers can be started in, and what was made for it.
+pub(super) struct Standing {
+    /// Its id.
+    pub id: SandboxId,
+    /// What it was made from.
+    pub config: SandboxConfig,
+    /// The pod's addresses; the host's for a pod of its network.
+    pub ips: Vec<IpAddr>,
+    /// Where each volume is on the host.
+    pub volumes: BTreeMap<String, PathBuf>,
+}
+
+impl TargetSandbox {
+    /// Whether nothing has to be made.
+    pub(super) fn is_existing(&self) -> bool {
+        matches!(self, Self::Existing(_))
+    }
+}
+
+impl PodExecutor {
+    /// The sandbox that the plan wants, made if it must be.
+    pub(super) async fn stand_up(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        target: &TargetSandbox,
+    ) -> Result<Standing, PodFailure> {
+        let report = self.report(&pod.name, &pod.uid);
+        let volumes = self.prepare(pod, &report).await?;
+        let (id, config, ips) = match target {
+            TargetSandbox::Existing(id) => {
+                let observed = observation
+                    .sandboxes
+                    .iter()
+                    .find(|sandbox| sandbox.id == *id);
+                let attempt = observed.map_or(0, |sandbox| sandbox.attempt);
+                let ips = observed.map_or_else(Vec::new, |sandbox| sandbox.ips.clone());
+                (
+                    id.clone(),
+                    self.sandbox_config(pod, attempt, &report).await?,
+                    ips,
+                )
+            }
+            TargetSandbox::Create(create) => self.create(pod, create, &report).await?,
+        };
+        let ips = match pod.spec.namespaces.network {
+            NetworkMode::Pod => ips,
+            NetworkMode::Host => self.node.ips.clone(),
+        };
+        Ok(Standing {
+            id,
+            config,
+            ips,
+            volumes,
+        })
+    }
+
+    /// The pod's directories, volumes and cgroup.
+    async fn prepare(
+        &self,
+        pod: &Pod,
+        report: &Reporter<'_>,
+    ) -> Result<BTreeMap<String, PathBuf>, PodFailure> {
+        let volumes = self.volumes.clone();
+        let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
+        let mounted = tokio::task::spawn_blocking(move || volumes.set_up(&spec, &uid)).await;
+        let volumes = mounted
+            .map_err(|panicked| fail(report, "FailedMount", panicked.to_string()))?
+            .map_err(|error| fail(report, "FailedMount", chain(&error)))?;
+
+        let cgroups = self.cgroups.clone();
+        let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
+        tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))
+            .await
+            .map_err(|panicked| fail(report, CGROUP, panicked.to_string()))?
+            .map_err(|error| fail(report, CGROUP, chain(&error)))?;
+
+        let logs = self.layout.pod_log(&pod.name, &pod.uid);
+        tokio::fs::create_dir_all(&logs).await.map_err(|error| {
+            fail(
+                report,
+                "FailedCreatePodSandBox",
+                format!("cannot make {}: {error}", logs.display()),
+            )
+        })?;
+        Ok(volumes)
+    }
+
+    async fn create(
+        &self,
+        pod: &Pod,
+        create: &CreateSandbox,
+        report: &Reporter<'_>,
+    ) -> Result<(SandboxId, SandboxConfig, Vec<IpAddr>), PodFailure> {
+        const FAILED: &str = "FailedCreatePodSandBox";
+        if create.reason.is_change() {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            report.normal("SandboxChanged", message.to_owned());
+        }
+        let config = self.sandbox_config(pod, create.attempt, report).await?;
+        let made = self.runtime.run_sandbox(config.clone()).await;
+        let id = made.map_err(|error| {
+            let message = format!("Failed to create pod sandbox: {}", error.explanation());
+            fail(report, FAILED, message)
+        })?;
+        let status = self
+            .runtime
+            .sandbox_status(id.clone())
+            .await
+            .map_err(|error| {
+                let message = format!("Unable to get pod sandbox status: {}", error.explanation());
+                fail(report, "FailedPodSandBoxStatus", message)
+            })?;
+        Ok((id, config, status.ips))
+    }
+
+    async fn sandbox_config(
+        &self,
+        pod: &Pod,
+        attempt: u32,
+        report: &Reporter<'_>,
+    ) -> Result<SandboxConfig, PodFailure> {
+        let file = &self.node.resolv_conf;
+        let host_file = match tokio::fs::read_to_string(file).await {
+            Ok(text) => text,
+            // A node without a resolver gives its pods none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", file.display());
+                return Err(fail(report, "FailedCreatePodSandBox", message));
+            }
+        };
+        let resolver = resolver(pod.spec.dns_policy, &pod.spec.dns, &host_file);
+        for omitted in resolver.omitted {
+            report.warning("DNSConfigForming", omitted);
+        }
+        let place = Place {
+            attempt,
+            log_directory: &self.layout.pod_log(&pod.name, &pod.uid),
+            cgroup_parent: self.cgroups.parent(qos_class(&pod.spec), &pod.uid),
+            dns: resolver.config,
+        };
+        Ok(sandbox_config(pod, place))
+    }
+}
+
+const CGROUP: &str = "FailedCreatePodContainer";
+
+fn fail(report: &Reporter<'_>, reason: &'static str, message: String) -> PodFailure {
+    report.warning(reason, message.clone());
+    PodFailure { reason, message }
+}
+
+/// The error with all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,253 @@
+//! Starts one container: image, environment and mounts, configuration, create, start.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::container_config::{Ingredients, container_config};
+use super::environment::{Facts, environment};
+use super::executor::PodExecutor;
+use super::hosts::hosts_file;
+use super::report::Reporter;
+use super::sandbox::Standing;
+use super::sandbox_config::hostname;
+use crate::cri::{self, Image, MountPropagation};
+use crate::model::{
+    Container, ContainerId, ContainerRole, FailureReason, NetworkMode, Pod, PodObservation,
+    StartContainer, StartFailure,
+};
+use crate::resource::qos_class;
+use crate::volume::SubPath;
+
+/// Where every program looks names up.
+const ETC_HOSTS: &str = "/etc/hosts";
+
+impl PodExecutor {
+    /// Starts one container of the plan.
+    pub(super) async fn start(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        start: &StartContainer,
+        standing: &Standing,
+    ) -> Result<(), StartFailure> {
+        let report = self.report(&pod.name, &pod.uid).container(&start.name);
+        let Some(container) = pod.spec.container(&start.name) else {
+            let message = format!("the pod has no container named {}", start.name);
+            return Err(failed(
+                &report,
+                FailureReason::CreateContainerConfigError,
+                message,
+            ));
+        };
+        let image = self
+            .images
+            .ensure(pod, container, &standing.config, &report)
+            .await?;
+        let target = target(pod, observation, start);
+        let config = self
+            .configure(pod, container, start, standing, &image, target)
+            .await
+            .map_err(|why| failed(&report, FailureReason::CreateContainerConfigError, why))?;
+
+        let created =
+            self.runtime
+                .create_container(standing.id.clone(), config, standing.config.clone());
+        let id = created.await.map_err(|error| {
+            failed(
+                &report,
+                FailureReason::CreateContainerError,
+                error.explanation(),
+            )
+        })?;
+        report.normal("Created", format!("Created container: {}", start.name));
+
+        self.runtime.start_container(id).await.map_err(|error| {
+            failed(
+                &report,
+                FailureReason::RunContainerError,
+                error.explanation(),
+            )
+        })?;
+        report.normal("Started", format!("Started container {}", start.name));
+        Ok(())
+    }
+
+    async fn configure(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        start: &StartContainer,
+        standing: &Standing,
+        image: &Image,
+        target: Option<ContainerId>,
+    ) -> Result<cri::ContainerConfig, String> {
+        let facts = Facts {
+            pod,
+            pod_ips: &standing.ips,
+            node_name: &self.node.name,
+            host_ips: &self.node.ips,
+        };
+        let env = environment(container, facts).map_err(|error| error.to_string())?;
+        let mut mounts = self
+            .volume_mounts(pod, container, &standing.volumes)
+            .await?;
+        mounts.extend(
+            self.own_mounts(pod, container, start, standing)
+                .await
+                .map_err(|error| {
+                    format!("cannot write the kubelet's own files for the container: {error}")
+                })?,
+        );
+        container_config(Ingredients {
+            pod,
+            container,
+            restart_count: start.restart_count,
+            image,
+            env,
+            mounts,
+            target,
+            class: qos_class(&pod.spec),
+            memory_capacity: self.node.memory_capacity,
+            seccomp_profiles: &self.layout.seccomp_profiles(),
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    /// The volumes the container mounts.
+    async fn volume_mounts(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        volumes: &BTreeMap<String, PathBuf>,
+    ) -> Result<Vec<cri::Mount>, String> {
+        let mut mounts = Vec::with_capacity(container.mounts.len());
+        for (index, mount) in container.mounts.iter().enumerate() {
+            let volume = volumes
+                .get(&mount.volume)
+                .ok_or_else(|| format!("volume {:?} is not mounted", mount.volume))?;
+            let host_path = match &mount.sub_path {
+                None => volume.clone(),
+                Some(path) => {
+                    let sub_path = SubPath {
+                        uid: pod.uid.clone(),
+                        volume: mount.volume.clone(),
+                        volume_path: volume.clone(),
+                        container: container.name.clone(),
+                        index,
+                        path: path.clone(),
+                    };
+                    self.bind_sub_path(sub_path).await?
+                }
+            };
+            mounts.push(cri::Mount {
+                container_path: absolute(&mount.path),
+                host_path: host_path.display().to_string(),
+                read_only: mount.read_only,
+                propagation: MountPropagation::Private,
+            });
+        }
+        Ok(mounts)
+    }
+
+    async fn bind_sub_path(&self, sub_path: SubPath) -> Result<PathBuf, String> {
+        let volumes = self.volumes.clone();
+        let asked = sub_path.path.clone();
+        let bound = tokio::task::spawn_blocking(move || volumes.bind_sub_path(&sub_path)).await;
+        bound
+            .map_err(|panicked| panicked.to_string())?
+            .map_err(|error| format!("failed to prepare subPath {asked:?}: {error}"))
+    }
+
+    /// /etc/hosts, the log directory and the file for last words.
+    async fn own_mounts(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        start: &StartContainer,
+        standing: &Standing,
+    ) -> io::Result<Vec<cri::Mount>> {
+        let logs = self
+            .layout
+            .container_log(&pod.name, &pod.uid, &container.name);
+        tokio::fs::create_dir_all(logs).await?;
+
+        let mut mounts = Vec::new();
+        let own_hosts = container
+            .mounts
+            .iter()
+            .any(|mount| absolute(&mount.path) == ETC_HOSTS);
+        if !own_hosts {
+            let file = self.layout.etc_hosts(&pod.uid);
+            self.write_hosts(pod, standing, &file).await?;
+            mounts.push(writable(&file, ETC_HOSTS));
+        }
+        let messages = self.layout.container(&pod.uid, &container.name);
+        tokio::fs::create_dir_all(&messages).await?;
+        let message = messages.join(start.restart_count.to_string());
+        make_world_writable(&message).await?;
+        mounts.push(writable(&message, &container.termination_message.path));
+        Ok(mounts)
+    }
+
+    /// Written in place: containers that run have the file itself mounted.
+    async fn write_hosts(&self, pod: &Pod, standing: &Standing, file: &Path) -> io::Result<()> {
+        let host_file = match pod.spec.namespaces.network {
+            NetworkMode::Host => tokio::fs::read_to_string(&self.node.hosts_file).await?,
+            NetworkMode::Pod => String::new(),
+        };
+        let wanted = hosts_file(&pod.spec, &hostname(pod), &standing.ips, &host_file);
+        match tokio::fs::read_to_string(file).await {
+            Ok(present) if present == wanted => Ok(()),
+            Ok(_) | Err(_) => tokio::fs::write(file, wanted).await,
+        }
+    }
+}
+
+/// The running container whose processes an ephemeral container sees.
+fn target(pod: &Pod, observation: &PodObservation, start: &StartContainer) -> Option<ContainerId> {
+    if start.role != ContainerRole::Ephemeral {
+        return None;
+    }
+    let mut ephemeral = pod.spec.ephemeral_containers.iter();
+    let named = ephemeral
+        .find(|one| one.container.name == start.name)?
+        .target
+        .as_ref()?;
+    observation
+        .newest(named)
+        .map(|container| container.id.clone())
+}
+
+/// The process may run as any user and must be able to leave its last words.
+async fn make_world_writable(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    tokio::fs::write(file, b"").await?;
+    tokio::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).await
+}
+
+fn writable(host_path: &Path, container_path: &str) -> cri::Mount {
+    cri::Mount {
+        container_path: container_path.to_owned(),
+        host_path: host_path.display().to_string(),
+        read_only: false,
+        propagation: MountPropagation::Private,
+    }
+}
+
+fn absolute(path: &str) -> String {
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    }
+}
+
+fn failed(report: &Reporter<'_>, reason: FailureReason, message: String) -> StartFailure {
+    report.warning("Failed", format!("Error: {message}"));
+    StartFailure {
+        reason,
+        message,
+        retry_after: None,
+    }
+}

@@ -1,0 +1,147 @@
+//! Ends what a plan names: containers are killed together, then sandboxes stop, then the dead go.
+
+use super::executor::{PodExecutor, all_or_first_failure};
+use super::report::Reporter;
+use crate::cri::RuntimeError;
+use crate::model::{
+    ContainerName, KillContainer, KillReason, PodActions, PodFailure, PodObservation, SandboxId,
+};
+
+/// Why something would not end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeDownError {
+    /// A container would not end.
+    #[error("cannot kill container {name}")]
+    Kill {
+        name: ContainerName,
+        #[source]
+        source: RuntimeError,
+    },
+    /// A sandbox would not stop.
+    #[error("cannot stop pod sandbox {id}")]
+    Stop {
+        id: SandboxId,
+        #[source]
+        source: RuntimeError,
+    },
+    /// A dead container or sandbox would not go.
+    #[error("cannot remove {what}")]
+    Remove {
+        what: String,
+        #[source]
+        source: RuntimeError,
+    },
+}
+
+impl TakeDownError {
+    /// Records the event that belongs to it.
+    pub(super) fn announce(&self, report: &Reporter<'_>) {
+        report.warning(
+            self.reason(),
+            format!("error killing pod: {}", self.chain()),
+        );
+    }
+
+    /// Records the event, and tells the pod's worker.
+    pub(super) fn into_failure(self, report: &Reporter<'_>) -> PodFailure {
+        self.announce(report);
+        PodFailure {
+            reason: self.reason(),
+            message: self.chain(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } | Self::Stop { .. } => "FailedKillPod",
+            Self::Remove { .. } => "FailedSync",
+        }
+    }
+
+    fn chain(&self) -> String {
+        match self {
+            Self::Kill { source, .. } | Self::Stop { source, .. } | Self::Remove { source, .. } => {
+                format!("{self}: {}", source.explanation())
+            }
+        }
+    }
+}
+
+impl PodExecutor {
+    /// Everything of the plan that ends something.
+    pub(super) async fn take_down(
+        &self,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> Result<(), TakeDownError> {
+        let report = self.report(&observation.name, &observation.uid);
+        all_or_first_failure(actions.kill.iter().map(|kill| self.kill(kill, &report))).await?;
+        all_or_first_failure(actions.stop.iter().map(|stop| self.stop(&stop.id))).await?;
+        let containers = actions.remove_containers.iter();
+        all_or_first_failure(containers.map(|dead| async {
+            let removed = self.runtime.remove_container(dead.id.clone()).await;
+            gone(removed).map_err(|source| TakeDownError::Remove {
+                what: format!("dead container {}", dead.name),
+                source,
+            })
+        }))
+        .await?;
+        all_or_first_failure(actions.remove_sandboxes.iter().map(|dead| async {
+            let removed = self.runtime.remove_sandbox(dead.id.clone()).await;
+            gone(removed).map_err(|source| TakeDownError::Remove {
+                what: format!("pod sandbox {}", dead.id),
+                source,
+            })
+        }))
+        .await
+    }
+
+    async fn kill(&self, kill: &KillContainer, report: &Reporter<'_>) -> Result<(), TakeDownError> {
+        report
+            .container(&kill.name)
+            .normal("Killing", announcement(kill));
+        let stopped = self
+            .runtime
+            .stop_container(kill.id.clone(), kill.grace)
+            .await;
+        gone(stopped).map_err(|source| TakeDownError::Kill {
+            name: kill.name.clone(),
+            source,
+        })
+    }
+
+    async fn stop(&self, id: &SandboxId) -> Result<(), TakeDownError> {
+        let stopped = self.runtime.stop_sandbox(id.clone()).await;
+        gone(stopped).map_err(|source| TakeDownError::Stop {
+            id: id.clone(),
+            source,
+        })
+    }
+}
+
+fn announcement(kill: &KillContainer) -> String {
+    match kill.reason {
+        KillReason::SpecChanged => {
+            format!(
+                "Container {} definition changed, will be restarted",
+                kill.name
+            )
+        }
+        KillReason::StateUnknown
+        | KillReason::SandboxGone
+        | KillReason::NotInPod
+        | KillReason::Duplicate
+        | KillReason::PodEnds => format!("Stopping container {}", kill.name),
+    }
+}
+
+/// What is not there any more has ended.
+fn gone(ended: Result<(), RuntimeError>) -> Result<(), RuntimeError> {
+    ended.or_else(|error| {
+        if error.is_not_found() {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
+}

@@ -1,0 +1,384 @@
+//! The executor against the runtime in memory, driven by the real plan.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Node, Parts, PodExecutor};
+use crate::cri::fake::{FakeClock, FakeRuntime, Program};
+use crate::layout::Layout;
+use crate::model::{
+    EnvValue, EnvVar, Event, FailureReason, Medium, Pod, PodObservation, PullPolicy, RestartPolicy,
+    SyncReport, Volume, VolumeMount, VolumeSource,
+};
+use crate::plan::fixture::{container, pod};
+use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
+use crate::pleg::RuntimeObserver;
+use crate::resource::{CgroupDriver, PodCgroups};
+use crate::sync::{Clock, EventRecorder, Executor, Observer};
+
+/// Keeps every event, in order.
+#[derive(Default)]
+struct Notes(Mutex<Vec<Event>>);
+
+impl EventRecorder for Notes {
+    fn record(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// One node with one pod's worker, reduced to observe, plan and act.
+struct Stage {
+    runtime: FakeRuntime,
+    clock: FakeClock,
+    executor: PodExecutor,
+    observer: RuntimeObserver,
+    notes: Arc<Notes>,
+    backoff: CrashBackoff,
+    layout: Layout,
+    _root: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        let layout = Layout::new(&root.path().join("kubelet"), &root.path().join("logs"));
+        std::fs::write(root.path().join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
+        let runtime = FakeRuntime::new();
+        let notes = Arc::new(Notes::default());
+        let node = Node {
+            name: "node-a".to_owned(),
+            ips: vec!["192.0.2.10".parse().unwrap()],
+            memory_capacity: 8 << 30,
+            resolv_conf: root.path().join("resolv.conf"),
+            hosts_file: root.path().join("hosts"),
+        };
+        let executor = PodExecutor::new(Parts {
+            runtime: Arc::new(runtime.clone()),
+            events: Arc::clone(&notes) as Arc<dyn EventRecorder>,
+            clock: Arc::new(runtime.clock()),
+            layout: layout.clone(),
+            // The cgroups of tests are nobody's business but the runtime's.
+            cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
+            node,
+        });
+        let observer = RuntimeObserver::new(Arc::new(runtime.clone()), layout.clone());
+        let clock = runtime.clock();
+        let backoff = CrashBackoff::default();
+        Self {
+            runtime,
+            clock,
+            executor,
+            observer,
+            notes,
+            backoff,
+            layout,
+            _root: root,
+        }
+    }
+
+    async fn observe(&self, pod: &Pod) -> PodObservation {
+        self.observer.observe(&pod.uid, &pod.name).await.unwrap()
+    }
+
+    /// One turn of a worker; says what came of it, or nothing when there was nothing to do.
+    async fn turn(&mut self, pod: &Pod) -> Option<SyncReport> {
+        let observation = self.observe(pod).await;
+        let now = self.clock.now();
+        let actions = compute_pod_actions(pod, &observation, now, &self.backoff);
+        self.backoff.note_starts(pod, &observation, &actions, now);
+        if actions.is_empty() {
+            return None;
+        }
+        Some(self.executor.sync(pod, &observation, &actions).await)
+    }
+
+    /// Turns until there is nothing to do.
+    async fn settle(&mut self, pod: &Pod) {
+        for _ in 0..10 {
+            match self.turn(pod).await {
+                None => return,
+                Some(report) => assert!(report.is_success(), "{report:?}"),
+            }
+        }
+        panic!("the pod does not settle: {:?}", self.runtime.containers());
+    }
+
+    fn reasons(&self) -> Vec<&'static str> {
+        self.notes
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|event| event.reason)
+            .collect()
+    }
+}
+
+fn web() -> Pod {
+    pod(RestartPolicy::Always, &[], &["web"])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_pod_is_pulled_created_and_started() {
+    let mut stage = Stage::new();
+    stage.runtime.publish("registry.test/web:1");
+    stage.settle(&web()).await;
+    assert_eq!(stage.runtime.containers(), [("web".to_owned(), "running")]);
+    assert_eq!(stage.reasons(), ["Pulling", "Pulled", "Created", "Started"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_present_is_not_pulled() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    stage.settle(&web()).await;
+    assert_eq!(stage.runtime.calls("PullImage"), 0);
+    assert_eq!(stage.reasons(), ["Pulled", "Created", "Started"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_must_not_be_pulled_is_missed() {
+    let mut stage = Stage::new();
+    let mut pod = web();
+    pod.spec.containers[0].pull_policy = PullPolicy::Never;
+    let report = stage.turn(&pod).await.unwrap();
+    let failure = &report.containers[&"web".into()];
+    assert_eq!(failure.reason, FailureReason::ErrImageNeverPull);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_pull_is_not_tried_again_before_its_time() {
+    let mut stage = Stage::new();
+    let pod = web();
+
+    let first = stage.turn(&pod).await.unwrap();
+    let failure = &first.containers[&"web".into()];
+    assert_eq!(failure.reason, FailureReason::ErrImagePull);
+    assert!(
+        failure.message.contains("manifest unknown"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(10)));
+
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let second = stage.turn(&pod).await.unwrap();
+    let failure = &second.containers[&"web".into()];
+    assert_eq!(failure.reason, FailureReason::ImagePullBackOff);
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(6)));
+    assert_eq!(stage.runtime.calls("PullImage"), 1);
+
+    stage.runtime.publish("registry.test/web:1");
+    tokio::time::advance(Duration::from_secs(7)).await;
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.containers(), [("web".to_owned(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_runtime_refuses_reaches_the_containers_status() {
+    let rows = [
+        ("CreateContainer", FailureReason::CreateContainerError),
+        ("StartContainer", FailureReason::RunContainerError),
+    ];
+    for (call, reason) in rows {
+        let mut stage = Stage::new();
+        stage.runtime.load("registry.test/web:1");
+        stage.runtime.fail_next(call, "no such file: /bin/nope");
+        let report = stage.turn(&web()).await.unwrap();
+        let failure = &report.containers[&"web".into()];
+        assert_eq!(
+            (failure.reason, failure.message.as_str()),
+            (reason, "no such file: /bin/nope")
+        );
+        assert_eq!(stage.reasons().last(), Some(&"Failed"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_cannot_be_made_fails_the_pod() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    stage.runtime.fail_next("RunPodSandbox", "no address left");
+    let report = stage.turn(&web()).await.unwrap();
+    let failure = report.pod.unwrap();
+    assert_eq!(failure.reason, "FailedCreatePodSandBox");
+    assert_eq!(
+        failure.message,
+        "Failed to create pod sandbox: no address left"
+    );
+    stage.settle(&web()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_containers_failure_does_not_stop_its_siblings() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/b:1");
+    let pod = pod(RestartPolicy::Always, &[], &["a", "b"]);
+    let report = stage.turn(&pod).await.unwrap();
+    assert_eq!(report.started, ["b".into()]);
+    assert!(report.containers.contains_key(&"a".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_containers_run_first_and_one_after_the_other() {
+    let mut stage = Stage::new();
+    for name in ["one", "two", "web"] {
+        stage.runtime.load(&format!("registry.test/{name}:1"));
+    }
+    let quick = Program::Exits {
+        after: Duration::from_millis(5),
+        code: 0,
+    };
+    stage.runtime.program("one", quick);
+    stage.runtime.program("two", quick);
+    let pod = pod(RestartPolicy::Always, &["one", "two"], &["web"]);
+    for _ in 0..4 {
+        stage.settle(&pod).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let expected = [("one", "exited"), ("two", "exited"), ("web", "running")];
+    assert_eq!(
+        stage.runtime.containers(),
+        expected.map(|(name, state)| (name.to_owned(), state))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_pod_leaves_nothing_in_the_runtime_or_on_disk() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    stage.runtime.program("web", Program::IgnoresStop);
+    let mut pod = web();
+    pod.spec.volumes.push(Volume {
+        name: "scratch".to_owned(),
+        source: VolumeSource::EmptyDir {
+            medium: Medium::Disk,
+            size_limit: None,
+        },
+    });
+    stage.settle(&pod).await;
+    assert!(stage.layout.empty_dir(&pod.uid, "scratch").is_dir());
+
+    let observation = stage.observe(&pod).await;
+    let ending = end_pod(&observation, Some(Duration::from_secs(30)));
+    stage
+        .executor
+        .terminate(&observation, &ending)
+        .await
+        .unwrap();
+    assert_eq!(stage.runtime.containers(), [("web".to_owned(), "exited")]);
+    assert_eq!(stage.runtime.ready_sandboxes(), 0);
+
+    let observation = stage.observe(&pod).await;
+    stage
+        .executor
+        .terminate(&observation, &remove_everything(&observation))
+        .await
+        .unwrap();
+    assert!(stage.observe(&pod).await.is_gone());
+    for _ in 0..2 {
+        stage.executor.clean_up(&pod.uid, &pod.name).await.unwrap();
+    }
+    assert!(!stage.layout.pod(&pod.uid).exists());
+    assert!(!stage.layout.pod_log(&pod.name, &pod.uid).exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_sees_its_environment_volumes_and_hosts_file() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    pod.labels.insert("tier".to_owned(), "front".to_owned());
+    pod.spec.volumes.push(Volume {
+        name: "scratch".to_owned(),
+        source: VolumeSource::EmptyDir {
+            medium: Medium::Disk,
+            size_limit: None,
+        },
+    });
+    let literal = |name: &str, text: &str| EnvVar {
+        name: name.to_owned(),
+        value: EnvValue::Literal(text.to_owned()),
+    };
+    let field = |name: &str, path: &str| EnvVar {
+        name: name.to_owned(),
+        value: EnvValue::Field(path.to_owned()),
+    };
+    let web = &mut pod.spec.containers[0];
+    web.env = vec![
+        literal("WHO", "world"),
+        literal("GREETING", "hello $(WHO)"),
+        field("TIER", "metadata.labels['tier']"),
+        field("IP", "status.podIP"),
+        field("NODE", "spec.nodeName"),
+    ];
+    web.args = vec!["$(GREETING)".to_owned(), "$$(WHO)".to_owned()];
+    web.mounts = vec![VolumeMount {
+        volume: "scratch".to_owned(),
+        path: "/scratch".to_owned(),
+        sub_path: None,
+        read_only: true,
+    }];
+    stage.settle(&pod).await;
+
+    let config = stage.runtime.config_of("web");
+    let value = |name: &str| {
+        let found = config.env.iter().find(|variable| variable.name == name);
+        found.map(|variable| variable.value.as_str())
+    };
+    assert_eq!(value("GREETING"), Some("hello world"));
+    assert_eq!(value("TIER"), Some("front"));
+    assert_eq!(value("IP"), Some("10.0.0.1"));
+    assert_eq!(value("NODE"), Some("node-a"));
+    assert_eq!(config.args, ["hello world", "$(WHO)"]);
+
+    let mounted: Vec<_> = config
+        .mounts
+        .iter()
+        .map(|mount| mount.container_path.as_str())
+        .collect();
+    assert_eq!(mounted, ["/scratch", "/etc/hosts", "/dev/termination-log"]);
+    assert!(config.mounts[0].read_only);
+    let hosts = std::fs::read_to_string(&config.mounts[1].host_path).unwrap();
+    assert!(hosts.ends_with("10.0.0.1\tweb-node\n"), "{hosts}");
+    assert_eq!(config.log_path, "web/0.log");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_not_supported_is_named() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    pod.spec.containers[0].env = vec![EnvVar {
+        name: "X".to_owned(),
+        value: EnvValue::Field("status.phase".to_owned()),
+    }];
+    let report = stage.turn(&pod).await.unwrap();
+    let failure = &report.containers[&"web".into()];
+    assert_eq!(failure.reason, FailureReason::CreateContainerConfigError);
+    assert!(
+        failure.message.contains("status.phase"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_container_says_at_last_is_seen() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let pod = pod(RestartPolicy::Never, &[], &["web"]);
+    stage.settle(&pod).await;
+    let message = &stage.runtime.config_of("web").mounts[1];
+    assert_eq!(
+        message.container_path,
+        container("web").termination_message.path
+    );
+    std::fs::write(&message.host_path, "out of cheese").unwrap();
+    stage.runtime.exit("web", 3);
+    let observation = stage.observe(&pod).await;
+    let exit = observation.containers[0].state.exit().unwrap();
+    assert_eq!((exit.code, exit.message.as_str()), (3, "out of cheese"));
+}

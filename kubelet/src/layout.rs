@@ -1,0 +1,95 @@
+//! Where the kubelet keeps what on disk: paths only, pure.
+//!
+//! ```text
+//! <root>/pods/<uid>/etc-hosts
+//! <root>/pods/<uid>/containers/<container>/<random>            termination message
+//! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
+//! <root>/pods/<uid>/volume-subpaths/<volume>/<container>/<n>
+//! <pod logs>/<namespace>_<name>_<uid>/<container>/<restart count>.log
+//! ```
+
+#![deny(clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{ContainerName, PodName, PodUid};
+
+/// The two directories below which everything is.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+    pod_logs: PathBuf,
+}
+
+impl Layout {
+    /// A layout below these directories.
+    pub fn new(root: &Path, pod_logs: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            pod_logs: pod_logs.to_owned(),
+        }
+    }
+
+    /// The directory of all pods.
+    pub fn pods(&self) -> PathBuf {
+        self.root.join("pods")
+    }
+
+    /// Everything of one pod but its logs.
+    pub fn pod(&self, uid: &PodUid) -> PathBuf {
+        self.pods().join(uid.as_str())
+    }
+
+    /// The pod's /etc/hosts.
+    pub fn etc_hosts(&self, uid: &PodUid) -> PathBuf {
+        self.pod(uid).join("etc-hosts")
+    }
+
+    /// The directory of a container's termination messages.
+    pub fn container(&self, uid: &PodUid, container: &ContainerName) -> PathBuf {
+        self.pod(uid).join("containers").join(container.as_str())
+    }
+
+    /// The directory of a pod's volumes.
+    pub fn volumes(&self, uid: &PodUid) -> PathBuf {
+        self.pod(uid).join("volumes")
+    }
+
+    /// An emptyDir.
+    pub fn empty_dir(&self, uid: &PodUid, volume: &str) -> PathBuf {
+        self.volumes(uid)
+            .join("kubernetes.io~empty-dir")
+            .join(volume)
+    }
+
+    /// Seccomp profiles that pods may name.
+    pub fn seccomp_profiles(&self) -> PathBuf {
+        self.root.join("seccomp")
+    }
+
+    /// The directory of all pods' logs.
+    pub fn pod_logs(&self) -> &Path {
+        &self.pod_logs
+    }
+
+    /// The log directory of one pod.
+    pub fn pod_log(&self, name: &PodName, uid: &PodUid) -> PathBuf {
+        self.pod_logs
+            .join(format!("{}_{}_{uid}", name.namespace, name.name))
+    }
+
+    /// The log directory of one container.
+    pub fn container_log(
+        &self,
+        name: &PodName,
+        uid: &PodUid,
+        container: &ContainerName,
+    ) -> PathBuf {
+        self.pod_log(name, uid).join(container.as_str())
+    }
+}
+
+/// The log file of one try of a container, below its pod's log directory.
+pub fn log_file(container: &ContainerName, restart_count: u32) -> String {
+    format!("{container}/{restart_count}.log")
+}
