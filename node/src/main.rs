@@ -1,3 +1,62 @@
-//! The podling command.
+//! The podling command: starts a node, and asks a running one.
+//!
+//! ```text
+//! args ─► daemon/   up, runtime, kubelet: composes the two libraries
+//!     └─► command/  get, logs, exec, pull, images, import, version
+//!            ├─► cri/      the CRI socket          ┐
+//!            └─► kubelet/  the kubelet's HTTP      ┴─► print/ (pure) ─► stdout
+//! ```
 
-fn main() {}
+mod args;
+mod command;
+mod cri;
+mod daemon;
+mod kubelet;
+mod print;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use podling_runtime::layout::Layout;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("podling: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let layout = Layout::below(std::path::absolute(arguments.root)?);
+    match arguments.command {
+        Command::Ask(ask) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(command::run(&layout, ask))
+        }
+        Command::Daemon(daemon) => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(daemon::run(&layout, daemon))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// An error and its sources, from what was attempted to why it failed.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,101 @@
+# Everything a person or a CI job does with podling. `make help` lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -eu -o pipefail
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Cargo builds for the host as if it were another machine (see .cargo/config.toml), so its output
+# lies in a folder of that name.
+TUPLE := $(shell rustc --print host-tuple)
+PROGRAMS := podling podling-monitor podling-launch pause
+RELEASE := $(TARGET_DIR)/release
+TEST_IMAGES := $(TARGET_DIR)/test-images
+EXAMPLE_IMAGES := $(TARGET_DIR)/example-images
+# Debian packages are downloaded once.
+PACKAGE_CACHE := $(TARGET_DIR)/images/cache
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# libseccomp-dev has the static library that the launch helper links.
+BUILD_PACKAGES := libseccomp-dev
+# The registry that tests pull from, and the programs with which they look for leftovers.
+TEST_PACKAGES := docker-registry iproute2 nftables openssl
+# A build for tests can be told to kill itself at any recorded step.
+TEST_FEATURES := --features podling/failpoints
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install the Debian packages that build and tests need
+	@scripts/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+.PHONY: build-deps
+build-deps:
+	@scripts/install-packages.sh $(BUILD_PACKAGES)
+
+.PHONY: build
+build: build-deps ## Build the release binaries into target/release
+	cargo build --release --locked --bins -p podling -p podling-runtime -p pause
+	@mkdir -p $(RELEASE)
+	@cd $(TARGET_DIR)/$(TUPLE)/release && install -m 755 $(PROGRAMS) $(abspath $(RELEASE))
+	@ls -l $(addprefix $(RELEASE)/,$(PROGRAMS))
+
+.PHONY: run
+run: build example-images ## Run a node with the example pod until Ctrl-C
+	@exec scripts/run.sh $(RELEASE)/podling $(EXAMPLE_IMAGES) $(TARGET_DIR)/run
+
+.PHONY: test
+test: deps lint test-programs test-images ## Lint, then run every test (as root)
+	scripts/test.sh $(TEST_FEATURES)
+
+.PHONY: lint
+lint: build-deps ## Check the formatting and run clippy
+	@scripts/lint.sh $(TEST_FEATURES)
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: bench
+bench: build example-images ## Measure this build; ARGS="--endpoint NAME=unix://SOCKET" adds others
+	cargo build --release --locked -p podling-integration --bin podling-bench
+	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
+		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench $(ARGS)
+
+.PHONY: image
+image: build ## Build the infra image from pause, as OCI layout and docker archive
+	cargo run --release --locked -p podling-integration --bin podling-images -- \
+		infra --pause $(RELEASE)/pause --out $(TARGET_DIR)/images
+
+.PHONY: install
+install: build ## Install below PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/libexec/podling $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(RELEASE)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/podling
+	ln -sfn ../libexec/podling/podling $(DESTDIR)$(PREFIX)/bin/podling
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' node/podling.service.in \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/podling.service
+
+.PHONY: clean
+clean: ## Remove what was built
+	cargo clean
+
+# What tests and examples need besides themselves.
+
+.PHONY: test-programs
+test-programs:
+	cargo build --locked --workspace --bins $(TEST_FEATURES)
+
+.PHONY: test-images
+test-images: test-programs
+	@scripts/refresh-package-lists.sh
+	$(TARGET_DIR)/$(TUPLE)/debug/podling-images test --out $(TEST_IMAGES) --cache $(PACKAGE_CACHE)
+
+.PHONY: example-images
+example-images: build-deps
+	cargo build --release --locked -p podling-integration --bin podling-images --bin podling-testbox
+	@scripts/refresh-package-lists.sh
+	$(TARGET_DIR)/$(TUPLE)/release/podling-images test --out $(EXAMPLE_IMAGES) --cache $(PACKAGE_CACHE)

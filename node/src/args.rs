@@ -1,0 +1,288 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// A whole Kubernetes node: kubelet, CRI runtime and pause.
+#[derive(Debug, Parser)]
+#[command(name = "podling", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Directory below which every path of this node lies.
+    #[arg(
+        long,
+        global = true,
+        env = "PODLING_ROOT",
+        default_value = "/",
+        value_name = "DIR"
+    )]
+    pub(crate) root: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every command of podling.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Those that run a node.
+    #[command(flatten)]
+    Daemon(Daemon),
+    /// Those that ask one.
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+/// The commands that run a node, or a half of it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Daemon {
+    /// Run the node: runtime and kubelet in one process, pods from ROOT/etc/podling/manifests.
+    Up(UpArguments),
+    /// Run only the CRI runtime, for another kubelet or for crictl.
+    Runtime(RuntimeArguments),
+    /// Run only the kubelet, over this root's runtime or another CRI socket.
+    Kubelet(KubeletArguments),
+}
+
+/// The commands that ask a running node.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// Pull an image from a registry.
+    Pull {
+        /// As in a manifest: `nginx`, `registry.example/app:1`, `app@sha256:…`.
+        image: String,
+    },
+    /// List the images of this node.
+    Images,
+    /// Import images from an OCI layout tar or a docker archive.
+    Import {
+        /// The archives.
+        #[arg(required = true, value_name = "FILE")]
+        archives: Vec<PathBuf>,
+    },
+    /// Show what the node runs.
+    Get {
+        /// What to show.
+        #[command(subcommand)]
+        what: Get,
+    },
+    /// Print the log of a container.
+    Logs(LogsArguments),
+    /// Run a command in a container, and print what it wrote once it has ended.
+    Exec(ExecArguments),
+    /// Print the version of the command and of the daemon, when one answers.
+    Version,
+    /// List the points at which a test build kills itself.
+    #[command(hide = true)]
+    Failpoints,
+}
+
+/// How much a daemon logs; RUST_LOG overrides it.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Log more: -v adds debug messages, -vv everything.
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What concerns the runtime.
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeArguments {
+    /// Addresses that pods get.
+    #[arg(long, default_value = "10.88.0.0/16", value_name = "CIDR")]
+    pub(crate) pod_cidr: String,
+    /// Bridge that pods hang on; made when it does not exist.
+    #[arg(long, default_value = "podling0", value_name = "NAME")]
+    pub(crate) bridge: String,
+    /// How much to log.
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+}
+
+/// What concerns the kubelet.
+#[derive(Debug, Args)]
+pub(crate) struct KubeletFlags {
+    /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manifests: Option<PathBuf>,
+    /// Name of this node [default: the host name, in lower case].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+    /// Cgroup below which every pod gets its own.
+    #[arg(long, default_value = "/podling", value_name = "PATH")]
+    pub(crate) cgroup_root: String,
+    /// Address of the read-only HTTP server [default: 127.0.0.1:10255, or a free port when
+    /// --root is given].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `podling up`.
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    /// The runtime's part.
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArguments,
+    /// The kubelet's part.
+    #[command(flatten)]
+    pub(crate) kubelet: KubeletFlags,
+    /// On Ctrl-C or SIGTERM end every pod and take the network down, instead of leaving the pods
+    /// running for the next start.
+    #[arg(long)]
+    pub(crate) end_pods_on_exit: bool,
+}
+
+/// `podling kubelet`.
+#[derive(Debug, Args)]
+pub(crate) struct KubeletArguments {
+    /// The kubelet's part.
+    #[command(flatten)]
+    pub(crate) kubelet: KubeletFlags,
+    /// CRI socket to use, as a path or unix:// [default: ROOT/run/podling/podling.sock].
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) container_runtime_endpoint: Option<String>,
+    /// How much to log.
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+}
+
+/// What `podling get` shows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Get {
+    /// The pods of this node.
+    #[command(visible_aliases = ["pod", "po"])]
+    Pods(GetPodsArguments),
+}
+
+/// `podling get pods`.
+#[derive(Debug, Args)]
+pub(crate) struct GetPodsArguments {
+    /// Only these pods; the name in a manifest will do, without the node's name.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// How to print them.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<OutputFormat>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Pods of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+}
+
+/// How `get` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A table with addresses and nodes.
+    Wide,
+    /// A v1 List in YAML, or the one pod that was named.
+    Yaml,
+    /// The same in JSON.
+    Json,
+}
+
+/// The namespace of a pod.
+#[derive(Debug, Args)]
+pub(crate) struct NamespaceArguments {
+    /// Namespace of the pods.
+    #[arg(short, long, default_value = "default")]
+    pub(crate) namespace: String,
+}
+
+/// `podling logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    /// Name of the pod.
+    pub(crate) pod: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Container of the pod [default: its first].
+    #[arg(short, long)]
+    pub(crate) container: Option<String>,
+    /// Go on printing what is written from now on.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Of the run before the last restart.
+    #[arg(short, long)]
+    pub(crate) previous: bool,
+    /// Only so many lines of the end.
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<u64>,
+    /// Begin each line with its time.
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+    /// Only what was written in this time until now: `30s`, `5m`, `1h30m`.
+    #[arg(long, value_name = "DURATION", value_parser = crate::command::since::parse)]
+    pub(crate) since: Option<std::time::Duration>,
+}
+
+/// `podling exec`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecArguments {
+    /// Name of the pod.
+    pub(crate) pod: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Container of the pod [default: its first].
+    #[arg(short, long)]
+    pub(crate) container: Option<String>,
+    /// Kill the command after so many seconds; 0 waits for ever.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) timeout: u32,
+    /// The command and its arguments, after `--`.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_root_is_accepted_before_and_after_the_command() {
+        for line in [
+            "podling --root /r get pods",
+            "podling get pods --root /r",
+            "podling get --root /r pods",
+        ] {
+            assert_eq!(parse(line).unwrap().root, PathBuf::from("/r"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_belongs_to_the_command_that_is_run() {
+        let arguments = parse("podling exec web -c c -- ls --root /x -c").unwrap();
+        let Command::Ask(Ask::Exec(exec)) = arguments.command else {
+            panic!("exec is parsed as exec");
+        };
+        assert_eq!(exec.container.as_deref(), Some("c"));
+        assert_eq!(exec.command, ["ls", "--root", "/x", "-c"]);
+    }
+
+    #[test]
+    fn exec_without_a_command_is_refused() {
+        assert!(parse("podling exec web").is_err());
+        assert!(parse("podling exec web ls").is_err());
+    }
+
+    #[test]
+    fn all_namespaces_and_one_namespace_exclude_each_other() {
+        assert!(parse("podling get pods -A").is_ok());
+        assert!(parse("podling get pods -A -n kube-system").is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! The commands that ask a running node: each fetches, then prints what `print` lays out.
+
+mod exec;
+mod get;
+mod images;
+mod import;
+mod logs;
+mod output;
+mod pull;
+pub(crate) mod since;
+mod version;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use podling_runtime::failpoint;
+use podling_runtime::layout::Layout;
+
+use crate::args::{Ask, Get};
+
+/// What a command comes to.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// Runs one.
+pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
+    match command {
+        Ask::Pull { image } => pull::run(layout, &image).await,
+        Ask::Images => images::run(layout).await,
+        Ask::Import { archives } => import::run(layout, &archives).await,
+        Ask::Get {
+            what: Get::Pods(arguments),
+        } => get::run(layout, &arguments).await,
+        Ask::Logs(arguments) => logs::run(layout, &arguments).await,
+        Ask::Exec(arguments) => exec::run(layout, arguments).await,
+        Ask::Version => version::run(layout).await,
+        Ask::Failpoints => output::print(&format!("{}\n", failpoint::NAMES.join("\n"))),
+    }
+}
