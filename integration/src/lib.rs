@@ -1,3 +1,4 @@
 //! Black-box tests, benches and the images they need.
 
+pub mod harness;
 pub mod images;

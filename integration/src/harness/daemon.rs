@@ -1,0 +1,138 @@
+//! One run of `podling up`.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::programs::program;
+use super::range::Range;
+use super::wait::try_for;
+
+/// The lines of its log that a failing test shows.
+const SHOWN_LINES: usize = 60;
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+/// How a daemon is started.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// The point at which it kills itself.
+    pub failpoint: Option<String>,
+    /// Whether it ends its pods when it is told to end.
+    pub ends_pods: bool,
+    /// Program and arguments that run before podling, such as `unshare --mount`.
+    pub wrapper: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts one that logs to `log`, behind what is there.
+    pub fn spawn(root: &Path, range: &Range, log: &Path, start: &Start) -> Self {
+        let podling = program("podling");
+        let mut command = match start.wrapper.split_first() {
+            None => Command::new(podling),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(podling);
+                command
+            }
+        };
+        command
+            .arg("--root")
+            .arg(root)
+            .arg("up")
+            .args(["--node-name", "node", "-v"]);
+        command.args(["--pod-cidr", &range.pod_cidr(), "--bridge", &range.bridge()]);
+        command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
+        if start.ends_pods {
+            command.arg("--end-pods-on-exit");
+        }
+        command
+            .env_remove("PODLING_ROOT")
+            .env_remove("PODLING_FAILPOINT")
+            .env_remove("RUST_LOG");
+        if let Some(point) = &start.failpoint {
+            command.env("PODLING_FAILPOINT", point);
+        }
+        let output = append_to(log);
+        let errors = output.try_clone().expect("a file can be shared");
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        let child = command.spawn().expect("podling starts");
+        Self {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Panics when it has ended, with the end of its log.
+    pub fn assert_alive(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            panic!(
+                "podling ended with {status}; the end of its log:\n{}",
+                tail(&self.log)
+            );
+        }
+    }
+
+    /// Kills it as the kernel would, and waits for its end.
+    pub fn kill9(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Asks it to end, as Ctrl-C or systemd do.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a child has an id"), Signal::TERM).expect("a child takes signals");
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self, deadline: Duration) -> std::process::ExitStatus {
+        let child = &mut self.child;
+        let ended = try_for(deadline, async || {
+            child.try_wait().expect("a child can be waited for")
+        });
+        match ended.await {
+            Some(status) => status,
+            None => panic!(
+                "podling does not end; the end of its log:\n{}",
+                tail(&self.log)
+            ),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn append_to(log: &Path) -> File {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("the log can be written")
+}
+
+/// The last lines of a log.
+pub fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+}

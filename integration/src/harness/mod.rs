@@ -1,0 +1,34 @@
+//! A private node for a test: a root, a network range, a bridge and a cgroup of its own.
+//!
+//! ```text
+//! Node ─┬─ Range     10.x.y.0/24, bridge, cgroup: nobody else's while the test runs
+//!       ├─ Daemon    podling up, killed or ended as the test asks
+//!       ├─ Cri       gRPC clients on the node's socket
+//!       ├─ http      the kubelet's read-only HTTP
+//!       └─ leftovers what must be gone when the node has been stopped
+//! Registry           Debian's docker-registry on a loopback port
+//! ```
+//!
+//! A test waits for states with a deadline and never sleeps; `Node::stop` fails when anything is
+//! left of the node, and dropping a node tidies up as well as it can.
+
+pub mod census;
+pub mod cri;
+pub mod daemon;
+pub mod http;
+pub mod leftovers;
+pub mod node;
+pub mod pod;
+pub mod processes;
+pub mod programs;
+pub mod range;
+pub mod registry;
+pub mod requests;
+pub mod wait;
+
+pub use census::Census;
+pub use cri::Cri;
+pub use node::{Node, Options};
+pub use pod::Pod;
+pub use registry::Registry;
+pub use wait::{DEADLINE, wait_for, wait_until};

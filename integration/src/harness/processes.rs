@@ -1,0 +1,131 @@
+//! Processes that belong to a node, found through /proc.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its command line, with spaces.
+    pub command: String,
+}
+
+/// Every process whose executable, directories or cgroup are the node's, the programs of podling that
+/// have its root, and every descendant of one. This process is never among them.
+pub fn of_node(root: &Path, cgroup: &str) -> BTreeSet<Process> {
+    let all = all();
+    let mut found: BTreeSet<i32> = all
+        .iter()
+        .filter(|pid| belongs(**pid, root, cgroup))
+        .copied()
+        .collect();
+    loop {
+        let is_child = |pid: &&i32| parent(**pid).is_some_and(|parent| found.contains(&parent));
+        let more: Vec<i32> = all
+            .iter()
+            .filter(is_child)
+            .filter(|pid| !found.contains(pid))
+            .copied()
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    found.remove(&i32::try_from(std::process::id()).unwrap_or_default());
+    found
+        .into_iter()
+        .map(|pid| Process {
+            pid,
+            command: command(pid),
+        })
+        .collect()
+}
+
+/// Kills processes; one that has gone is no matter.
+pub fn kill(processes: &BTreeSet<Process>) {
+    for pid in processes
+        .iter()
+        .filter_map(|process| Pid::from_raw(process.pid))
+    {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Resident memory of a process in KiB.
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Open file descriptors of a process.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+fn all() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").expect("/proc is mounted");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+fn belongs(pid: i32, root: &Path, cgroup: &str) -> bool {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let leads_below = |link: PathBuf| fs::read_link(link).is_ok_and(|at| at.starts_with(root));
+    let is_inside = fs::read_to_string(proc.join("cgroup")).is_ok_and(|text| {
+        text.lines()
+            .any(|line| line.contains(&format!(":{cgroup}/")))
+    });
+    is_inside
+        || ["exe", "cwd", "root"]
+            .iter()
+            .any(|link| leads_below(proc.join(link)))
+        || is_podling_of(&proc, &command(pid), root)
+}
+
+/// The daemon names its root; a monitor names nothing, but holds its lock and sockets below it.
+/// Other programs may do either and are the test's own.
+fn is_podling_of(proc: &Path, command: &str, root: &Path) -> bool {
+    let holds_something = || {
+        let files = fs::read_dir(proc.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+        targets.any(|target| target.starts_with(root))
+    };
+    let program = command.split(' ').next().unwrap_or_default();
+    let is_ours = program
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with("podling"));
+    is_ours && (command.contains(&*root.to_string_lossy()) || holds_something())
+}
+
+fn command(pid: i32) -> String {
+    let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .replace('\0', " ")
+        .trim()
+        .to_owned()
+}
+
+/// The parent, as the field after the last parenthesis and the state.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')')
+        .next()?
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}

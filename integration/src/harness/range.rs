@@ -1,0 +1,46 @@
+//! What a node needs of the machine that no other node may have.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+/// A network range with a bridge and a cgroup named after it.
+#[derive(Debug)]
+pub struct Range {
+    x: u8,
+    y: u8,
+    // An abstract socket of this name marks the range as taken; the kernel frees it with the test.
+    _mark: UnixListener,
+}
+
+impl Range {
+    /// Takes a range that no other test on this machine has.
+    pub fn take() -> Self {
+        loop {
+            let random = RandomState::new().build_hasher().finish().to_le_bytes();
+            // 10.192.0.0/10: away from what docker, podman and Kubernetes use by default.
+            let (x, y) = (192 | (random[0] & 63), random[1]);
+            let name = format!("podling-test-{x}-{y}");
+            let address = SocketAddr::from_abstract_name(name).expect("the name is short");
+            if let Ok(mark) = UnixListener::bind_addr(&address) {
+                return Self { x, y, _mark: mark };
+            }
+        }
+    }
+
+    /// The addresses of the node's pods.
+    pub fn pod_cidr(&self) -> String {
+        format!("10.{}.{}.0/24", self.x, self.y)
+    }
+
+    /// The node's bridge.
+    pub fn bridge(&self) -> String {
+        format!("plt-{}-{}", self.x, self.y)
+    }
+
+    /// The cgroup below which everything of the node runs.
+    pub fn cgroup(&self) -> String {
+        format!("/podling-test-{}-{}", self.x, self.y)
+    }
+}

@@ -1,0 +1,43 @@
+//! Stories about a real node: each starts one of its own, lives with it, and leaves nothing behind.
+//!
+//! They need root, the programs of this build (`make test-programs`) and the images built from
+//! Debian packages (`make test-images`); `make test` sees to all of it.
+
+mod bad_images;
+mod bad_pods;
+mod churn;
+mod commands;
+mod containers;
+mod failpoints;
+mod full_disk;
+mod init;
+mod kill;
+mod manifests;
+mod network;
+mod restarts;
+mod serving;
+
+use podling_integration::harness::Pod;
+use serde_json::{Value, json};
+
+/// The manifest of a pod.
+fn pod(name: &str, spec: Value) -> String {
+    let mut manifest = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name } });
+    manifest["spec"] = spec;
+    manifest.to_string()
+}
+
+/// The spec of a pod with one container, `main`, that runs an image with these arguments.
+fn one(image: &str, arguments: &[&str]) -> Value {
+    json!({ "containers": [{ "name": "main", "image": image, "args": arguments }] })
+}
+
+/// The same with a shell that runs a script.
+fn shell(image: &str, script: &str) -> Value {
+    one(image, &["sh", "-c", script])
+}
+
+/// Whether the container `main` runs.
+fn is_running(pod: &Pod) -> bool {
+    pod.main().is_some_and(|main| main.is_running())
+}

@@ -1,0 +1,92 @@
+//! Pods on the bridge and pods on the host's network.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use podling_integration::harness::{DEADLINE, Node, http, wait_for};
+use serde_json::json;
+
+use crate::{one, pod, shell};
+
+#[tokio::test]
+async fn a_pod_on_the_hosts_network_listens_on_the_hosts_addresses() {
+    let node = Node::start().await;
+    let image = node.import_testbox().await;
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let port = free.local_addr().expect("a listener has an address").port();
+    drop(free);
+    let mut spec = one(&image, &["serve", &port.to_string()]);
+    spec["hostNetwork"] = json!(true);
+    node.manifest("host.yaml", &pod("host", spec));
+
+    node.wait_pod("host", "is ready", |pod| pod.is_ready())
+        .await;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let answer = wait_for(DEADLINE, "it answers", async || {
+        http::get(address, "/x").ok()
+    })
+    .await;
+    assert!(answer.text().ends_with(" /x\n"), "{}", answer.text());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn pods_have_addresses_of_the_nodes_range_and_reach_each_other() {
+    let node = Node::start().await;
+    let testbox = node.import_testbox().await;
+    let busybox = node.import_debian("busybox").await;
+    node.manifest(
+        "server.yaml",
+        &pod("server", one(&testbox, &["serve", "8080"])),
+    );
+    let server = node
+        .wait_pod("server", "is ready", |pod| pod.is_ready())
+        .await;
+    let ip = server.ip().expect("a ready pod has an address");
+    let prefix = node.range().pod_cidr().replace(".0/24", ".");
+    assert!(
+        ip.to_string().starts_with(&prefix),
+        "{ip} is not in {}",
+        node.range().pod_cidr()
+    );
+
+    let mut spec = shell(&busybox, &format!("wget -q -O - http://{ip}:8080/hello"));
+    spec["restartPolicy"] = json!("OnFailure");
+    node.manifest("client.yaml", &pod("client", spec));
+    let client = node
+        .wait_pod("client", "has succeeded", |pod| pod.phase() == "Succeeded")
+        .await;
+    assert_eq!(node.logs(&client, "main"), "server-node /hello\n");
+    assert_ne!(client.ip(), Some(ip));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_pods_address_outlives_the_daemon() {
+    let mut node = Node::start().await;
+    let image = node.import_testbox().await;
+    node.manifest(
+        "server.yaml",
+        &pod("server", one(&image, &["serve", "8080"])),
+    );
+    let before = node
+        .wait_pod("server", "is ready", |pod| pod.is_ready())
+        .await;
+    let address = SocketAddr::new(before.ip().expect("a ready pod has an address"), 8080);
+    node.kill9();
+    wait_for(DEADLINE, "it answers without a daemon", async || {
+        http::get(address, "/").ok()
+    })
+    .await;
+    node.restart().await;
+    let after = node
+        .wait_pod("server", "is ready", |pod| pod.is_ready())
+        .await;
+    assert_eq!(before.ip(), after.ip());
+
+    node.manifest("next.yaml", &pod("next", one(&image, &["sleep"])));
+    let next = node
+        .wait_pod("next", "is ready", |pod| pod.is_ready())
+        .await;
+    assert_ne!(next.ip(), before.ip(), "an address was given twice");
+    node.stop().await;
+}

@@ -1,0 +1,61 @@
+//! Pure modules deny what they must not do, and the list of what that is stays complete.
+
+use std::fs;
+use std::path::PathBuf;
+
+const ATTRIBUTE: &str = "#![deny(clippy::disallowed_methods)]";
+
+/// Modules of which everything is pure. Child modules inherit the attribute.
+const PURE: &[&str] = &[
+    "kubelet/src/model",
+    "kubelet/src/plan",
+    "kubelet/src/status",
+    "node/src/kubelet/pod",
+    "node/src/print",
+    "runtime/src/layout",
+    "runtime/src/model",
+    "runtime/src/monitor/protocol",
+    "runtime/src/spec",
+];
+
+/// The file of a module, which may be a folder.
+fn file_of(module: &str) -> PathBuf {
+    let folder = crate::top().join(module).join("mod.rs");
+    if folder.exists() {
+        folder
+    } else {
+        crate::top().join(format!("{module}.rs"))
+    }
+}
+
+#[test]
+fn pure_modules_deny_what_they_must_not_do() {
+    let lacks = |module: &&&str| {
+        let text = fs::read_to_string(file_of(module)).unwrap_or_default();
+        !text.lines().any(|line| line == ATTRIBUTE)
+    };
+    let complaints: Vec<_> = PURE
+        .iter()
+        .filter(lacks)
+        .map(|module| format!("{module}: no {ATTRIBUTE}"))
+        .collect();
+    crate::assert_none(&complaints);
+}
+
+#[test]
+fn clippy_knows_what_pure_code_must_not_do() {
+    let rules = fs::read_to_string(crate::top().join("clippy.toml")).expect("clippy.toml is there");
+    for method in [
+        "SystemTime::now",
+        "Instant::now",
+        "fs::read",
+        "env::var",
+        "Command::new",
+        "tokio::spawn",
+    ] {
+        assert!(
+            rules.contains(method),
+            "clippy.toml does not forbid {method}"
+        );
+    }
+}
