@@ -21,7 +21,7 @@ impl Range {
             let random = RandomState::new().build_hasher().finish().to_le_bytes();
             // 10.192.0.0/10: away from what docker, podman and Kubernetes use by default.
             let (x, y) = (192 | (random[0] & 63), random[1]);
-            let name = format!("podling-test-{x}-{y}");
+            let name = format!("range-of-a-test-{x}-{y}");
             let address = SocketAddr::from_abstract_name(name).expect("the name is short");
             if let Ok(mark) = UnixListener::bind_addr(&address) {
                 return Self { x, y, _mark: mark };
