@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::image_name::with_default_tag;
 use super::report::Reporter;
 use crate::cri::{Image, ImageReference, Runtime, RuntimeError, SandboxConfig};
-use crate::model::{Container, FailureReason, Pod, PodUid, PullPolicy, StartFailure};
+use crate::model::{
+    Container, FailureReason, Pod, PodUid, PullPolicy, StartFailure, with_default_tag,
+};
 use crate::sync::Clock;
 
 /// Pulls images and remembers which pulls failed.

@@ -16,7 +16,6 @@ mod environment;
 mod executor;
 mod expand;
 mod hosts;
-mod image_name;
 mod images;
 mod node;
 mod report;

@@ -15,6 +15,7 @@ mod container;
 mod event;
 mod failure;
 mod id;
+mod image_name;
 mod observation;
 mod pod;
 mod quantity;
@@ -34,6 +35,7 @@ pub use container::{
 pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
+pub use image_name::{InvalidImageName, is_latest, with_default_tag};
 pub use observation::{
     ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,
 };

@@ -3,6 +3,8 @@
 
 use k8s_openapi::api::core::v1 as core;
 
+use crate::model::is_latest;
+
 /// Sets the defaults of a pod.
 pub fn set_defaults(pod: &mut core::Pod) {
     let spec = pod.spec.get_or_insert_default();
@@ -21,6 +23,12 @@ pub fn set_defaults(pod: &mut core::Pod) {
             one.ports.iter_mut().flatten().for_each(port_of_host);
         }
     }
+    for one in spec.ephemeral_containers.iter_mut().flatten() {
+        text(
+            &mut one.image_pull_policy,
+            pull_policy(one.image.as_deref()),
+        );
+    }
 }
 
 fn container(container: &mut core::Container) {
@@ -29,7 +37,7 @@ fn container(container: &mut core::Container) {
         "/dev/termination-log",
     );
     text(&mut container.termination_message_policy, "File");
-    let policy = pull_policy(container.image.as_deref().unwrap_or_default());
+    let policy = pull_policy(container.image.as_deref());
     text(&mut container.image_pull_policy, policy);
     for port in container.ports.iter_mut().flatten() {
         text(&mut port.protocol, "TCP");
@@ -50,13 +58,18 @@ fn container(container: &mut core::Container) {
 
 /// On the host's network a port is the host's.
 fn port_of_host(port: &mut core::ContainerPort) {
-    port.host_port.get_or_insert(port.container_port);
+    if port.host_port.unwrap_or_default() == 0 {
+        port.host_port = Some(port.container_port);
+    }
 }
 
 /// What is limited and not asked for is asked for up to the limit.
 fn requests_from_limits(resources: &mut core::ResourceRequirements) {
-    for (name, limit) in resources.limits.iter().flatten() {
-        let requests = resources.requests.get_or_insert_default();
+    let Some(limits) = &resources.limits else {
+        return;
+    };
+    let requests = resources.requests.get_or_insert_default();
+    for (name, limit) in limits {
         requests
             .entry(name.clone())
             .or_insert_with(|| limit.clone());
@@ -74,16 +87,18 @@ fn volume(volume: &mut core::Volume) {
     if let Some(path) = &mut volume.host_path {
         path.type_.get_or_insert_default();
     }
+    if let Some(image) = &mut volume.image {
+        let policy = pull_policy(image.reference.as_deref());
+        text(&mut image.pull_policy, policy);
+    }
 }
 
 /// An image that moves is looked up before each start.
-fn pull_policy(image: &str) -> &'static str {
-    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let tag = last.split_once(':').map(|(_, tag)| tag);
-    match (tag, digest) {
-        (Some("latest"), _) | (None, "") => "Always",
-        _ => "IfNotPresent",
+fn pull_policy(image: Option<&str>) -> &'static str {
+    if image.is_some_and(is_latest) {
+        "Always"
+    } else {
+        "IfNotPresent"
     }
 }
 
@@ -106,10 +121,10 @@ mod tests {
             ("registry.test:5000/nginx", "Always"),
             ("registry.test:5000/nginx:1", "IfNotPresent"),
             ("nginx@sha256:00", "IfNotPresent"),
-            ("nginx:latest@sha256:00", "Always"),
+            ("Not/An/Image", "IfNotPresent"),
         ];
         for (image, policy) in rows {
-            assert_eq!(pull_policy(image), policy, "{image}");
+            assert_eq!(pull_policy(Some(image)), policy, "{image}");
         }
     }
 

@@ -1,24 +1,11 @@
-//! Hashes that outlive the kubelet: the UID of a static pod, and what makes a container another one.
+//! Hashes that outlive the kubelet: of what makes a container another one, and of a static pod.
 //!
 //! What is hashed is a contract with the containers that run already: a change of it restarts them.
 #![deny(clippy::disallowed_methods)]
 
-use k8s_openapi::api::core::v1 as core;
+use std::fmt;
 
-use crate::model::{ContainerHash, PodUid};
-
-/// The UID of a static pod: what its defaulted manifest says, on which node, from which file.
-pub fn static_uid(pod: &core::Pod, node: &str, file: &str) -> PodUid {
-    // Struct fields have an order of their own and maps are sorted: one pod has one text.
-    let text = serde_json::to_vec(pod).expect("a decoded pod can be written again");
-    let mut hash = Fnv128a::default();
-    hash.write(&text);
-    hash.write(b"host:");
-    hash.write(node.as_bytes());
-    hash.write(b"file:");
-    hash.write(file.as_bytes());
-    format!("{:032x}", hash.0).into()
-}
+use crate::model::ContainerHash;
 
 /// The hash of what cannot change without another container: its name and its image.
 pub fn container_hash(name: &str, image: &str) -> ContainerHash {
@@ -37,7 +24,7 @@ fn fnv32a(bytes: &[u8]) -> u32 {
 }
 
 /// FNV-1a with 128 bits.
-struct Fnv128a(u128);
+pub(super) struct Fnv128a(u128);
 
 impl Default for Fnv128a {
     fn default() -> Self {
@@ -46,11 +33,17 @@ impl Default for Fnv128a {
 }
 
 impl Fnv128a {
-    fn write(&mut self, bytes: &[u8]) {
+    pub(super) fn write(&mut self, bytes: &[u8]) {
         const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
         for byte in bytes {
             self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(PRIME);
         }
+    }
+}
+
+impl fmt::Display for Fnv128a {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 
@@ -62,7 +55,7 @@ mod tests {
     fn the_hashes_are_fnv_1a() {
         let mut hash = Fnv128a::default();
         hash.write(b"foobar");
-        assert_eq!(hash.0, 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+        assert_eq!(hash.to_string(), "343e1662793c64bf6f0d3597ba446f18");
         assert_eq!(fnv32a(b"foobar"), 0xbf9c_f968);
     }
 
@@ -78,18 +71,5 @@ mod tests {
     fn a_container_has_the_hash_that_other_kubelets_give_it() {
         // Computed with Go: fnv32a over the printed JSON of name and image.
         assert_eq!(container_hash("web", "nginx:1").to_string(), "855627a5");
-    }
-
-    #[test]
-    fn a_static_uid_depends_on_the_pod_the_node_and_the_file() {
-        let pod = core::Pod::default();
-        let uid = static_uid(&pod, "node", "/m/a.yaml");
-        assert_eq!(uid.as_str().len(), 32);
-        assert_eq!(uid, static_uid(&pod, "node", "/m/a.yaml"));
-        assert_ne!(uid, static_uid(&pod, "other", "/m/a.yaml"));
-        assert_ne!(uid, static_uid(&pod, "node", "/m/b.yaml"));
-        let mut named = pod;
-        named.metadata.name = Some("web".to_owned());
-        assert_ne!(uid, static_uid(&named, "node", "/m/a.yaml"));
     }
 }

@@ -17,14 +17,16 @@ mod manifest;
 mod merge;
 mod problem;
 mod static_pod;
+mod uid;
 
 pub use convert::convert;
 pub use decode::{DecodeError, Decoded, decode};
 pub use default::set_defaults;
 pub use fields::not_handled;
 pub use file::{FileSource, WatchError};
-pub use hash::{container_hash, static_uid};
+pub use hash::container_hash;
 pub use manifest::{ManifestError, ReadPod, read_manifest};
 pub use merge::{Desired, Duplicate, Merged, Scan, merge};
 pub use problem::Problem;
 pub use static_pod::{NodeIdentity, identify};
+pub use uid::static_uid;

@@ -39,13 +39,27 @@ pub fn identify(pod: &mut core::Pod, node: &NodeIdentity, file: &Path, seen: Tim
     metadata.uid = Some(uid);
     let spec = pod.spec.get_or_insert_default();
     spec.node_name = Some(node.node_name.clone());
-    spec.tolerations
-        .get_or_insert_default()
-        .push(core::Toleration {
-            operator: Some("Exists".to_owned()),
-            effect: Some("NoExecute".to_owned()),
-            ..core::Toleration::default()
-        });
+    stay_on_the_node(spec.tolerations.get_or_insert_default());
+}
+
+/// Nothing that happens to the node evicts a static pod, whatever its manifest says.
+fn stay_on_the_node(tolerations: &mut Vec<core::Toleration>) {
+    let always = core::Toleration {
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        ..core::Toleration::default()
+    };
+    let is_for_a_while = |one: &&mut core::Toleration| {
+        let one = core::Toleration {
+            toleration_seconds: None,
+            ..(**one).clone()
+        };
+        one == always
+    };
+    match tolerations.iter_mut().find(is_for_a_while) {
+        Some(one) => *one = always,
+        None => tolerations.push(always),
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +93,19 @@ mod tests {
             spec.tolerations.unwrap()[0].effect.as_deref(),
             Some("NoExecute")
         );
+    }
+
+    #[test]
+    fn a_static_pod_tolerates_everything_for_ever_and_says_so_once() {
+        let pod = identified(
+            r#"{"metadata": {"name": "web"}, "spec": {"containers": [], "tolerations":
+                [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}]}}"#,
+            "n",
+            0,
+        );
+        let tolerations = pod.spec.unwrap().tolerations.unwrap();
+        assert_eq!(tolerations.len(), 1);
+        assert_eq!(tolerations[0].toleration_seconds, None);
     }
 
     #[test]

@@ -1,15 +1,37 @@
-//! Image references as pods write them: pure.
-
-#![deny(clippy::disallowed_methods)]
+//! Image references as pods write them.
 
 /// A text that names no image.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("couldn't parse image name {0:?}: invalid reference format")]
-pub(crate) struct InvalidImageName(String);
+pub struct InvalidImageName(String);
 
 /// The reference with `:latest` when it has neither tag nor digest.
-pub(crate) fn with_default_tag(reference: &str) -> Result<String, InvalidImageName> {
-    let invalid = || InvalidImageName(reference.to_owned());
+pub fn with_default_tag(reference: &str) -> Result<String, InvalidImageName> {
+    let version = version(reference).ok_or_else(|| InvalidImageName(reference.to_owned()))?;
+    Ok(match version {
+        Version::Unsaid => format!("{reference}:latest"),
+        Version::Tag(_) | Version::Digest => reference.to_owned(),
+    })
+}
+
+/// Whether the reference means the tag that moves.
+pub fn is_latest(reference: &str) -> bool {
+    matches!(
+        version(reference),
+        Some(Version::Unsaid | Version::Tag("latest"))
+    )
+}
+
+/// What a reference says behind the name.
+enum Version<'a> {
+    Unsaid,
+    /// A tag, and perhaps a digest.
+    Tag(&'a str),
+    Digest,
+}
+
+/// Nothing when the reference is invalid.
+fn version(reference: &str) -> Option<Version<'_>> {
     let (name, digest) = match reference.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (reference, None),
@@ -23,11 +45,11 @@ pub(crate) fn with_default_tag(reference: &str) -> Result<String, InvalidImageNa
         None => (name, None),
     };
     let is_valid = is_path(path) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
-    match (is_valid, tag, digest) {
-        (false, _, _) => Err(invalid()),
-        (true, None, None) => Ok(format!("{reference}:latest")),
-        (true, _, _) => Ok(reference.to_owned()),
-    }
+    is_valid.then_some(match (tag, digest) {
+        (Some(tag), _) => Version::Tag(tag),
+        (None, Some(_)) => Version::Digest,
+        (None, None) => Version::Unsaid,
+    })
 }
 
 /// An optional host, then lower-case components.
