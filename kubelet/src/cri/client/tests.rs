@@ -1,5 +1,6 @@
 //! The client over a real socket.
 
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -9,6 +10,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use super::*;
+use crate::cri::{Events, Health};
 
 fn client(socket: &Path) -> Client {
     let deadlines = Deadlines {

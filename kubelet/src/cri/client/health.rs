@@ -1,0 +1,66 @@
+//! How the runtime does and what happens in it, over CRI.
+
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use podling_proto::runtime::v1;
+
+use super::{Client, refused};
+use crate::cri::convert::{condition_from_wire, event_from_wire};
+use crate::cri::{
+    Call, Events, Health, RuntimeCondition, RuntimeError, RuntimeEvent, RuntimeVersion,
+};
+
+impl Events for Client {
+    fn events(&self) -> Call<'_, BoxStream<'static, Result<RuntimeEvent, RuntimeError>>> {
+        const CALL: &str = "GetContainerEvents";
+        let mut runtime = self.runtime.clone();
+        async move {
+            // Headers may come only with the first event, so the answer has no deadline.
+            let answer = runtime.get_container_events(v1::GetEventsRequest {}).await;
+            let stream = answer
+                .map_err(|status| refused(CALL, &status))?
+                .into_inner();
+            let events = stream.map(|event| {
+                event
+                    .map(event_from_wire)
+                    .map_err(|status| refused(CALL, &status))
+            });
+            Ok(events.boxed())
+        }
+        .boxed()
+    }
+}
+
+impl Health for Client {
+    fn version(&self) -> Call<'_, RuntimeVersion> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let answer = runtime.version(v1::VersionRequest {
+                version: "v1".to_owned(),
+            });
+            let version = self
+                .within("Version", self.deadlines.request, answer)
+                .await?;
+            Ok(RuntimeVersion {
+                name: version.runtime_name,
+                version: version.runtime_version,
+            })
+        }
+        .boxed()
+    }
+
+    fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let answer = runtime.status(v1::StatusRequest { verbose: false });
+            let status = self
+                .within("Status", self.deadlines.request, answer)
+                .await?;
+            let conditions = status
+                .status
+                .map_or_else(Vec::new, |status| status.conditions);
+            Ok(conditions.into_iter().map(condition_from_wire).collect())
+        }
+        .boxed()
+    }
+}
