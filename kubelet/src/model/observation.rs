@@ -1,5 +1,6 @@
 //! A pod as the runtime shows it at one moment.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct PodObservation {
     pub sandboxes: Vec<SandboxObservation>,
     /// Its containers, in any order.
     pub containers: Vec<ContainerObservation>,
+    /// The next number of containers that only their logs tell of.
+    pub logged: BTreeMap<ContainerName, u32>,
 }
 
 impl PodObservation {
@@ -28,6 +31,7 @@ impl PodObservation {
             name,
             sandboxes: Vec::new(),
             containers: Vec::new(),
+            logged: BTreeMap::new(),
         }
     }
 
@@ -50,6 +54,15 @@ impl PodObservation {
         self.of_name(name)
             .filter(exited)
             .max_by_key(|container| container.age_key())
+    }
+
+    /// The restart count of the next container of that name. A runtime that has forgotten all of
+    /// them, for instance with the node's restart, has left their logs.
+    pub fn next_restart_count(&self, name: &ContainerName) -> u32 {
+        match self.newest(name) {
+            Some(newest) => newest.restart_count + 1,
+            None => self.logged.get(name).copied().unwrap_or_default(),
+        }
     }
 
     /// All containers of that name.

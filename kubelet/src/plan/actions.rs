@@ -162,11 +162,10 @@ impl Draft<'_> {
     }
 
     fn start(&mut self, container: &Container, role: ContainerRole, reason: StartReason) {
-        let newest = self.observation.newest(&container.name);
         self.actions.start.push(StartContainer {
             name: container.name.clone(),
             role,
-            restart_count: newest.map_or(0, |newest| newest.restart_count + 1),
+            restart_count: self.observation.next_restart_count(&container.name),
             reason,
         });
     }

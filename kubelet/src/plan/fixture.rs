@@ -1,5 +1,6 @@
 //! Pods and observations for tests, each a line.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ pub(crate) fn seen(
         name,
         sandboxes,
         containers,
+        logged: BTreeMap::new(),
     }
 }
 

@@ -447,3 +447,13 @@ fn of_a_pod_that_has_ended_everything_is_removed() {
         "remove web#0, remove s0"
     );
 }
+
+#[test]
+fn a_forgotten_container_counts_on_from_its_logs() {
+    let pod = pod(Always, &[], &["web", "new"]);
+    let mut observation = seen(vec![sandbox(0, Ready)], vec![]);
+    observation.logged.insert("web".into(), 5);
+    assert_eq!(plan(&pod, &observation), "start web#5, start new#0");
+    observation.containers = vec![made("web", 7, exited(1))];
+    assert_eq!(plan(&pod, &observation), "start web#8, start new#0");
+}

@@ -12,6 +12,7 @@
 mod generator;
 mod last_words;
 mod leftovers;
+mod logged;
 mod observer;
 mod snapshot;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use super::{last_words, leftovers};
+use super::{last_words, leftovers, logged};
 use crate::cri::{
     Container, ContainerStatus, NamespaceMode, Runtime, RuntimeError, Sandbox, SandboxStatus, Scope,
 };
@@ -60,11 +60,28 @@ impl RuntimeObserver {
                     .map(|one| self.container(uid, name, one))
             ),
         )?;
+        let containers: Vec<_> = containers.into_iter().flatten().collect();
         Ok(PodObservation {
             uid: uid.clone(),
             name: name.clone(),
             sandboxes: sandboxes.into_iter().flatten().collect(),
-            containers: containers.into_iter().flatten().collect(),
+            logged: self.logged(uid, name, &containers),
+            containers,
+        })
+    }
+
+    /// A count that cannot be read begins anew, which is better than no container.
+    fn logged(
+        &self,
+        uid: &PodUid,
+        pod: &PodName,
+        containers: &[ContainerObservation],
+    ) -> BTreeMap<ContainerName, u32> {
+        let known = containers.iter().map(|container| &container.name).collect();
+        let logs = self.layout.pod_log(pod, uid);
+        logged::next_numbers(&logs, &known).unwrap_or_else(|error| {
+            tracing::warn!(logs = %logs.display(), %error, "cannot count restarts by logs");
+            BTreeMap::new()
         })
     }
 
