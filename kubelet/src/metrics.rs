@@ -22,7 +22,11 @@ pub struct Metrics {
     operations: Operations,
     operation_errors: Operations,
     operation_latencies: Latencies,
+    pod_starts: Histogram,
+    worker_starts: Histogram,
+    worker_latencies: Latencies,
     relist_latency: Histogram,
+    relist_interval: Histogram,
     last_relist: Gauge,
     running_pods: Gauge,
     running_containers: Family<Operation, Gauge>,
@@ -37,7 +41,11 @@ impl Metrics {
             operations: Family::default(),
             operation_errors: Family::default(),
             operation_latencies: Family::new_with_constructor(latencies),
+            pod_starts: start_latency(),
+            worker_starts: start_latency(),
+            worker_latencies: Family::new_with_constructor(latencies),
             relist_latency: latency(),
+            relist_interval: latency(),
             last_relist: Gauge::default(),
             running_pods: Gauge::default(),
             running_containers: Family::default(),
@@ -56,6 +64,28 @@ impl Metrics {
         if failed {
             self.operation_errors.get_or_create(&labels).inc();
         }
+    }
+
+    /// A pod runs, so long after the kubelet saw it first.
+    pub fn pod_started(&self, after: Duration) {
+        self.pod_starts.observe(after.as_secs_f64());
+    }
+
+    /// A worker takes a pod up for the first time, so long after the kubelet saw it first.
+    pub fn worker_started(&self, after: Duration) {
+        self.worker_starts.observe(after.as_secs_f64());
+    }
+
+    /// A worker has done one thing for its pod.
+    pub fn worked(&self, work: Work, took: Duration) {
+        self.worker_latencies
+            .get_or_create(&[("operation_type", work.as_str())])
+            .observe(took.as_secs_f64());
+    }
+
+    /// So long after the last one another relist begins.
+    pub fn relisting(&self, after: Duration) {
+        self.relist_interval.observe(after.as_secs_f64());
     }
 
     /// Everything in the runtime was listed.
@@ -96,6 +126,8 @@ impl Metrics {
             "Containers by state",
             self.running_containers.clone(),
         );
+        self.register_pods(&mut registry);
+        self.register_relists(&mut registry);
         registry.register(
             "runtime_operations",
             "Calls to the runtime",
@@ -112,6 +144,31 @@ impl Metrics {
             Unit::Seconds,
             self.operation_latencies.clone(),
         );
+        registry
+    }
+
+    fn register_pods(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "pod_start_duration",
+            "How long after it was seen first a pod ran",
+            Unit::Seconds,
+            self.pod_starts.clone(),
+        );
+        registry.register_with_unit(
+            "pod_worker_start_duration",
+            "How long after it was seen first a pod was taken up by a worker",
+            Unit::Seconds,
+            self.worker_starts.clone(),
+        );
+        registry.register_with_unit(
+            "pod_worker_duration",
+            "How long one step of a pod's worker took",
+            Unit::Seconds,
+            self.worker_latencies.clone(),
+        );
+    }
+
+    fn register_relists(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "pleg_relist_duration",
             "How long listing everything in the runtime took",
@@ -119,13 +176,50 @@ impl Metrics {
             self.relist_latency.clone(),
         );
         registry.register_with_unit(
+            "pleg_relist_interval",
+            "How long after the one before each relist began",
+            Unit::Seconds,
+            self.relist_interval.clone(),
+        );
+        registry.register_with_unit(
             "pleg_last_seen",
             "When everything in the runtime was listed last",
             Unit::Seconds,
             self.last_relist.clone(),
         );
-        registry
     }
+}
+
+/// What a worker does for its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// The first look at it.
+    Create,
+    /// The first look at another version of it.
+    Update,
+    /// Any later look.
+    Sync,
+    /// Ending it.
+    Kill,
+}
+
+impl Work {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Sync => "sync",
+            Self::Kill => "kill",
+        }
+    }
+}
+
+/// From a present image, in milliseconds, to an hour of pulling.
+fn start_latency() -> Histogram {
+    Histogram::new([
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2., 3., 4., 5., 6., 8., 10., 20., 30., 45.,
+        60., 120., 180., 240., 300., 360., 480., 600., 900., 1200., 1800., 2700., 3600.,
+    ])
 }
 
 fn latency() -> Histogram {
@@ -157,5 +251,34 @@ fn operation_type(call: &'static str) -> &'static str {
         "Version" => "version",
         "Status" => "status",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_have_the_names_that_dashboards_know() {
+        let metrics = Metrics::new("node-a");
+        let second = Duration::from_secs(1);
+        metrics.operation("RunPodSandbox", second, true);
+        metrics.pod_started(second);
+        metrics.worker_started(second);
+        metrics.worked(Work::Kill, second);
+        metrics.relisting(second);
+        metrics.relisted(second);
+        let text = metrics.text();
+        for line in [
+            "kubelet_pod_start_duration_seconds_count 1",
+            "kubelet_pod_worker_start_duration_seconds_count 1",
+            "kubelet_pod_worker_duration_seconds_count{operation_type=\"kill\"} 1",
+            "kubelet_pleg_relist_interval_seconds_count 1",
+            "kubelet_pleg_relist_duration_seconds_count 1",
+            "kubelet_runtime_operations_total{operation_type=\"run_podsandbox\"} 1",
+            "kubelet_runtime_operations_errors_total{operation_type=\"run_podsandbox\"} 1",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+        }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod fake;
 mod image;
 mod sandbox;
 
+use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -134,8 +135,22 @@ pub struct RuntimeCondition {
     pub name: String,
     /// Whether it holds.
     pub holds: bool,
-    /// Why it does not, in one word and in a sentence.
-    pub explanation: String,
+    /// Why it does not, in one word; may be empty.
+    pub reason: String,
+    /// Why it does not, in a sentence; may be empty.
+    pub message: String,
+}
+
+impl fmt::Display for RuntimeCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            holds,
+            reason,
+            message,
+        } = self;
+        write!(f, "{name}={holds} reason:{reason} message:{message}")
+    }
 }
 
 /// Whether the runtime can do its work.

@@ -17,6 +17,7 @@ mod executor;
 mod expand;
 mod hosts;
 mod images;
+mod network;
 mod node;
 mod report;
 mod sandbox;

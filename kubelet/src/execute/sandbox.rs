@@ -162,7 +162,7 @@ impl PodExecutor {
 
 const CGROUP: &str = "FailedCreatePodContainer";
 
-fn fail(report: &Reporter<'_>, reason: &'static str, message: String) -> PodFailure {
+pub(super) fn fail(report: &Reporter<'_>, reason: &'static str, message: String) -> PodFailure {
     report.warning(reason, message.clone());
     PodFailure { reason, message }
 }

@@ -9,8 +9,8 @@ use super::{Node, Parts, PodExecutor};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::layout::Layout;
 use crate::model::{
-    EnvValue, EnvVar, Event, FailureReason, Medium, Pod, PodObservation, PullPolicy, RestartPolicy,
-    SyncReport, Volume, VolumeMount, VolumeSource,
+    EnvValue, EnvVar, Event, FailureReason, Medium, NetworkMode, Pod, PodObservation, PullPolicy,
+    RestartPolicy, SyncReport, Volume, VolumeMount, VolumeSource,
 };
 use crate::plan::fixture::{container, pod};
 use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
@@ -37,7 +37,7 @@ struct Stage {
     notes: Arc<Notes>,
     backoff: CrashBackoff,
     layout: Layout,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl Stage {
@@ -74,7 +74,7 @@ impl Stage {
             notes,
             backoff,
             layout,
-            _root: root,
+            root,
         }
     }
 
@@ -381,4 +381,46 @@ async fn what_a_container_says_at_last_is_seen() {
     let observation = stage.observe(&pod).await;
     let exit = observation.containers[0].state.exit().unwrap();
     assert_eq!((exit.code, exit.message.as_str()), (3, "out of cheese"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_hosts_network_is_there_before_the_runtimes_is_ready() {
+    let mut stage = Stage::new();
+    stage.runtime.publish("registry.test/web:1");
+    stage.runtime.network_problem(Some("no plugin"));
+    let pod = web();
+    let failure = stage.turn(&pod).await.unwrap().pod.unwrap();
+    assert_eq!(failure.reason, "NetworkNotReady");
+    assert_eq!(
+        failure.message,
+        "network is not ready: container runtime network not ready: \
+         NetworkReady=false reason:NetworkPluginNotReady message:no plugin"
+    );
+    assert_eq!(stage.reasons(), ["NetworkNotReady"]);
+    assert_eq!(stage.runtime.calls("RunPodSandbox"), 0);
+
+    let mut of_host = web();
+    of_host.uid = "uid-2".into();
+    of_host.spec.namespaces.network = NetworkMode::Host;
+    std::fs::write(stage.root.path().join("hosts"), "").unwrap();
+    stage.settle(&of_host).await;
+    assert_eq!(stage.runtime.calls("RunPodSandbox"), 1);
+
+    stage.runtime.network_problem(None);
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.ready_sandboxes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_only_its_log_tells_of_counts_on() {
+    let mut stage = Stage::new();
+    stage.runtime.publish("registry.test/web:1");
+    let pod = web();
+    let logs = stage
+        .layout
+        .container_log(&pod.name, &pod.uid, &"web".into());
+    std::fs::create_dir_all(&logs).unwrap();
+    std::fs::write(logs.join("4.log"), "").unwrap();
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.config_of("web").metadata.attempt, 5);
 }

@@ -16,6 +16,7 @@ use super::snapshot::Snapshot;
 use crate::cri::{Runtime, RuntimeError, RuntimeEvent, Scope};
 use crate::metrics::Metrics;
 use crate::model::PodUid;
+use crate::pulse::Pulse;
 use crate::sync::{Input, RuntimePod};
 
 /// How often everything is listed.
@@ -36,6 +37,22 @@ impl Default for Intervals {
     }
 }
 
+/// What a generator is made of.
+pub struct Parts {
+    /// Whom it asks.
+    pub runtime: Arc<dyn Runtime>,
+    /// Whose memory it keeps short.
+    pub observer: Arc<RuntimeObserver>,
+    /// Whom it tells.
+    pub inbox: mpsc::Sender<Input>,
+    /// How often it lists everything.
+    pub intervals: Intervals,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// What its relists are a beat of.
+    pub pulse: Pulse,
+}
+
 /// Tells the sync loop which pods changed.
 pub struct Generator {
     runtime: Arc<dyn Runtime>,
@@ -43,6 +60,8 @@ pub struct Generator {
     inbox: mpsc::Sender<Input>,
     intervals: Intervals,
     metrics: Metrics,
+    pulse: Pulse,
+    began_last: Option<Instant>,
     previous: Snapshot,
     source: Source,
 }
@@ -72,22 +91,25 @@ struct LoopEnded;
 
 impl Generator {
     /// A generator that has not looked yet.
-    pub fn new(
-        runtime: Arc<dyn Runtime>,
-        observer: Arc<RuntimeObserver>,
-        inbox: mpsc::Sender<Input>,
-        intervals: Intervals,
-        metrics: Metrics,
-    ) -> Self {
-        let (previous, source) = (Snapshot::default(), Source::Polling);
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            runtime,
+            observer,
+            inbox,
+            intervals,
+            metrics,
+            pulse,
+        } = parts;
         Self {
             runtime,
             observer,
             inbox,
             intervals,
             metrics,
-            previous,
-            source,
+            pulse,
+            began_last: None,
+            previous: Snapshot::default(),
+            source: Source::Polling,
         }
     }
 
@@ -199,6 +221,9 @@ impl Generator {
     /// Lists everything and tells what changed; a runtime that cannot be reached has not changed.
     async fn relist(&mut self) -> Result<(), LoopEnded> {
         let began = Instant::now();
+        if let Some(last) = self.began_last.replace(began) {
+            self.metrics.relisting(began - last);
+        }
         let (sandboxes, containers) = tokio::join!(
             self.runtime.list_sandboxes(Scope::All),
             self.runtime.list_containers(Scope::All),
@@ -211,6 +236,7 @@ impl Generator {
             }
         };
         self.metrics.relisted(began.elapsed());
+        self.pulse.relisted();
         self.metrics
             .running(snapshot.running_pods(), &snapshot.phases());
         self.observer.keep_only(&snapshot.containers());

@@ -18,5 +18,5 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use generator::{Generator, Intervals};
+pub use generator::{Generator, Intervals, Parts};
 pub use observer::RuntimeObserver;

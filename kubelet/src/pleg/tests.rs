@@ -8,12 +8,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Generator, Intervals, RuntimeObserver};
+use super::{Generator, Intervals, Parts, RuntimeObserver};
 use crate::cri::fake::FakeRuntime;
 use crate::cri::{SandboxConfig, SandboxMetadata, Sandboxes};
 use crate::labels;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 use crate::sync::Input;
 
 fn sandbox(uid: &str) -> SandboxConfig {
@@ -35,6 +36,7 @@ fn sandbox(uid: &str) -> SandboxConfig {
 }
 
 struct Running {
+    pulse: Pulse,
     inbox: mpsc::Receiver<Input>,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -46,15 +48,18 @@ fn start(runtime: &FakeRuntime) -> Running {
     let observer = Arc::new(RuntimeObserver::new(Arc::new(runtime.clone()), layout));
     let (sender, inbox) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
-    let generator = Generator::new(
-        Arc::new(runtime.clone()),
+    let pulse = Pulse::default();
+    let generator = Generator::new(Parts {
+        runtime: Arc::new(runtime.clone()),
         observer,
-        sender,
-        Intervals::default(),
-        Metrics::new("node-a"),
-    );
+        inbox: sender,
+        intervals: Intervals::default(),
+        metrics: Metrics::new("node-a"),
+        pulse: pulse.clone(),
+    });
     let task = tokio::spawn(generator.run(shutdown.clone()));
     Running {
+        pulse,
         inbox,
         shutdown,
         task,
@@ -168,4 +173,31 @@ async fn the_generator_ends_when_it_is_told_to() {
     next(&mut running).await;
     running.shutdown.cancel();
     running.task.await.unwrap();
+}
+
+/// What is wrong after `seconds`, in which everything that the generator says is taken.
+async fn problems_after(running: &mut Running, seconds: u64) -> Vec<String> {
+    let taken = async { while running.inbox.recv().await.is_some() {} };
+    let passed = timeout(Duration::from_secs(seconds), taken).await;
+    assert!(passed.is_err(), "the generator runs");
+    let checks = running.pulse.checks().into_iter();
+    checks
+        .filter(|check| check.name == "pleg")
+        .filter_map(|check| check.problem)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_is_healthy_as_long_as_it_can_list() {
+    let runtime = FakeRuntime::new();
+    let mut running = start(&runtime);
+    assert_eq!(
+        problems_after(&mut running, 600).await,
+        Vec::<String>::new()
+    );
+    for _ in 0..10 {
+        runtime.fail_next("ListPodSandbox", "not ready");
+    }
+    let problems = problems_after(&mut running, 300).await;
+    assert_eq!(problems.len(), 1, "{problems:?}");
 }

@@ -4,6 +4,7 @@
 //! interface may read it.
 
 mod events;
+mod healthz;
 mod logs;
 mod pods;
 mod table;
@@ -24,6 +25,7 @@ pub use table::PodTable;
 use crate::event::EventLog;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 
 /// What the server shows.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Exhibits {
     pub events: Arc<EventLog>,
     /// Numbers.
     pub metrics: Metrics,
+    /// Whether the kubelet lives.
+    pub pulse: Pulse,
     /// Where the logs are.
     pub layout: Layout,
 }
@@ -62,7 +66,7 @@ pub async fn serve(
 
 fn router(shown: Shown) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(healthz::healthz))
         .route("/pods", get(pods::list))
         .route("/pods/", get(pods::list))
         .route("/events", get(events::list))
@@ -72,10 +76,6 @@ fn router(shown: Shown) -> Router {
             get(logs::stream),
         )
         .with_state(shown)
-}
-
-async fn healthz() -> &'static str {
-    "ok"
 }
 
 async fn metrics(State(shown): State<Shown>) -> ([(http::HeaderName, &'static str); 1], String) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use http::{Request, StatusCode};
@@ -16,6 +17,7 @@ use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy};
 use crate::plan::fixture::pod;
+use crate::pulse::Pulse;
 use crate::sync::{EventRecorder, StatusSink, SystemClock};
 
 struct Stage {
@@ -34,6 +36,7 @@ impl Stage {
             pods,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             metrics: Metrics::new("node-a"),
+            pulse: Pulse::default(),
             layout: Layout::new(root.path(), &root.path().join("logs")),
         };
         let shown = Shown {
@@ -138,7 +141,7 @@ async fn events_are_listed() {
 async fn metrics_have_the_names_that_dashboards_know() {
     let stage = Stage::new();
     let metrics = &stage.shown.exhibits.metrics;
-    metrics.operation("RunPodSandbox", std::time::Duration::from_millis(3), true);
+    metrics.operation("RunPodSandbox", Duration::from_millis(3), true);
     metrics.running(2, &[("running", 3)].into());
     let (_, text) = stage.get("/metrics").await;
     for line in [
@@ -243,4 +246,17 @@ fn ended() -> core::PodStatus {
         container_statuses: Some(vec![web]),
         ..status("Succeeded")
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_that_no_longer_lists_is_not_healthy() {
+    let stage = Stage::new();
+    tokio::time::advance(Duration::from_secs(181)).await;
+    let (status, body) = stage.get("/healthz").await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        body,
+        "[-]pleg failed: pleg was last seen active 181s ago; threshold is 180s\n\
+         [+]syncloop ok\nhealthz check failed\n"
+    );
 }

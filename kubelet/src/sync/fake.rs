@@ -14,12 +14,14 @@ use super::{
     Clock, EventRecorder, Executor, Input, ObserveError, Observer, Roles, RuntimePod, StatusSink,
     TerminateError, World,
 };
+use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, Event, Exit, FailureReason, Pod, PodActions, PodName,
     PodObservation, PodUid, SandboxObservation, SandboxState, StartFailure, SyncReport,
     TargetSandbox,
 };
 use crate::plan::fixture;
+use crate::pulse::Pulse;
 use crate::status::Facts;
 
 /// What a container does when it is started.
@@ -38,6 +40,7 @@ pub(super) struct FakeNode {
     began: Instant,
     state: Mutex<State>,
     inbox: mpsc::Sender<Input>,
+    pub(super) metrics: Metrics,
     /// Bumped whenever anything changes, for tests that wait.
     pub(super) changes: watch::Sender<u64>,
 }
@@ -70,6 +73,7 @@ impl FakeNode {
             began: Instant::now(),
             state: Mutex::default(),
             inbox,
+            metrics: Metrics::new("node-a"),
             changes: watch::Sender::new(0),
         })
     }
@@ -82,6 +86,8 @@ impl FakeNode {
             statuses: self.clone(),
             clock: self.clone(),
             facts: Facts::default(),
+            metrics: self.metrics.clone(),
+            pulse: Pulse::default(),
         })
     }
 

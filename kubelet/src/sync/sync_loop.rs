@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -13,6 +14,9 @@ use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
 use super::worker::Worker;
 use super::{Input, Roles, World};
+
+/// How long a turn may wait for something to happen.
+const BEAT: Duration = Duration::from_secs(60);
 
 /// Runs until `shutdown`, which leaves all pods as they are, or until every pod has ended after
 /// [`Input::EndAll`].
@@ -28,6 +32,7 @@ pub async fn run<R: Roles>(
     };
     let mut roster = Roster::default();
     while !roster.is_done() {
+        crew.world.pulse.looped();
         // Every arm only receives: one that is not taken has taken nothing.
         let steps = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -40,6 +45,8 @@ pub async fn run<R: Roles>(
                 Some(input) => steps_for(&mut roster, input),
                 None => break,
             },
+            // Shows that the loop still turns.
+            () = tokio::time::sleep(BEAT) => Vec::new(),
         };
         steps.into_iter().for_each(|step| crew.take(step));
     }

@@ -333,3 +333,24 @@ async fn a_shutdown_leaves_the_pods_running() {
     harness.task.await.expect("the loop ends when told");
     assert!(!harness.node.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_does_is_counted() {
+    let harness = Harness::start().await;
+    let web = pod(Always, &[], &["web"]);
+    harness.add(&web).await;
+    harness.until_phase("Running").await;
+    harness.remove(&web).await;
+    harness
+        .until("forgotten", |node| node.status("uid-1").is_none())
+        .await;
+    let text = harness.node.metrics.text();
+    for line in [
+        "kubelet_pod_start_duration_seconds_count 1",
+        "kubelet_pod_worker_start_duration_seconds_count 1",
+        "kubelet_pod_worker_duration_seconds_count{operation_type=\"create\"} 1",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    assert!(text.contains("operation_type=\"kill\""), "{text}");
+}

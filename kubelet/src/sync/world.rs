@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 use crate::status::Facts;
 
 use super::{Clock, EventRecorder, Executor, Observer, StatusSink};
@@ -34,4 +36,8 @@ pub struct World<R: Roles> {
     pub clock: Arc<R::Clock>,
     /// What holds for every pod of the node.
     pub facts: Facts,
+    /// Where workers count.
+    pub metrics: Metrics,
+    /// What the loop's turns are a beat of.
+    pub pulse: Pulse,
 }

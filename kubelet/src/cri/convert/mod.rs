@@ -83,14 +83,11 @@ pub(super) fn condition_from_wire(condition: v1::RuntimeCondition) -> RuntimeCon
         reason,
         message,
     } = condition;
-    let explanation = match (reason.is_empty(), message.is_empty()) {
-        (false, false) => format!("{reason}: {message}"),
-        _ => reason + &message,
-    };
     RuntimeCondition {
         name: r#type,
         holds: status,
-        explanation,
+        reason,
+        message,
     }
 }
 

@@ -268,16 +268,15 @@ fn a_scope_is_a_selector_of_labels() {
 }
 
 #[test]
-fn a_condition_is_explained_with_what_there_is() {
-    let explained = |reason: &str, message: &str| {
-        condition_from_wire(v1::RuntimeCondition {
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            ..v1::RuntimeCondition::default()
-        })
-        .explanation
-    };
-    assert_eq!(explained("NotYet", "starting"), "NotYet: starting");
-    assert_eq!(explained("", "starting"), "starting");
-    assert_eq!(explained("NotYet", ""), "NotYet");
+fn a_condition_says_why_it_does_not_hold() {
+    let condition = condition_from_wire(v1::RuntimeCondition {
+        r#type: "NetworkReady".to_owned(),
+        status: false,
+        reason: "NetworkPluginNotReady".to_owned(),
+        message: "no network".to_owned(),
+    });
+    assert_eq!(
+        condition.to_string(),
+        "NetworkReady=false reason:NetworkPluginNotReady message:no network"
+    );
 }

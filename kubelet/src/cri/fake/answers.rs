@@ -382,13 +382,18 @@ impl Health for FakeRuntime {
 
     fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>> {
         async move {
-            self.world().enter("Status")?;
-            let ready = |name: &str| RuntimeCondition {
+            let mut world = self.world();
+            world.enter("Status")?;
+            let condition = |name: &str, problem: Option<&String>| RuntimeCondition {
                 name: name.to_owned(),
-                holds: true,
-                explanation: String::new(),
+                holds: problem.is_none(),
+                reason: problem.map_or_else(String::new, |_| "NetworkPluginNotReady".to_owned()),
+                message: problem.cloned().unwrap_or_default(),
             };
-            Ok(vec![ready("RuntimeReady"), ready("NetworkReady")])
+            Ok(vec![
+                condition("RuntimeReady", None),
+                condition("NetworkReady", world.network_problem.as_ref()),
+            ])
         }
         .boxed()
     }

@@ -112,6 +112,11 @@ impl FakeRuntime {
             .push_back(error);
     }
 
+    /// The network is not ready, for this reason; without one it is.
+    pub(crate) fn network_problem(&self, problem: Option<&str>) {
+        self.world().network_problem = problem.map(str::to_owned);
+    }
+
     /// The names and states of all containers, oldest first.
     pub(crate) fn containers(&self) -> Vec<(String, &'static str)> {
         let world = self.world();

@@ -16,6 +16,8 @@ pub(super) struct World {
     pub(super) published: BTreeSet<String>,
     pub(super) programs: HashMap<String, Program>,
     pub(super) failures: HashMap<&'static str, VecDeque<RuntimeError>>,
+    /// Why the network is not ready.
+    pub(super) network_problem: Option<String>,
     pub(super) calls: HashMap<&'static str, usize>,
     made: u32,
 }

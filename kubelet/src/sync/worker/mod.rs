@@ -9,6 +9,7 @@
 //! A pod that is still desired when it has ended stays Terminated, with its status, until it is
 //! unwanted; then everything of it is removed and the task ends.
 
+mod rest;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodStatus;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::metrics::Work;
 use crate::model::{
     ContainerName, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid, StartFailure,
     SyncReport,
@@ -26,7 +29,7 @@ use crate::plan::{
     CrashBackoff, compute_pod_actions, deadline_of, end_pod, remove_everything, start_time,
 };
 use crate::sync::orders::{Goal, Orders};
-use crate::sync::pace::{AFTER_ERROR, DEAF_AFTER_ERROR, resync, until};
+use crate::sync::pace::{AFTER_ERROR, resync, until};
 use crate::sync::{Clock, Executor, Observer, Roles, StatusSink, TerminateError, World};
 
 use tell::chain;
@@ -78,6 +81,8 @@ pub(super) struct Worker<R: Roles> {
     state: State,
     /// The newest version of the pod; an orphan has none.
     pod: Option<Arc<Pod>>,
+    /// The version that was looked at last.
+    looked_at: Option<Arc<Pod>>,
     status: Option<PodStatus>,
     backoff: CrashBackoff,
     failures: BTreeMap<ContainerName, StartFailure>,
@@ -102,6 +107,7 @@ impl<R: Roles> Worker<R> {
             orders,
             state: State::Syncing,
             pod: None,
+            looked_at: None,
             status: None,
             backoff: CrashBackoff::default(),
             failures: BTreeMap::new(),
@@ -117,7 +123,12 @@ impl<R: Roles> Worker<R> {
             self.follow(&orders);
             let next = match self.state {
                 State::Syncing => self.sync_until_ended().await,
-                State::Terminating(ending) => self.terminate(ending, &orders).await,
+                State::Terminating(ending) => {
+                    let began = Instant::now();
+                    let next = self.terminate(ending, &orders).await;
+                    self.world.metrics.worked(Work::Kill, began.elapsed());
+                    next
+                }
                 State::Terminated(ending) => self.leave(ending).await,
             };
             if !self.rest(next).await {
@@ -141,52 +152,34 @@ impl<R: Roles> Worker<R> {
         }
     }
 
-    /// Waits as told; whether the worker goes on.
-    async fn rest(&mut self, next: Next) -> bool {
-        // Waiting is cancelled by either arm without loss: orders stay in their channel.
-        match next {
-            Next::Step => true,
-            Next::Gone => false,
-            Next::Sleep => self.orders.changed().await.is_ok(),
-            Next::Pause(pause) => self.pause(pause).await,
-            Next::Retry(pause) => {
-                let deaf = pause.min(DEAF_AFTER_ERROR);
-                self.rest_deaf(deaf).await && self.pause(pause - deaf).await
-            }
-        }
-    }
-
-    /// Waits, or until the goal changes; whether the loop still gives orders.
-    async fn rest_deaf(&mut self, deaf: Duration) -> bool {
-        let current = (self.state == State::Syncing)
-            .then(|| self.pod.clone())
-            .flatten();
-        let mut orders = self.orders.clone();
-        let news = orders.wait_for(|new| new.is_news_to(current.as_ref()));
-        match tokio::time::timeout(deaf, news).await {
-            Ok(Ok(_)) | Err(_) => true,
-            Ok(Err(_)) => false,
-        }
-    }
-
-    async fn pause(&mut self, pause: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            changed = self.orders.changed() => changed.is_ok(),
-        }
-    }
-
     /// One sync, given up at once when the pod shall end.
     async fn sync_until_ended(&mut self) -> Next {
         let Some(pod) = self.pod.clone() else {
             return Next::Sleep;
         };
+        let work = self.work_on(&pod);
+        let began = Instant::now();
         let mut orders = self.orders.clone();
-        tokio::select! {
+        let next = tokio::select! {
             biased;
             // Dropping a sync loses nothing: the next plan starts from what the runtime shows.
             _ = orders.wait_for(Orders::is_ending) => Next::Step,
             next = self.sync(&pod) => next,
+        };
+        self.world.metrics.worked(work, began.elapsed());
+        next
+    }
+
+    /// What looking at this version of the pod counts as.
+    fn work_on(&mut self, pod: &Arc<Pod>) -> Work {
+        match self.looked_at.replace(pod.clone()) {
+            None => {
+                let waited = self.world.clock.now().duration_since(pod.seen_at);
+                self.world.metrics.worker_started(waited.unsigned_abs());
+                Work::Create
+            }
+            Some(last) if !Arc::ptr_eq(&last, pod) => Work::Update,
+            Some(_) => Work::Sync,
         }
     }
 

@@ -33,6 +33,15 @@ impl<R: Roles> Worker<R> {
             facts: &self.world.facts,
             now: self.world.clock.now(),
         });
+        let was_pending = self
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref())
+            == Some(Phase::Pending.as_str());
+        if was_pending && phase == Phase::Running {
+            let took = self.world.clock.now().duration_since(pod.seen_at);
+            self.world.metrics.pod_started(took.unsigned_abs());
+        }
         self.world.statuses.publish(pod, &status);
         self.status = Some(status);
         phase

@@ -1,6 +1,8 @@
 //! A whole kubelet over the runtime in memory.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -8,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::cri::fake::{FakeRuntime, Program};
+use crate::resource::CgroupDriver;
 
 const MANIFEST: &str = "apiVersion: v1
 kind: Pod

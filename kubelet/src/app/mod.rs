@@ -9,11 +9,15 @@
 //! Nothing is kept on disk that the runtime does not know: after a restart the labels of its
 //! sandboxes and containers say what runs, so no container is started again.
 
+mod settings;
+mod start;
+#[cfg(test)]
+mod tests;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -21,110 +25,25 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::cri::{Client, Deadlines, Runtime};
+use crate::cri::{Client, Runtime};
 use crate::event::EventLog;
 use crate::execute::{Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
-use crate::pleg::{Generator, Intervals, RuntimeObserver};
-use crate::resource::{CgroupDriver, PodCgroups};
+use crate::pleg::{self, Generator, RuntimeObserver};
+use crate::pulse::Pulse;
+use crate::resource::PodCgroups;
 use crate::server::{Exhibits, PodTable, serve};
 use crate::source::{FileSource, NodeIdentity};
 use crate::status::Facts;
 use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
 
+pub use settings::{AtEnd, Places, Settings};
+use start::{listen, make_directories, meet};
+
 /// Inputs on their way to the sync loop.
 const INBOX: usize = 1024;
-/// How often a runtime that is not there is asked again.
-const MEET_AGAIN: Duration = Duration::from_millis(200);
-
-/// Everything that can be chosen about a kubelet.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The node's name, part of every static pod's name.
-    pub node_name: String,
-    /// The node's addresses, the primary first; when empty, the one that routes outward.
-    pub node_ips: Vec<IpAddr>,
-    /// The runtime's socket.
-    pub runtime_socket: PathBuf,
-    /// Where static pods are described.
-    pub manifests: PathBuf,
-    /// Where volumes and the kubelet's own files are.
-    pub root: PathBuf,
-    /// Where pods' logs are.
-    pub pod_logs: PathBuf,
-    /// The cgroup below which `kubepods` is; `/` for the top.
-    pub cgroup_root: String,
-    /// Who makes the pods' cgroups.
-    pub cgroup_driver: CgroupDriver,
-    /// Where the read-only server listens; port 0 takes any.
-    pub listen: SocketAddr,
-    /// Where the address it got is written as JSON.
-    pub address_file: Option<PathBuf>,
-    /// The resolv.conf that pods inherit.
-    pub resolv_conf: PathBuf,
-    /// The hosts file that pods of the host's network see.
-    pub hosts_file: PathBuf,
-    /// How often the manifests are read even if nothing tells of a change.
-    pub rescan: Duration,
-    /// How often everything in the runtime is listed.
-    pub relist: Intervals,
-    /// How long a call to the runtime may take.
-    pub deadlines: Deadlines,
-    /// What becomes of the pods when the kubelet ends.
-    pub at_end: AtEnd,
-}
-
-/// What becomes of the pods when the kubelet ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AtEnd {
-    /// They go on; the next kubelet takes them over.
-    #[default]
-    LeavePods,
-    /// They end first, each within its grace period.
-    EndPods,
-}
-
-impl Settings {
-    /// Settings with the defaults of a kubelet for everything but names and places.
-    pub fn new(node_name: &str, runtime_socket: &Path, places: Places) -> Self {
-        let Places {
-            manifests,
-            root,
-            pod_logs,
-        } = places;
-        Self {
-            node_name: node_name.to_owned(),
-            node_ips: Vec::new(),
-            runtime_socket: runtime_socket.to_owned(),
-            manifests,
-            root,
-            pod_logs,
-            cgroup_root: "/".to_owned(),
-            cgroup_driver: CgroupDriver::default(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            address_file: None,
-            resolv_conf: "/etc/resolv.conf".into(),
-            hosts_file: "/etc/hosts".into(),
-            rescan: Duration::from_secs(20),
-            relist: Intervals::default(),
-            deadlines: Deadlines::default(),
-            at_end: AtEnd::default(),
-        }
-    }
-}
-
-/// The directories of a kubelet.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Where static pods are described.
-    pub manifests: PathBuf,
-    /// Where volumes and the kubelet's own files are.
-    pub root: PathBuf,
-    /// Where pods' logs are.
-    pub pod_logs: PathBuf,
-}
 
 /// Why a kubelet could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +119,7 @@ struct Kubelet {
     pods: Arc<PodTable>,
     observer: Arc<RuntimeObserver>,
     metrics: Metrics,
+    pulse: Pulse,
 }
 
 impl Kubelet {
@@ -216,6 +136,7 @@ impl Kubelet {
             runtime,
             layout,
             metrics,
+            pulse: Pulse::default(),
         }
     }
 
@@ -233,7 +154,7 @@ impl Kubelet {
             }
             "server"
         });
-        let ended = match self.meet_runtime(&shutdown).await {
+        let ended = match meet(self.runtime.as_ref(), &shutdown).await {
             Some(runtime_name) => self.work(runtime_name, &mut parts, &stop, &shutdown).await,
             None => Ok(()),
         };
@@ -285,50 +206,25 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
-    /// The runtime's name, as soon as it answers; nothing when `shutdown` comes first.
-    async fn meet_runtime(&self, shutdown: &CancellationToken) -> Option<String> {
-        let mut complained = false;
-        loop {
-            match self.runtime.version().await {
-                Ok(version) => {
-                    info!(
-                        runtime = version.name,
-                        version = version.version,
-                        "the runtime answers"
-                    );
-                    return Some(version.name);
-                }
-                Err(error) if !complained => {
-                    complained = true;
-                    warn!(%error, "waiting for the runtime");
-                }
-                Err(_) => {}
-            }
-            // Asking again is all that is lost by stopping here.
-            tokio::select! {
-                () = shutdown.cancelled() => return None,
-                () = tokio::time::sleep(MEET_AGAIN) => {}
-            }
-        }
-    }
-
     fn exhibits(&self) -> Exhibits {
         Exhibits {
             pods: Arc::clone(&self.pods),
             events: Arc::clone(&self.events),
             metrics: self.metrics.clone(),
+            pulse: self.pulse.clone(),
             layout: self.layout.clone(),
         }
     }
 
     fn generator(&self, inbox: mpsc::Sender<Input>) -> Generator {
-        Generator::new(
-            Arc::clone(&self.runtime),
-            Arc::clone(&self.observer),
+        Generator::new(pleg::Parts {
+            runtime: Arc::clone(&self.runtime),
+            observer: Arc::clone(&self.observer),
             inbox,
-            self.settings.relist,
-            self.metrics.clone(),
-        )
+            intervals: self.settings.relist,
+            metrics: self.metrics.clone(),
+            pulse: self.pulse.clone(),
+        })
     }
 
     fn source(&self) -> FileSource<EventLog, SystemClock> {
@@ -369,39 +265,8 @@ impl Kubelet {
                 runtime_name,
                 host_ips: settings.node_ips.clone(),
             },
+            metrics: self.metrics.clone(),
+            pulse: self.pulse.clone(),
         }
     }
 }
-
-fn make_directories(settings: &Settings) -> Result<(), AppError> {
-    for path in [&settings.root, &settings.pod_logs, &settings.manifests] {
-        std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
-            path: path.clone(),
-            source,
-        })?;
-    }
-    Ok(())
-}
-
-/// Listens, and writes down where.
-async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
-    let failed = |source| AppError::Listen {
-        address: settings.listen,
-        source,
-    };
-    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    info!(%address, "serving pods, logs, events and metrics");
-    if let Some(path) = &settings.address_file {
-        let text = serde_json::json!({ "address": address }).to_string();
-        std::fs::write(path, text).map_err(|source| AppError::AddressFile {
-            path: path.clone(),
-            source,
-        })?;
-    }
-    Ok(listener)
-}
-
-#[cfg(test)]
-#[path = "app_tests.rs"]
-mod tests;

@@ -1,0 +1,96 @@
+//! What can be chosen about a kubelet.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cri::Deadlines;
+use crate::pleg::Intervals;
+use crate::resource::CgroupDriver;
+
+/// Everything that can be chosen about a kubelet.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node's name, part of every static pod's name.
+    pub node_name: String,
+    /// The node's addresses, the primary first; when empty, the one that routes outward.
+    pub node_ips: Vec<IpAddr>,
+    /// The runtime's socket.
+    pub runtime_socket: PathBuf,
+    /// Where static pods are described.
+    pub manifests: PathBuf,
+    /// Where volumes and the kubelet's own files are.
+    pub root: PathBuf,
+    /// Where pods' logs are.
+    pub pod_logs: PathBuf,
+    /// The cgroup below which `kubepods` is; `/` for the top.
+    pub cgroup_root: String,
+    /// Who makes the pods' cgroups.
+    pub cgroup_driver: CgroupDriver,
+    /// Where the read-only server listens; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where the address it got is written as JSON.
+    pub address_file: Option<PathBuf>,
+    /// The resolv.conf that pods inherit.
+    pub resolv_conf: PathBuf,
+    /// The hosts file that pods of the host's network see.
+    pub hosts_file: PathBuf,
+    /// How often the manifests are read even if nothing tells of a change.
+    pub rescan: Duration,
+    /// How often everything in the runtime is listed.
+    pub relist: Intervals,
+    /// How long a call to the runtime may take.
+    pub deadlines: Deadlines,
+    /// What becomes of the pods when the kubelet ends.
+    pub at_end: AtEnd,
+}
+
+/// What becomes of the pods when the kubelet ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They go on; the next kubelet takes them over.
+    #[default]
+    LeavePods,
+    /// They end first, each within its grace period.
+    EndPods,
+}
+
+impl Settings {
+    /// Settings with the defaults of a kubelet for everything but names and places.
+    pub fn new(node_name: &str, runtime_socket: &Path, places: Places) -> Self {
+        let Places {
+            manifests,
+            root,
+            pod_logs,
+        } = places;
+        Self {
+            node_name: node_name.to_owned(),
+            node_ips: Vec::new(),
+            runtime_socket: runtime_socket.to_owned(),
+            manifests,
+            root,
+            pod_logs,
+            cgroup_root: "/".to_owned(),
+            cgroup_driver: CgroupDriver::default(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address_file: None,
+            resolv_conf: "/etc/resolv.conf".into(),
+            hosts_file: "/etc/hosts".into(),
+            rescan: Duration::from_secs(20),
+            relist: Intervals::default(),
+            deadlines: Deadlines::default(),
+            at_end: AtEnd::default(),
+        }
+    }
+}
+
+/// The directories of a kubelet.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Where static pods are described.
+    pub manifests: PathBuf,
+    /// Where volumes and the kubelet's own files are.
+    pub root: PathBuf,
+    /// Where pods' logs are.
+    pub pod_logs: PathBuf,
+}

@@ -1,0 +1,70 @@
+//! What comes before a kubelet can work: its directories, its address, its runtime.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{AppError, Settings};
+use crate::cri::Runtime;
+
+/// How often a runtime that is not there is asked again.
+const MEET_AGAIN: Duration = Duration::from_millis(200);
+
+/// Makes the directories that are looked into.
+pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
+    for path in [&settings.root, &settings.pod_logs, &settings.manifests] {
+        std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Listens, and writes down where.
+pub(super) async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
+    let failed = |source| AppError::Listen {
+        address: settings.listen,
+        source,
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    info!(%address, "serving pods, logs, events and metrics");
+    if let Some(path) = &settings.address_file {
+        let text = serde_json::json!({ "address": address }).to_string();
+        std::fs::write(path, text).map_err(|source| AppError::AddressFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(listener)
+}
+
+/// The runtime's name, as soon as it answers; nothing when `shutdown` comes first.
+pub(super) async fn meet(runtime: &dyn Runtime, shutdown: &CancellationToken) -> Option<String> {
+    let mut complained = false;
+    loop {
+        match runtime.version().await {
+            Ok(version) => {
+                info!(
+                    runtime = version.name,
+                    version = version.version,
+                    "the runtime answers"
+                );
+                return Some(version.name);
+            }
+            Err(error) if !complained => {
+                complained = true;
+                warn!(%error, "waiting for the runtime");
+            }
+            Err(_) => {}
+        }
+        // Asking again is all that is lost by stopping here.
+        tokio::select! {
+            () = shutdown.cancelled() => return None,
+            () = tokio::time::sleep(MEET_AGAIN) => {}
+        }
+    }
+}
