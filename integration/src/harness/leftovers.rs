@@ -74,7 +74,7 @@ pub fn remove_network(range: &Range) {
     let table = format!("podling_{bridge}");
     for (program, arguments) in [
         ("ip", ["link", "delete", &bridge].as_slice()),
-        ("nft", ["delete", "table", "ip", &table].as_slice()),
+        ("nft", ["delete", "table", "inet", &table].as_slice()),
     ] {
         // It may be gone already, which is as good.
         let _ = Command::new(program).args(arguments).output();

@@ -188,8 +188,9 @@ async fn join_network(pod: &mut Pod, pause_pid: i32) -> Result<Vec<IpAddr>, Life
     let netns = File::open(format!("/proc/{pause_pid}/ns/net"))
         .map_err(|error| LifecycleError::failed("open the pod's network namespace", error))?;
     let (network, addresses) = (Arc::clone(&pod.parts.network), ips.clone());
+    let ports = pod.sandbox.config.port_mappings.clone();
     paths::blocking("connect the pod to the network".to_owned(), move || {
-        network.attach(&id, netns.as_fd(), &addresses)
+        network.attach(&id, netns.as_fd(), &addresses, &ports)
     })
     .await?;
     failpoint::reach("run_sandbox.attached");

@@ -5,10 +5,12 @@ use std::io;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 
+use super::cidr::Cidr;
+use super::host_ports::HostPort;
 use super::link::{self, Link};
 use super::mac;
 use super::netlink::{Connection, NetlinkError, Request};
-use super::nft::Masquerade;
+use super::nft::Table;
 use super::subnet::Ipv4Subnet;
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -38,6 +40,14 @@ pub enum BridgeError {
     /// The host does not forward packets.
     #[error("cannot turn on IPv4 forwarding ({FORWARDING})")]
     Forwarding(#[source] io::Error),
+    /// The host does not let its own loopback reach host ports.
+    #[error("cannot write {path}")]
+    RouteLoopback {
+        /// The file of the kernel.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// What keeps pods from being reached or from reaching out.
@@ -101,8 +111,8 @@ impl Bridge {
         })
     }
 
-    /// Makes whatever is missing and returns the index of the bridge.
-    pub(super) fn ensure(&mut self) -> Result<u32, BridgeError> {
+    /// Makes whatever is missing, with these host ports, and returns the index of the bridge.
+    pub(super) fn ensure(&mut self, ports: &[HostPort]) -> Result<u32, BridgeError> {
         let index = self.ensure_device()?;
         let gateway = self.subnet.gateway();
         let requests = [
@@ -111,11 +121,19 @@ impl Bridge {
         ];
         let configured = self.route.transact(&requests);
         configured.map_err(|source| self.failed(source))?;
-        let masquerade = self.masquerade().install();
-        self.change_nft(&masquerade)
-            .map_err(|source| self.failed(source))?;
+        self.lead_ports(ports)?;
         turn_on_forwarding().map_err(BridgeError::Forwarding)?;
         Ok(index)
+    }
+
+    /// Makes these the host ports that lead to pods, and the only ones.
+    pub(super) fn lead_ports(&self, ports: &[HostPort]) -> Result<(), BridgeError> {
+        if !ports.is_empty() {
+            self.route_loopback()?;
+        }
+        let table = self.table(ports.to_vec()).install();
+        self.change_nft(&table)
+            .map_err(|source| self.failed(source))
     }
 
     /// Whether all of it is there.
@@ -144,7 +162,7 @@ impl Bridge {
 
     /// Removes the bridge and its table, if they are there.
     pub(super) fn remove(&mut self) -> Result<(), BridgeError> {
-        let removal = self.masquerade().remove();
+        let removal = self.table(Vec::new()).remove();
         match self.change_nft(&removal) {
             Err(error) if !error.is(libc::ENOENT) => return Err(self.failed(error)),
             _ => {}
@@ -217,7 +235,7 @@ impl Bridge {
     }
 
     fn check_masquerade(&self) -> Result<(), NotReady> {
-        let question = self.masquerade().list();
+        let question = self.table(Vec::new()).list();
         let answer = Connection::open(NETLINK_NETFILTER).and_then(|mut nft| nft.ask(&question));
         match answer {
             Ok(rules) if !rules.is_empty() => Ok(()),
@@ -227,11 +245,19 @@ impl Bridge {
         }
     }
 
-    fn masquerade(&self) -> Masquerade<'_> {
-        Masquerade {
+    fn table(&self, ports: Vec<HostPort>) -> Table<'_> {
+        let network = self.subnet.network().into();
+        Table {
             bridge: &self.name,
-            subnet: self.subnet,
+            pods: vec![Cidr::new(network, self.subnet.prefix())],
+            ports,
         }
+    }
+
+    /// Lets this machine reach host ports as 127.0.0.1. The table keeps pods from doing so.
+    fn route_loopback(&self) -> Result<(), BridgeError> {
+        let path = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", self.name);
+        fs::write(&path, "1").map_err(|source| BridgeError::RouteLoopback { path, source })
     }
 
     /// Rarely done, so no connection is kept for it.

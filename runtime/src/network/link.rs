@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -102,6 +103,20 @@ pub(super) fn enslave(index: u32, bridge: u32) -> Request {
     message.attributes = vec![LinkAttribute::Controller(bridge)];
     let message = RouteNetlinkMessage::SetLink(message);
     Request::change("put the veth on the bridge", &message, 0)
+}
+
+/// Lets a port of a bridge send back what came in through it: a pod may reach itself through a host
+/// port or a service, which bridges that ask netfilter (br_netfilter) would otherwise not allow.
+pub(super) fn let_turn_back(port: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = port;
+    let hairpin = InfoBridgePort::HairpinMode(true);
+    message.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![hairpin])),
+    ])];
+    let message = RouteNetlinkMessage::NewLink(message);
+    Request::change("set hairpin mode", &message, 0)
 }
 
 /// Deletes an interface.

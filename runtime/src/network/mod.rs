@@ -6,7 +6,7 @@
 //!            eth0 10.88.0.2/16    eth0 10.88.0.3/16
 //!              ║ veth               ║ veth
 //!  host  ──────╨── podling0 ────────╨───  10.88.0.1, the pods' gateway
-//!                     │ routed (ip_forward), source NAT by table podling_podling0
+//!                     │ routed (ip_forward), NAT and host ports by table podling_podling0
 //!                  outside
 //! ```
 //!
@@ -19,6 +19,9 @@
 //! asynchronous callers put them on a blocking thread.
 
 mod bridge;
+mod cidr;
+mod conntrack;
+mod host_ports;
 mod link;
 mod mac;
 mod netlink;
@@ -36,13 +39,16 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 pub use bridge::{BridgeError, NotReady};
+pub use host_ports::{HostPortError, RecordError};
 pub use netlink::NetlinkError;
 pub use pod::{PodLinkError, bring_loopback_up};
-pub use reservations::{OpenReservationsError, ReleaseError, ReserveError};
+pub use reservations::{OpenReservationsError, ReserveError, UnreserveError};
 pub use subnet::{InvalidSubnet, Ipv4Subnet};
 
 use crate::model::SandboxId;
+use crate::model::config::PortMapping;
 use bridge::Bridge;
+use host_ports::{HostPort, HostPorts};
 use pod::PodLink;
 use reservations::Reservations;
 
@@ -67,6 +73,14 @@ pub enum OpenError {
         subnet: Ipv4Subnet,
         /// Why.
         source: OpenReservationsError,
+    },
+    /// The host ports cannot be had.
+    #[error("cannot open the pod network {subnet}")]
+    HostPorts {
+        /// The pod CIDR.
+        subnet: Ipv4Subnet,
+        /// Why.
+        source: RecordError,
     },
     /// The bridge cannot be set up.
     #[error("cannot set up the pod network {subnet}")]
@@ -105,13 +119,50 @@ pub enum AttachError {
         /// Why.
         source: PodLinkError,
     },
+    /// Its host ports are not to be had.
+    #[error("cannot open the host ports of sandbox {id}")]
+    HostPort {
+        /// Which sandbox.
+        id: String,
+        /// Why.
+        source: HostPortError,
+    },
+    /// Its host ports cannot be recorded.
+    #[error("cannot open the host ports of sandbox {id}")]
+    Record {
+        /// Which sandbox.
+        id: String,
+        /// Why.
+        source: RecordError,
+    },
+}
+
+/// Why a sandbox cannot be disconnected.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// Its address cannot be given back.
+    #[error(transparent)]
+    Address(#[from] UnreserveError),
+    /// Its host ports cannot be forgotten.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Its host ports cannot be closed.
+    #[error("cannot close the host ports of sandbox {id}")]
+    HostPorts {
+        /// Which sandbox.
+        id: String,
+        /// Why.
+        source: BridgeError,
+    },
 }
 
 /// The pod network of one node.
 pub struct BridgeNetwork {
     subnet: Ipv4Subnet,
-    // The kernel takes one change of interfaces at a time anyway.
+    // The kernel takes one change of interfaces at a time anyway. Where host ports are locked too,
+    // they are locked first.
     bridge: Mutex<Bridge>,
+    host_ports: Mutex<HostPorts>,
     reservations: Mutex<Reservations>,
 }
 
@@ -130,14 +181,17 @@ impl BridgeNetwork {
         let subnet = settings.subnet;
         let reservations = Reservations::open(&settings.state_dir, subnet)
             .map_err(|source| OpenError::Reservations { subnet, source })?;
+        let host_ports = HostPorts::open(&settings.state_dir)
+            .map_err(|source| OpenError::HostPorts { subnet, source })?;
         let mut bridge = Bridge::new(settings.bridge, subnet)
             .map_err(|source| OpenError::Bridge { subnet, source })?;
         bridge
-            .ensure()
+            .ensure(&host_ports.all())
             .map_err(|source| OpenError::Bridge { subnet, source })?;
         Ok(Self {
             subnet,
             bridge: Mutex::new(bridge),
+            host_ports: Mutex::new(host_ports),
             reservations: Mutex::new(reservations),
         })
     }
@@ -149,8 +203,22 @@ impl BridgeNetwork {
     }
 
     /// Connects the namespace of a sandbox under the addresses reserved for it: loopback and `eth0`
-    /// up, address, default route.
+    /// up, address, default route; then its host ports.
     pub fn attach(
+        &self,
+        id: &SandboxId,
+        netns: BorrowedFd<'_>,
+        ips: &[IpAddr],
+        mappings: &[PortMapping],
+    ) -> Result<(), AttachError> {
+        self.connect(id, netns, ips)?;
+        if mappings.iter().any(|mapping| mapping.host_port != 0) {
+            self.publish(id, ips, mappings)?;
+        }
+        Ok(())
+    }
+
+    fn connect(
         &self,
         id: &SandboxId,
         netns: BorrowedFd<'_>,
@@ -160,8 +228,9 @@ impl BridgeNetwork {
             id: id.to_string(),
             subnet: self.subnet,
         })?;
+        let ports = self.host_ports().all();
         let mut bridge = self.bridge();
-        let index = index_of(&mut bridge).map_err(|source| AttachError::Bridge {
+        let index = index_of(&mut bridge, &ports).map_err(|source| AttachError::Bridge {
             id: id.to_string(),
             source,
         })?;
@@ -179,14 +248,57 @@ impl BridgeNetwork {
             })
     }
 
-    /// Gives the addresses of a sandbox back. Its processes must be gone.
-    pub fn release(&self, id: &SandboxId) -> Result<(), ReleaseError> {
-        self.reservations().release(id)
+    fn publish(
+        &self,
+        id: &SandboxId,
+        ips: &[IpAddr],
+        mappings: &[PortMapping],
+    ) -> Result<(), AttachError> {
+        let name = || id.to_string();
+        let mut ports = self.host_ports();
+        let mut others = ports.by_owner().clone();
+        others.remove(id);
+        let wanted = host_ports::host_ports(mappings, ips, &others)
+            .map_err(|source| AttachError::HostPort { id: name(), source })?;
+        ports
+            .put(id, wanted.clone())
+            .map_err(|source| AttachError::Record { id: name(), source })?;
+        self.bridge()
+            .lead_ports(&ports.all())
+            .map_err(|source| AttachError::Bridge { id: name(), source })?;
+        forget_connections(&wanted);
+        Ok(())
     }
 
-    /// Gives back the addresses of every sandbox that is not `live`, and names those sandboxes.
+    /// Closes the host ports of a sandbox and gives its addresses back. Its processes must be gone.
+    pub fn release(&self, id: &SandboxId) -> Result<(), ReleaseError> {
+        self.withdraw(id)?;
+        Ok(self.reservations().release(id)?)
+    }
+
+    fn withdraw(&self, id: &SandboxId) -> Result<(), ReleaseError> {
+        let mut ports = self.host_ports();
+        let closed = ports.take(id)?;
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let led = self.bridge().lead_ports(&ports.all());
+        led.map_err(|source| ReleaseError::HostPorts {
+            id: id.to_string(),
+            source,
+        })?;
+        forget_connections(&closed);
+        Ok(())
+    }
+
+    /// Gives back the addresses and host ports of every sandbox that is not `live`, and names those
+    /// sandboxes.
     pub fn retain(&self, live: &BTreeSet<SandboxId>) -> Result<Vec<SandboxId>, ReleaseError> {
-        self.reservations().retain(live)
+        let dead = self.host_ports().dead(live);
+        for id in &dead {
+            self.withdraw(id)?;
+        }
+        Ok(self.reservations().retain(live)?)
     }
 
     /// Looks at the machine: whether bridge, address, NAT and forwarding are in place.
@@ -196,7 +308,8 @@ impl BridgeNetwork {
 
     /// Makes again what [`ready`](Self::ready) finds missing.
     pub fn repair(&self) -> Result<(), BridgeError> {
-        self.bridge().ensure().map(|_| ())
+        let ports = self.host_ports().all();
+        self.bridge().ensure(&ports).map(|_| ())
     }
 
     /// Removes the bridge and its NAT. Reservations stay; interfaces of pods that still run lose
@@ -218,6 +331,12 @@ impl BridgeNetwork {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn host_ports(&self) -> MutexGuard<'_, HostPorts> {
+        self.host_ports
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn reservations(&self) -> MutexGuard<'_, Reservations> {
         self.reservations
             .lock()
@@ -226,9 +345,17 @@ impl BridgeNetwork {
 }
 
 /// Somebody may have removed the bridge since: it is made again.
-fn index_of(bridge: &mut Bridge) -> Result<u32, BridgeError> {
+fn index_of(bridge: &mut Bridge, ports: &[HostPort]) -> Result<u32, BridgeError> {
     match bridge.index()? {
         Some(index) => Ok(index),
-        None => bridge.ensure(),
+        None => bridge.ensure(ports),
+    }
+}
+
+/// A kernel that cannot forget connections lets them end by themselves.
+fn forget_connections(ports: &[HostPort]) {
+    if let Err(error) = conntrack::forget(ports) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "old connections to host ports are not forgotten");
     }
 }

@@ -5,7 +5,7 @@
 //!  bridge (gateway) ── pod<11 digits of the sandbox id> ═══ eth0 (address/prefix, default route)
 //! ```
 //!
-//! Eight requests in four writes. The pair is made with both ends in place, or not at all, so a
+//! Nine requests in four writes. The pair is made with both ends in place, or not at all, so a
 //! crash leaves a pair without an address at worst, and every later request may be repeated.
 
 use std::io;
@@ -137,6 +137,7 @@ impl PodLink<'_> {
     fn announce(&self, host: &mut Connection, port: u32) -> Result<(), PodLinkError> {
         let mac = mac::of(self.address);
         let entries = [
+            link::let_turn_back(port),
             link::put_forwarding(port, mac),
             link::put_neighbour(self.bridge, self.address, mac),
         ];

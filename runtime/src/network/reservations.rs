@@ -62,7 +62,7 @@ pub enum ReserveError {
 /// Why an address cannot be given back.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot remove the reservation {path}")]
-pub struct ReleaseError {
+pub struct UnreserveError {
     path: PathBuf,
     source: io::Error,
 }
@@ -124,14 +124,14 @@ impl Reservations {
     }
 
     /// Gives the address of `id` back, if it has one.
-    pub(super) fn release(&mut self, id: &SandboxId) -> Result<(), ReleaseError> {
+    pub(super) fn release(&mut self, id: &SandboxId) -> Result<(), UnreserveError> {
         let Some(address) = self.by_owner.get(id).copied() else {
             return Ok(());
         };
         let path = self.file(address, id);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(ReleaseError { path, source });
+                return Err(UnreserveError { path, source });
             }
             _ => {}
         }
@@ -144,7 +144,7 @@ impl Reservations {
     pub(super) fn retain(
         &mut self,
         live: &BTreeSet<SandboxId>,
-    ) -> Result<Vec<SandboxId>, ReleaseError> {
+    ) -> Result<Vec<SandboxId>, UnreserveError> {
         let dead = self.by_owner.keys().filter(|id| !live.contains(*id));
         let dead: Vec<SandboxId> = dead.cloned().collect();
         for id in &dead {

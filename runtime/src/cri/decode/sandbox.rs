@@ -5,9 +5,7 @@ use podling_proto::runtime::v1 as cri;
 use super::common::{groups, id32, namespaces, no_selinux, profile};
 use super::{DecodeError, invalid};
 use crate::model::SandboxConfig;
-use crate::model::config::{
-    DnsConfig, NamespaceMode, PodMetadata, PortMapping, Protocol, SandboxSecurity,
-};
+use crate::model::config::{DnsConfig, PodMetadata, PortMapping, Protocol, SandboxSecurity};
 
 /// Decodes what a sandbox is to be made from.
 pub(crate) fn sandbox_config(
@@ -44,13 +42,12 @@ pub(crate) fn sandbox_config(
         resources: _,
     } = linux.unwrap_or_default();
     let security = security(security_context.unwrap_or_default())?;
-    let is_on_host_network = security.namespaces.network == NamespaceMode::Node;
     Ok(SandboxConfig {
         metadata: pod_metadata(metadata)?,
         hostname,
         log_directory: absolute("config.log_directory", log_directory)?,
         dns: dns_config.map(dns),
-        port_mappings: port_mappings_of(port_mappings, is_on_host_network)?,
+        port_mappings: port_mappings_of(port_mappings)?,
         labels: labels.into_iter().collect(),
         annotations: annotations.into_iter().collect(),
         cgroup_parent: cgroup_parent_of(cgroup_parent)?,
@@ -115,19 +112,8 @@ fn dns(config: cri::DnsConfig) -> DnsConfig {
     }
 }
 
-fn port_mappings_of(
-    mappings: Vec<cri::PortMapping>,
-    is_on_host_network: bool,
-) -> Result<Vec<PortMapping>, DecodeError> {
-    let mappings: Vec<_> = mappings
-        .into_iter()
-        .map(port_mapping)
-        .collect::<Result<_, _>>()?;
-    let wants_host_port = mappings.iter().any(|mapping| mapping.host_port != 0);
-    if wants_host_port && !is_on_host_network {
-        return Err(DecodeError::Unsupported("config.port_mappings[].host_port"));
-    }
-    Ok(mappings)
+fn port_mappings_of(mappings: Vec<cri::PortMapping>) -> Result<Vec<PortMapping>, DecodeError> {
+    mappings.into_iter().map(port_mapping).collect()
 }
 
 fn port_mapping(mapping: cri::PortMapping) -> Result<PortMapping, DecodeError> {

@@ -1,170 +1,157 @@
-//! Source NAT for pods, in an nf_tables table of our own, spoken over netlink.
+//! NAT for pods, in an nf_tables table of our own, spoken over netlink.
 //!
 //! ```text
-//! table ip podling_<bridge> {
-//!     chain postrouting {
-//!         type nat hook postrouting priority srcnat;
+//! table inet podling_<bridge> {
+//!     chain guard        # raw: only because host ports let packets to 127.0.0.0/8 be routed
+//!         iifname "<bridge>" ip daddr 127.0.0.0/8 drop
+//!     chain prerouting   # dstnat, the same in chain output
+//!         fib daddr type local tcp dport <host port> dnat ip to <pod>:<port>
+//!     chain postrouting  # srcnat
 //!         ip saddr <pod CIDR> oifname != "<bridge>" masquerade
-//!     }
+//!         ip saddr <pod CIDR> oifname "<bridge>" ct status dnat masquerade
+//!         ip saddr 127.0.0.0/8 oifname "<bridge>" masquerade
 //! }
 //! ```
 //!
-//! One batch is one transaction: the kernel takes all of it or nothing. Installing adds what is
-//! missing and replaces the rules of our chain only, so other chains can join the table.
+//! The second rule of postrouting brings the answer of a pod that another pod reached through a host
+//! port back through the host, which alone knows the port; the third does so for this machine's own
+//! loopback. Whoever comes from outside is seen by the pod under its own address.
+//!
+//! One batch is one transaction: the kernel takes all of it or nothing. Installing states the whole
+//! table anew, so it may be repeated, and mends what others have flushed.
 #![deny(clippy::disallowed_methods)]
 
 mod attribute;
+mod chain;
 mod expression;
+mod message;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
+use super::cidr::Cidr;
+use super::host_ports::HostPort;
 use super::netlink::Request;
-use super::subnet::Ipv4Subnet;
 use attribute::Attributes;
+use chain::Chain;
 use expression::Expressions;
+use message::{change, list, transaction};
 
 const TABLE_NAME: u16 = 1;
-const CHAIN_TABLE: u16 = 1;
-const CHAIN_NAME: u16 = 3;
-const CHAIN_HOOK: u16 = 4;
-const CHAIN_TYPE: u16 = 7;
-const HOOK_NUMBER: u16 = 1;
-const HOOK_PRIORITY: u16 = 2;
-const RULE_TABLE: u16 = 1;
-const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 
-const POSTROUTING: &str = "postrouting";
-
-/// The source NAT of one bridge.
-pub(super) struct Masquerade<'a> {
+/// The table of one bridge.
+pub(super) struct Table<'a> {
     /// Name of the bridge.
     pub(super) bridge: &'a str,
     /// The pods behind it.
-    pub(super) subnet: Ipv4Subnet,
+    pub(super) pods: Vec<Cidr>,
+    /// The host ports that lead to them.
+    pub(super) ports: Vec<HostPort>,
 }
 
-impl Masquerade<'_> {
-    /// Adds the table and the chain where they are missing, and makes our rule its only one.
+impl Table<'_> {
+    /// Adds the table and its chains where they are missing, and makes our rules their only ones.
     pub(super) fn install(&self) -> Vec<Request> {
-        batch([
-            change(
-                "add the nft table",
-                libc::NFT_MSG_NEWTABLE,
-                NLM_F_CREATE,
-                &self.named(),
-            ),
-            change(
-                "add the nft chain",
-                libc::NFT_MSG_NEWCHAIN,
-                NLM_F_CREATE,
-                &self.chain(),
-            ),
-            change(
-                "flush the nft chain",
-                libc::NFT_MSG_DELRULE,
-                0,
-                &self.rules(),
-            ),
-            change(
-                "add the masquerade rule",
-                libc::NFT_MSG_NEWRULE,
-                NLM_F_CREATE | NLM_F_APPEND,
-                &self.rule(),
-            ),
-        ])
+        let table = self.name();
+        let chains = Chain::ALL.into_iter().flat_map(|chain| {
+            [
+                change(
+                    "add an nft chain",
+                    libc::NFT_MSG_NEWCHAIN,
+                    NLM_F_CREATE,
+                    &chain.definition(&table),
+                ),
+                change(
+                    "flush an nft chain",
+                    libc::NFT_MSG_DELRULE,
+                    0,
+                    &chain.rules(&table),
+                ),
+            ]
+        });
+        let rules = self.rules().into_iter().map(|(chain, expressions)| {
+            let rule = chain.rules(&table);
+            let rule = rule.nest(RULE_EXPRESSIONS, &expressions.into_attributes());
+            let flags = NLM_F_CREATE | NLM_F_APPEND;
+            change("add an nft rule", libc::NFT_MSG_NEWRULE, flags, &rule)
+        });
+        transaction([self.add_table()].into_iter().chain(chains).chain(rules))
     }
 
     /// Removes the table with everything in it.
     pub(super) fn remove(&self) -> Vec<Request> {
-        batch([change(
-            "remove the nft table",
-            libc::NFT_MSG_DELTABLE,
-            0,
-            &self.named(),
-        )])
+        let kind = libc::NFT_MSG_DELTABLE;
+        let named = Attributes::new().name(TABLE_NAME, &self.name());
+        transaction([change("remove the nft table", kind, 0, &named)])
     }
 
-    /// Asks for the rules of our chain.
+    /// Asks for the rules that lead pods outside.
     pub(super) fn list(&self) -> Request {
-        request(
-            "list the masquerade rule",
-            message_type(libc::NFT_MSG_GETRULE),
-            NLM_F_DUMP,
-            0,
-            self.rules().as_bytes(),
-        )
+        let rules = Chain::Postrouting.rules(&self.name());
+        list("list the masquerade rules", libc::NFT_MSG_GETRULE, &rules)
     }
 
-    fn table(&self) -> String {
+    fn name(&self) -> String {
         format!("podling_{}", self.bridge)
     }
 
-    fn named(&self) -> Attributes {
-        Attributes::new().name(TABLE_NAME, &self.table())
+    fn add_table(&self) -> Request {
+        let kind = libc::NFT_MSG_NEWTABLE;
+        let named = Attributes::new().name(TABLE_NAME, &self.name());
+        change("add the nft table", kind, NLM_F_CREATE, &named)
     }
 
-    fn chain(&self) -> Attributes {
-        let hook = Attributes::new()
-            .number(HOOK_NUMBER, libc::NF_INET_POST_ROUTING as u32)
-            .number(HOOK_PRIORITY, libc::NF_IP_PRI_NAT_SRC as u32);
-        Attributes::new()
-            .name(CHAIN_TABLE, &self.table())
-            .name(CHAIN_NAME, POSTROUTING)
-            .nest(CHAIN_HOOK, &hook)
-            .name(CHAIN_TYPE, "nat")
+    fn rules(&self) -> Vec<(Chain, Expressions)> {
+        let mut rules = vec![(Chain::Guard, self.guard())];
+        for port in &self.ports {
+            rules.push((Chain::Prerouting, redirection(port)));
+            rules.push((Chain::Output, redirection(port)));
+        }
+        for pods in &self.pods {
+            rules.push((Chain::Postrouting, self.way_out(*pods)));
+            rules.push((Chain::Postrouting, self.way_back(*pods)));
+        }
+        rules.push((Chain::Postrouting, self.way_back_to_loopback()));
+        rules
     }
 
-    fn rules(&self) -> Attributes {
-        Attributes::new()
-            .name(RULE_TABLE, &self.table())
-            .name(RULE_CHAIN, POSTROUTING)
+    /// CVE-2020-8558: where packets to 127.0.0.0/8 are routed, neighbours reach what listens there.
+    fn guard(&self) -> Expressions {
+        Expressions::new()
+            .came_through(self.bridge)
+            .destination_within(Cidr::LOOPBACK)
+            .drop_packet()
     }
 
-    fn rule(&self) -> Attributes {
-        let expressions = Expressions::new()
-            .source_within(self.subnet.network(), self.subnet.mask())
+    fn way_out(&self, pods: Cidr) -> Expressions {
+        Expressions::new()
+            .source_within(pods)
             .leaves_not_through(self.bridge)
-            .masquerade();
-        self.rules()
-            .nest(RULE_EXPRESSIONS, &expressions.into_attributes())
+            .masquerade()
+    }
+
+    fn way_back(&self, pods: Cidr) -> Expressions {
+        Expressions::new()
+            .source_within(pods)
+            .leaves_through(self.bridge)
+            .was_redirected()
+            .masquerade()
+    }
+
+    fn way_back_to_loopback(&self) -> Expressions {
+        Expressions::new()
+            .source_within(Cidr::LOOPBACK)
+            .leaves_through(self.bridge)
+            .masquerade()
     }
 }
 
-/// Frames `changes` as one transaction.
-fn batch<const N: usize>(changes: [Request; N]) -> Vec<Request> {
-    let frame = |what, kind: libc::c_int| {
-        request(what, kind as u16, 0, libc::NFNL_SUBSYS_NFTABLES as u16, &[])
+fn redirection(port: &HostPort) -> Expressions {
+    let expressions = match port.host_ip {
+        Some(address) => Expressions::new().destination_is(address),
+        None => Expressions::new().destination_is_local(port.address),
     };
-    let mut requests = vec![frame("change nft tables", libc::NFNL_MSG_BATCH_BEGIN)];
-    requests.extend(changes);
-    requests.push(frame("commit to nft tables", libc::NFNL_MSG_BATCH_END));
-    requests
-}
-
-fn change(what: &'static str, kind: libc::c_int, flags: u16, attributes: &Attributes) -> Request {
-    request(
-        what,
-        message_type(kind),
-        flags | NLM_F_ACK,
-        0,
-        attributes.as_bytes(),
-    )
-}
-
-fn message_type(kind: libc::c_int) -> u16 {
-    (libc::NFNL_SUBSYS_NFTABLES as u16) << 8 | kind as u16
-}
-
-/// Prefixes the header of every netfilter message: family, version, resource.
-fn request(what: &'static str, kind: u16, flags: u16, resource: u16, attributes: &[u8]) -> Request {
-    let mut body = vec![libc::NFPROTO_IPV4 as u8, libc::NFNETLINK_V0 as u8];
-    body.extend(resource.to_be_bytes());
-    body.extend(attributes);
-    Request {
-        what,
-        kind,
-        flags,
-        body,
-    }
+    expressions
+        .destination_port(port.protocol, port.host_port)
+        .redirect_to(port.address, port.port)
 }

@@ -17,7 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use podling_runtime::model::SandboxId;
-use podling_runtime::network::{BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError};
+use podling_runtime::model::config::PortMapping;
+use podling_runtime::network::{AttachError, BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError};
 use podling_runtime::sys::netns;
 use tempfile::TempDir;
 
@@ -93,14 +94,23 @@ impl World {
 
     /// Reserves and attaches sandbox `n` in a namespace of its own.
     pub(crate) fn pod(&self, network: &BridgeNetwork, n: u8) -> Pod {
+        self.try_pod(network, n, &[]).unwrap()
+    }
+
+    /// The same with host ports.
+    pub(crate) fn try_pod(
+        &self,
+        network: &BridgeNetwork,
+        n: u8,
+        ports: &[PortMapping],
+    ) -> Result<Pod, AttachError> {
         let netns = netns::create().unwrap();
         let ips = network.reserve(&id(n)).unwrap();
-        self.on_host(|| network.attach(&id(n), netns.as_fd(), &ips))
-            .unwrap();
+        self.on_host(|| network.attach(&id(n), netns.as_fd(), &ips, ports))?;
         let [IpAddr::V4(address)] = ips[..] else {
             panic!("one IPv4 address was expected: {ips:?}");
         };
-        Pod { netns, address }
+        Ok(Pod { netns, address })
     }
 
     /// Connects the host to an outside that has no route back to the pods.
@@ -150,9 +160,20 @@ pub(crate) fn interfaces(netns: &OwnedFd) -> Vec<String> {
 /// A server in `server` on `address` answers a client in `client`; returns the client's address as
 /// the server saw it.
 pub(crate) fn source_seen(server: &OwnedFd, address: Ipv4Addr, client: &OwnedFd) -> Ipv4Addr {
-    let listener = netns::within(server.as_fd(), || TcpListener::bind((address, 0)));
-    let listener = listener.unwrap().unwrap();
+    let listener = listen(server, (address, 0).into());
     let to = listener.local_addr().unwrap();
+    source_seen_by(listener, client, to)
+}
+
+/// A server in a namespace.
+pub(crate) fn listen(netns: &OwnedFd, at: SocketAddr) -> TcpListener {
+    let listener = netns::within(netns.as_fd(), || TcpListener::bind(at));
+    listener.unwrap().unwrap()
+}
+
+/// `listener` answers a client in `client` that speaks to `to`; returns the client's address as the
+/// server saw it.
+pub(crate) fn source_seen_by(listener: TcpListener, client: &OwnedFd, to: SocketAddr) -> Ipv4Addr {
     let answering = thread::spawn(move || answer(&listener));
     let spoken = netns::within(client.as_fd(), || speak(to)).unwrap();
     assert_eq!(spoken.unwrap(), "pong");

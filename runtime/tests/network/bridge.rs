@@ -1,16 +1,11 @@
-//! The bridge network against the kernel, with namespaces of the tests' own for host, pods and the
-//! outside: the machine's network is not touched, and everything is gone with the test.
-//!
-//! Needs root and iproute2 (to do what an administrator or a crash would do).
-
-mod network_world;
+//! The bridge: pods, host and outside, and what is mended.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 
-use network_world::{
+use crate::world::{
     BRIDGE, HOST_UPLINK, OUTSIDE, World, id, interfaces, reservations, run_in, source_seen, veth,
 };
 use podling_runtime::network::{
@@ -85,7 +80,9 @@ fn attaching_again_changes_nothing() {
     let pod = world.pod(&network, 1);
     let before = interfaces(&world.host);
     let ips = [IpAddr::V4(pod.address)];
-    network.attach(&id(1), pod.netns.as_fd(), &ips).unwrap();
+    network
+        .attach(&id(1), pod.netns.as_fd(), &ips, &[])
+        .unwrap();
     assert_eq!(interfaces(&world.host), before);
     source_seen(&pod.netns, pod.address, &world.host);
 }
@@ -100,7 +97,9 @@ fn a_half_made_pod_is_completed_by_the_next_try() {
     run_in(&pod.netns, &["addr", "flush", "dev", "eth0"]);
     run_in(&pod.netns, &["link", "set", "lo", "down"]);
     let ips = [IpAddr::V4(pod.address)];
-    network.attach(&id(1), pod.netns.as_fd(), &ips).unwrap();
+    network
+        .attach(&id(1), pod.netns.as_fd(), &ips, &[])
+        .unwrap();
     source_seen(&pod.netns, pod.address, &world.host);
     source_seen(&pod.netns, Ipv4Addr::LOCALHOST, &pod.netns);
 }
@@ -123,7 +122,7 @@ fn a_namespace_with_another_eth0_is_left_alone() {
     let netns = netns::create().unwrap();
     run_in(&netns, &["link", "add", "eth0", "type", "bridge"]);
     let ips = network.reserve(&id(1)).unwrap();
-    let refused = network.attach(&id(1), netns.as_fd(), &ips);
+    let refused = network.attach(&id(1), netns.as_fd(), &ips, &[]);
     assert!(matches!(refused, Err(AttachError::Link { .. })));
     assert_eq!(interfaces(&world.host), ["lo", BRIDGE]);
 }
@@ -134,7 +133,7 @@ fn an_address_that_the_network_does_not_give_is_refused() {
     let network = world.open();
     let netns = netns::create().unwrap();
     for ip in [world.gateway(), HOST_UPLINK] {
-        let refused = network.attach(&id(1), netns.as_fd(), &[IpAddr::V4(ip)]);
+        let refused = network.attach(&id(1), netns.as_fd(), &[IpAddr::V4(ip)], &[]);
         assert!(matches!(refused, Err(AttachError::Address { .. })), "{ip}");
     }
 }
