@@ -21,7 +21,7 @@ use super::failure::{chain, failed, failure};
 use super::seccomp;
 
 /// Part of every key: to be raised when profiles are compiled differently.
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 
 /// A filter under way.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ mod complaints;
 mod create;
 mod executor;
 mod failure;
+mod newer_calls;
 mod seccomp;
 mod spec;
 mod stage;

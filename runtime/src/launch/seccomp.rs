@@ -4,6 +4,7 @@
 //! that cannot be applied in full is refused, never thinned out.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use libseccomp::{
@@ -12,6 +13,8 @@ use libseccomp::{
 use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
 };
+
+use super::newer_calls;
 
 /// Name of the compiled filter in a bundle.
 pub(super) const FILE: &str = "seccomp.bpf";
@@ -33,7 +36,9 @@ pub(super) enum SeccompError {
 /// Compiles `profile` and writes it to a new file.
 pub(super) fn compile_into(profile: &LinuxSeccomp, target: &Path) -> Result<(), SeccompError> {
     let filter = compile(profile)?;
-    let file = File::create_new(target).map_err(SeccompError::Write)?;
+    let mut file = File::create_new(target).map_err(SeccompError::Write)?;
+    file.write_all(&newer_calls::prefix(profile))
+        .map_err(SeccompError::Write)?;
     filter
         .export_bpf(&file)
         .map_err(compiling("exporting the filter"))
@@ -73,8 +78,8 @@ fn add(
         return Ok(());
     }
     for name in rule.names() {
-        // A profile names the calls of every kernel; one that libseccomp does not know cannot be
-        // made by number either without the default action hitting it.
+        // A profile names the calls of every kernel and machine. What libseccomp does not know is
+        // newer than it, or of another machine.
         let Ok(call) = ScmpSyscall::from_name(name) else {
             continue;
         };

@@ -73,16 +73,16 @@ pub(super) const OF_MACHINE: &str =
 
 /// Allowed to every container on this kind of machine.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) const OF_MACHINE: &str = "riscv_flush_icache swapcontext sync_file_range2";
+pub(super) const OF_MACHINE: &str = "riscv_flush_icache riscv_hwprobe swapcontext sync_file_range2";
 
 /// Allowed to a container with the capability.
 pub(super) const WITH_CAPABILITY: &[(Capability, &str)] = &[
     (Capability::DacReadSearch, "open_by_handle_at"),
     (
         Capability::SysAdmin,
-        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount \
-         mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname \
-         sethostname setns syslog umount umount2 unshare",
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie \
+         lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd \
+         setdomainname sethostname setns syslog umount umount2 unshare",
     ),
     (Capability::SysBoot, "reboot"),
     (Capability::SysChroot, "chroot"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oci_spec::runtime::{LinuxSeccompAction, LinuxSyscall};
+use oci_spec::runtime::{LinuxSeccompAction, LinuxSeccompOperator, LinuxSyscall};
 
 use super::*;
 
@@ -128,6 +128,24 @@ fn clone_makes_no_namespaces_and_clone3_does_not_exist_without_sys_admin() {
 }
 
 #[test]
+fn every_socket_family_but_alg_and_vsock_is_allowed_whatever_the_upper_half_says() {
+    let rules = default_rules(0);
+    let sockets = rules_for(&rules, "socket");
+    let is_allowed = |family: u64| {
+        sockets.iter().any(|rule| {
+            let arg = &rule.args().as_ref().unwrap()[0];
+            assert_eq!(arg.op(), LinuxSeccompOperator::ScmpCmpMaskedEq);
+            Some(family & arg.value()) == arg.value_two()
+        })
+    };
+    for family in 0..48 {
+        let expected = !matches!(family, 38 | 40);
+        assert_eq!(is_allowed(family), expected, "{family}");
+        assert_eq!(is_allowed(1 << 32 | family), expected, "{family}");
+    }
+}
+
+#[test]
 fn the_tables_hold_known_names_once() {
     let rules = default_rules(u64::MAX);
     let names: Vec<&String> = rules[0].names().iter().collect();
@@ -143,6 +161,9 @@ fn the_tables_hold_known_names_once() {
         "listmount",
         "listxattrat",
         "map_shadow_stack",
+        "lsm_get_self_attr",
+        "lsm_list_modules",
+        "lsm_set_self_attr",
         "mseal",
         "removexattrat",
         "setxattrat",
