@@ -22,7 +22,7 @@ use crate::model::config::NamespaceMode;
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
 use crate::monitor::protocol::{PauseUser, PodNamespace, SandboxSpec};
-use crate::spec::files;
+use crate::spec::{self, files};
 
 /// What pause runs as when the client does not say: the user of every infra image.
 const PAUSE_ID: u32 = 65535;
@@ -135,17 +135,19 @@ async fn start_monitor(
     cgroup_dirs: Vec<PathBuf>,
 ) -> Result<(MonitorClient, i32), LifecycleError> {
     let run_dir = pod.parts.layout.sandbox_run_dir(&pod.sandbox.id);
-    let spec = sandbox_spec(pod, cgroup_dirs);
+    let spec = sandbox_spec(pod, cgroup_dirs)?;
     let (client, pause) = MonitorClient::spawn(&run_dir, &pod.parts.programs.monitor, &spec)
         .await
         .map_err(|error| LifecycleError::failed("start the pod's monitor", error))?;
     Ok((client, pause.pid))
 }
 
-fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> SandboxSpec {
+fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> Result<SandboxSpec, LifecycleError> {
     let config = &pod.sandbox.config;
     let security = &config.security;
-    SandboxSpec {
+    let sysctls = spec::sysctls(&config.sysctls, &security.namespaces)
+        .map_err(|error| LifecycleError::failed("set the pod's sysctls", error))?;
+    Ok(SandboxSpec {
         id: pod.sandbox.id.clone(),
         pause: pod.parts.programs.pause.clone(),
         launch: pod.parts.programs.launch.clone(),
@@ -153,7 +155,7 @@ fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> SandboxSpec {
         network: pod_namespace(&security.namespaces.network),
         ipc: pod_namespace(&security.namespaces.ipc),
         pid: pod_namespace(&security.namespaces.pid),
-        sysctls: config.sysctls.clone(),
+        sysctls,
         user: PauseUser {
             uid: security.run_as_user.unwrap_or(PAUSE_ID),
             gid: security.run_as_group.unwrap_or(PAUSE_ID),
@@ -162,7 +164,7 @@ fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> SandboxSpec {
         cgroup_dirs,
         oom_score_adj: PAUSE_OOM_SCORE_ADJ,
         shm_size: SHM_SIZE,
-    }
+    })
 }
 
 fn pod_namespace(mode: &NamespaceMode) -> PodNamespace {

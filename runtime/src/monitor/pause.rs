@@ -71,8 +71,8 @@ impl Pause<'_> {
             rustix::system::sethostname(spec.hostname.as_bytes())
                 .map_err(|errno| at("setting the hostname")(errno.into()))?;
         }
-        for (name, value) in &spec.sysctls {
-            set_sysctl(spec, name, value).map_err(at(name))?;
+        for (path, value) in &spec.sysctls {
+            set_sysctl(path, value).map_err(at(&format!("sysctl {}", path.replace('/', "."))))?;
         }
         let null = stdio::null()?;
         stdio::install([null.as_fd(); 3])?;
@@ -120,26 +120,13 @@ fn namespaces(spec: &SandboxSpec) -> u64 {
     flags as u64
 }
 
-/// Sets a sysctl of the pod's namespaces. `/proc/sys` shows those of whoever looks, so the host's
-/// procfs serves, and a name that belongs to no namespace of the pod is refused.
-fn set_sysctl(spec: &SandboxSpec, name: &str, value: &str) -> io::Result<()> {
-    if !is_namespaced(spec, name) {
-        let message = "not a sysctl of a namespace that the pod has of its own";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
-    }
-    let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+/// Sets a sysctl of the pod's namespaces, by its path below `/proc/sys`, which shows those of
+/// whoever looks: so the host's procfs serves.
+fn set_sysctl(path: &str, value: &str) -> io::Result<()> {
     File::options()
         .write(true)
-        .open(path)?
+        .open(Path::new("/proc/sys").join(path))?
         .write_all(value.as_bytes())
-}
-
-fn is_namespaced(spec: &SandboxSpec, name: &str) -> bool {
-    let ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
-    let is_plain = !name.contains('/') && !name.split('.').any(str::is_empty);
-    let in_network = name.starts_with("net.") && spec.network == PodNamespace::New;
-    let in_ipc = ipc.iter().any(|prefix| name.starts_with(prefix)) && spec.ipc == PodNamespace::New;
-    is_plain && (in_network || in_ipc)
 }
 
 fn at(what: &str) -> impl Fn(io::Error) -> io::Error + '_ {

@@ -32,7 +32,7 @@ pub struct SandboxSpec {
     pub ipc: PodNamespace,
     /// Pid namespace of pause, which containers may share.
     pub pid: PodNamespace,
-    /// Namespaced sysctls, name (`net.core.somaxconn`) to value.
+    /// Sysctls of the pod's own namespaces, path below `/proc/sys` to value; checked by the daemon.
     pub sysctls: BTreeMap<String, String>,
     /// Who pause runs as.
     pub user: PauseUser,

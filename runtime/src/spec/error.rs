@@ -83,6 +83,9 @@ pub enum SpecError {
     /// A resource that makes no sense.
     #[error("resource {0}: {1:?} is not possible")]
     Resource(&'static str, String),
+    /// A sysctl that is not the pod's own, or odd.
+    #[error("sysctl {0:?} {1}")]
+    Sysctl(String, &'static str),
     /// A signal nobody knows.
     #[error("{0:?} is no signal")]
     Signal(String),

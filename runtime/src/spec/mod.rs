@@ -37,6 +37,7 @@ mod protected_paths;
 mod resources;
 mod seccomp;
 mod stop_signal;
+mod sysctls;
 mod user;
 mod volumes;
 mod working_dir;
@@ -50,6 +51,7 @@ pub use exec::{ExecCommand, ExecError, exec_process};
 pub use input::{Accounts, CgroupMode, HostDevice, HostFacts, ImageFacts, SandboxFacts, SpecInput};
 pub use resources::limits;
 pub use stop_signal::parse_signal;
+pub use sysctls::sysctls;
 
 /// A container, described.
 #[derive(Clone, Debug)]
