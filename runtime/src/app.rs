@@ -102,6 +102,11 @@ impl Runtime {
         make_dirs(&layout)?;
         let lock = take_lock(&layout)?;
         check_programs(&settings.programs)?;
+        if let Err(error) = host::load_apparmor_default() {
+            let error = &error as &dyn std::error::Error;
+            // Who asks for the profile by name of a field is refused; the others run without.
+            tracing::warn!(error, "the default AppArmor profile is not loaded");
+        }
         let host = host::read()?;
         let parts = Parts {
             boot_id: host::boot_id()?,

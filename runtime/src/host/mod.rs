@@ -1,6 +1,7 @@
 //! Facts of the machine, read once at start, and host paths of a request, looked up before a
 //! container is described.
 
+mod apparmor;
 mod devices;
 mod mounts;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::cgroup::{CgroupError, Cgroups};
 use crate::spec::{CgroupMode, HostFacts};
 
+pub use apparmor::{AppArmorError, has_apparmor_profile, load_apparmor_default};
 pub use devices::{DeviceError, all_devices, devices};
 pub use mounts::{MountError, resolve_mounts};
 
@@ -53,8 +55,7 @@ pub fn read() -> Result<HostFacts, HostError> {
         cgroup_mode,
         swap_limit: can_limit_swap(cgroup_mode),
         recursive_read_only: kernel_version(&release).is_some_and(|version| version >= (5, 12)),
-        apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
-            .is_ok_and(|enabled| enabled.starts_with(b"Y")),
+        apparmor: apparmor::state(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::monitor::protocol::{LaunchFailure, LaunchStage};
 use crate::sys::process;
 
 use super::complaints::Complaints;
-use super::executor::{self, Failures, Filter, PodExecutor};
+use super::executor::{self, Failures, LastSteps, PodExecutor};
 use super::failure::{chain, failed, failure};
 use super::verify;
 
@@ -28,17 +28,14 @@ pub(super) struct Creation<'a> {
     pub(super) scratch: &'a Path,
     /// Its stdin, stdout and stderr.
     pub(super) streams: [OwnedFd; 3],
-    /// Its seccomp filter.
-    pub(super) filter: Option<Filter>,
+    /// What the executor does before its program is executed.
+    pub(super) last_steps: LastSteps,
 }
 
 /// Creates and starts it; the pid of its program, which has been executed.
-pub(super) fn run(
-    mut creation: Creation<'_>,
-    complaints: &Complaints,
-) -> Result<i32, LaunchFailure> {
+pub(super) fn run(creation: Creation<'_>, complaints: &Complaints) -> Result<i32, LaunchFailure> {
     let spec = creation.spec;
-    let (executor, failures) = executor::pair(creation.filter.take())
+    let (executor, failures) = executor::pair(creation.last_steps.clone())
         .map_err(failed(LaunchStage::Create, "failure pipe"))?;
     let mut container = create(creation, executor, &failures, complaints)?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());

@@ -21,7 +21,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use crate::model::process::CapabilityMasks;
 use crate::monitor::protocol::{LaunchFailure, LaunchStage};
 use crate::sys::program::{self, ProgramError};
-use crate::sys::{credentials, seccomp, signal};
+use crate::sys::{credentials, label, seccomp, signal};
 
 /// Executes the spec's program in the container.
 #[derive(Clone, Debug)]
@@ -30,7 +30,27 @@ pub(super) struct PodExecutor {
     program: Rc<RefCell<PathBuf>>,
     /// What libcontainer found as the user's home, when the spec names none.
     home: Rc<RefCell<Option<String>>>,
-    filter: Option<Rc<Filter>>,
+    last_steps: LastSteps,
+}
+
+/// What is done right before the program is executed, because it confines what comes after.
+#[derive(Clone, Debug)]
+pub(super) struct LastSteps {
+    /// Directory of the host's procfs.
+    pub(super) host_proc: Rc<OwnedFd>,
+    /// Labels to change to (row 17).
+    pub(super) labels: Rc<Labels>,
+    /// The seccomp filter.
+    pub(super) filter: Option<Rc<Filter>>,
+}
+
+/// Labels of security modules.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Labels {
+    /// AppArmor profile.
+    pub(super) apparmor: Option<String>,
+    /// SELinux label.
+    pub(super) selinux: Option<String>,
 }
 
 /// A compiled seccomp filter, and what is to be given up once it is loaded.
@@ -49,13 +69,13 @@ pub(super) struct Failures {
 }
 
 /// An executor and what tells how it went.
-pub(super) fn pair(filter: Option<Filter>) -> io::Result<(PodExecutor, Failures)> {
+pub(super) fn pair(last_steps: LastSteps) -> io::Result<(PodExecutor, Failures)> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let executor = PodExecutor {
         failures: Rc::new(writer),
         program: Rc::default(),
         home: Rc::default(),
-        filter: filter.map(Rc::new),
+        last_steps,
     };
     Ok((executor, Failures { pipe: reader }))
 }
@@ -90,14 +110,10 @@ impl Executor for PodExecutor {
         }
         // What this program's own start-up has set must not be the container's: SIGPIPE ignored.
         let _ = signal::reset();
-        if let Err(error) = self.load_filter() {
-            self.report_failure(&LaunchFailure {
-                stage: LaunchStage::Seccomp,
-                message: format!("loading the seccomp filter: {error}"),
-                code: 128,
-            });
-            return Err(ExecutorError::Other(error.to_string()));
-        }
+        self.confine().map_err(|failure| {
+            self.report_failure(&failure);
+            ExecutorError::Other(failure.message)
+        })?;
         // A container does not outlive its monitor: nobody would ever learn how it ended.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
         let error = program::execute(&self.program.borrow(), args, &env);
@@ -135,9 +151,36 @@ impl Executor for PodExecutor {
 }
 
 impl PodExecutor {
+    fn confine(&self) -> Result<(), LaunchFailure> {
+        let LastSteps {
+            host_proc, labels, ..
+        } = &self.last_steps;
+        let at = |stage, what: String| {
+            move |error: io::Error| LaunchFailure {
+                stage,
+                message: format!("{what}: {error}"),
+                code: 128,
+            }
+        };
+        if let Some(profile) = &labels.apparmor {
+            label::set_apparmor_profile(host_proc.as_fd(), profile).map_err(at(
+                LaunchStage::Create,
+                format!("AppArmor profile {profile:?}"),
+            ))?;
+        }
+        if let Some(label) = &labels.selinux {
+            label::set_selinux_label(host_proc.as_fd(), label)
+                .map_err(at(LaunchStage::Create, format!("SELinux label {label:?}")))?;
+        }
+        self.load_filter().map_err(at(
+            LaunchStage::Seccomp,
+            "loading the seccomp filter".to_owned(),
+        ))
+    }
+
     /// As late as it can be: the filter need not allow what comes before.
     fn load_filter(&self) -> io::Result<()> {
-        let Some(filter) = &self.filter else {
+        let Some(filter) = &self.last_steps.filter else {
             return Ok(());
         };
         seccomp::load(&filter.instructions)?;

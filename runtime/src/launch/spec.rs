@@ -65,13 +65,6 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
     if process.terminal() == Some(true) {
         return unsupported("a terminal");
     }
-    if process
-        .selinux_label()
-        .as_ref()
-        .is_some_and(|label| !label.is_empty())
-    {
-        return unsupported("an SELinux label");
-    }
     if has_namespace(linux, LinuxNamespaceType::User) {
         return unsupported("a user namespace");
     }
@@ -138,6 +131,8 @@ fn adjust_process(process: &mut Process, facts: &Facts) {
         env.push(format!("PATH={DEFAULT_PATH}"));
     }
     process.set_env(Some(env));
+    // Row 17: the executor sets them, through a procfs that the container cannot cover.
+    process.set_apparmor_profile(None).set_selinux_label(None);
     // Row 19: already set, clamped, by podling-launch itself; children inherit it.
     process.set_oom_score_adj(None);
     if facts.bounding & (1 << capability::SYS_RESOURCE) == 0

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 use oci_spec::runtime::Spec;
 
@@ -16,7 +17,7 @@ use crate::sys::{cgroup, credentials, mount, oom, rlimit, stdio};
 use super::compilation::Compilation;
 use super::complaints::Complaints;
 use super::create::{self, Creation};
-use super::executor::Filter;
+use super::executor::{Filter, Labels, LastSteps};
 use super::failure::{failed, failure};
 use super::spec::{self, Facts};
 use super::{capability, stage};
@@ -59,7 +60,9 @@ fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<i32, LaunchF
         .map(|profile| Compilation::begin(&profile, request))
         .transpose()?;
     join_cgroup(request)?;
-    set_oom_score(&spec)?;
+    let host_proc = mount::open_dir(Path::new("/proc"))
+        .map_err(failed(LaunchStage::Create, "opening /proc"))?;
+    set_oom_score(&spec, host_proc.as_fd())?;
     let stage = stage::prepare(request, &spec)?;
     let facts = Facts {
         bounding: credentials::bounding()
@@ -72,20 +75,26 @@ fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<i32, LaunchF
         lends_capabilities: compiling.is_some() && !has_no_new_privs(&spec),
     };
     let own = own_capabilities(&spec).filter(|_| facts.lends_capabilities);
+    let labels = labels(&spec);
     spec::adjust(&mut spec, &facts);
     let filter = match compiling {
-        Some(compiling) => Some(Filter {
+        Some(compiling) => Some(Rc::new(Filter {
             instructions: compiling.finish()?,
             capabilities: own,
-        }),
+        })),
         None => None,
+    };
+    let last_steps = LastSteps {
+        host_proc: Rc::new(host_proc),
+        labels: Rc::new(labels),
+        filter,
     };
     let creation = Creation {
         id: request.container_id.as_str(),
         spec: &spec,
         scratch: &stage.scratch,
         streams,
-        filter,
+        last_steps,
     };
     create::run(creation, &complaints)
 }
@@ -142,16 +151,24 @@ fn join_cgroup(request: &LaunchRequest) -> Result<(), LaunchFailure> {
     }
 }
 
-fn set_oom_score(spec: &Spec) -> Result<(), LaunchFailure> {
-    let at_score = |what| failed::<std::io::Error>(LaunchStage::Create, what);
+fn set_oom_score(spec: &Spec, proc: BorrowedFd<'_>) -> Result<(), LaunchFailure> {
     let wanted = spec
         .process()
         .as_ref()
         .and_then(|process| process.oom_score_adj());
-    let proc = mount::open_dir(Path::new("/proc")).map_err(at_score("opening /proc"))?;
     // Without a wish the container gets the default, not what the daemon protects itself with.
-    oom::set_score(proc.as_fd(), wanted.unwrap_or(0)).map_err(at_score("oom_score_adj"))?;
+    oom::set_score(proc, wanted.unwrap_or(0))
+        .map_err(failed(LaunchStage::Create, "oom_score_adj"))?;
     Ok(())
+}
+
+fn labels(spec: &Spec) -> Labels {
+    let named = |label: &Option<String>| label.clone().filter(|label| !label.is_empty());
+    let process = spec.process().as_ref();
+    Labels {
+        apparmor: process.and_then(|process| named(process.apparmor_profile())),
+        selinux: process.and_then(|process| named(process.selinux_label())),
+    }
 }
 
 fn has_no_new_privs(spec: &Spec) -> bool {

@@ -42,8 +42,11 @@ pub(super) enum BundleError {
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// The seccomp profile that the request names cannot be read.
-    #[error("read seccomp profile {path}")]
+    #[error("read seccomp profile {path:?}")]
     Profile { path: String, source: io::Error },
+    /// The AppArmor profile that the request names is not loaded.
+    #[error("AppArmor profile {0:?} is not loaded on this machine")]
+    AppArmor(String),
     /// The writable layer cannot be made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -56,6 +59,21 @@ pub(super) enum BundleError {
     /// A file cannot be written.
     #[error("write {path}", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+impl BundleError {
+    /// Whether another request could be carried out.
+    pub(super) fn is_of_the_request(&self) -> bool {
+        match self {
+            Self::Mount(_)
+            | Self::Device(_)
+            | Self::Profile { .. }
+            | Self::AppArmor(_)
+            | Self::Spec(_)
+            | Self::Exec(_) => true,
+            Self::Snapshot(_) | Self::Write { .. } => false,
+        }
+    }
 }
 
 /// Everything a container's directory is made from.
@@ -146,6 +164,7 @@ impl Bundle {
             devices.extend(host::all_devices()?);
         }
         let profile = read_profile(&config.security.seccomp)?;
+        check_apparmor_profile(config.security.apparmor.as_ref())?;
         let described = spec::container_spec(&SpecInput {
             id: &self.container.id,
             config,
@@ -249,11 +268,35 @@ fn read_profile(profile: &SecurityProfile) -> Result<Option<String>, BundleError
     let SecurityProfile::Localhost(path) = profile else {
         return Ok(None);
     };
-    let read = fs::read_to_string(path);
+    let read = match Path::new(path).is_absolute() {
+        true => read_regular_file(path),
+        false => Err(io::Error::other("the path is not absolute")),
+    };
     read.map(Some).map_err(|source| BundleError::Profile {
         path: path.clone(),
         source,
     })
+}
+
+/// A FIFO would be waited for, a device read without end.
+fn read_regular_file(path: &str) -> io::Result<String> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read_to_string(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// Says that a named profile is not loaded while the client still waits for the container: the
+/// kernel would say so when it starts, where the container cannot be made otherwise any more.
+fn check_apparmor_profile(profile: Option<&SecurityProfile>) -> Result<(), BundleError> {
+    match profile {
+        Some(SecurityProfile::Localhost(name))
+            if host::has_apparmor_profile(name) == Some(false) =>
+        {
+            Err(BundleError::AppArmor(name.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), BundleError> {

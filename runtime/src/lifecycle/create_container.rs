@@ -2,7 +2,7 @@
 //! here, so that StartContainer only carries out.
 
 use super::bundle::{self, Bundle};
-use super::error::LifecycleError;
+use super::error::{BoxError, LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
 use super::{clock, paths, random};
@@ -123,7 +123,12 @@ async fn prepare(
         accounts.map_err(|error| LifecycleError::failed("read the image's accounts", error))?;
     let container = pod.container(id)?.clone();
     let bundle = Bundle::of(pod, container, image, accounts, pause_pid)?;
-    paths::blocking(format!("prepare container {id}"), move || bundle.write()).await
+    let attempted = format!("prepare container {id}");
+    let written = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write())).await?;
+    written.map_err(|error| match error.is_of_the_request() {
+        true => LifecycleError::Invalid(chain(&error)),
+        false => LifecycleError::failed(format!("prepare container {id}"), error),
+    })
 }
 
 /// To its client a container that could not be made never existed.

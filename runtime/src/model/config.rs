@@ -312,8 +312,8 @@ pub struct ContainerSecurity {
     pub readonly_paths: Vec<String>,
     /// Seccomp profile.
     pub seccomp: SecurityProfile,
-    /// AppArmor profile.
-    pub apparmor: SecurityProfile,
+    /// AppArmor profile; `None` when the client says nothing, which is not the same as unconfined.
+    pub apparmor: Option<SecurityProfile>,
 }
 
 /// User and group, before the image has its say.

@@ -5,15 +5,15 @@
 //! steps comes after them where the kernel allows (with no_new_privs).
 
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::Mode;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::protocol::ExecFailure;
 use crate::model::process::ProcessSpec;
-use crate::sys::{credentials, program, rlimit, seccomp, signal, stdio};
+use crate::sys::{credentials, label, program, rlimit, seccomp, signal, stdio};
 
 /// A process to become.
 #[derive(Debug)]
@@ -79,31 +79,14 @@ impl Confinement<'_> {
             rustix::process::umask(Mode::from_raw_mode(mask & 0o777));
         }
         if let Some(profile) = &process.apparmor_profile {
-            let text = format!("exec {profile}");
-            self.write_attribute(&["self/attr/apparmor/exec", "self/attr/exec"], &text)?;
+            label::set_apparmor_profile(self.host_proc, profile)
+                .map_err(|error| failed(&format!("AppArmor profile {profile:?}"), &error))?;
         }
         if let Some(label) = &process.selinux_label {
-            self.write_attribute(&["self/attr/exec"], label)?;
+            label::set_selinux_label(self.host_proc, label)
+                .map_err(|error| failed(&format!("SELinux label {label:?}"), &error))?;
         }
         Ok(())
-    }
-
-    fn write_attribute(&self, names: &[&str], value: &str) -> Result<(), ExecFailure> {
-        let open = |name: &&str| -> io::Result<OwnedFd> {
-            Ok(openat(
-                self.host_proc,
-                *name,
-                OFlags::WRONLY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?)
-        };
-        let file = names
-            .iter()
-            .find_map(|name| open(name).ok())
-            .ok_or_else(|| failed("security label", &io::ErrorKind::Unsupported.into()))?;
-        std::fs::File::from(file)
-            .write_all(value.as_bytes())
-            .map_err(|error| failed("security label", &error))
     }
 
     fn load_filter(&self) -> Result<(), ExecFailure> {

@@ -77,6 +77,11 @@ pub enum SpecError {
     /// A profile is requested that nobody can enforce.
     #[error("AppArmor profile {0:?} is requested, and AppArmor is not enabled on this machine")]
     NoAppArmor(String),
+    /// The default profile is requested and could not be loaded.
+    #[error(
+        "the runtime's default AppArmor profile is requested, and it is not loaded: is apparmor_parser installed?"
+    )]
+    NoDefaultAppArmor,
     /// A device path outside /dev, or odd permissions.
     #[error("device {0:?}: {1}")]
     Device(String, &'static str),
@@ -138,7 +143,7 @@ pub enum Note {
     CapabilityMissing(String),
     /// Swap cannot be limited on this machine.
     SwapNotLimited,
-    /// AppArmor is on, and the runtime has no default profile for it.
+    /// AppArmor is on, and the runtime's default profile is not loaded.
     NoDefaultAppArmor,
 }
 
@@ -159,7 +164,7 @@ impl fmt::Display for Note {
             }
             Self::SwapNotLimited => f.write_str("swap is not limited: the kernel cannot"),
             Self::NoDefaultAppArmor => {
-                f.write_str("no AppArmor profile: the runtime has no default one")
+                f.write_str("no AppArmor profile: the runtime's default one is not loaded")
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupMode, HostFacts, ImageFacts, SandboxFacts};
+use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, SandboxFacts};
 use crate::model::SandboxId;
 
 pub(super) fn host() -> HostFacts {
@@ -13,7 +13,7 @@ pub(super) fn host() -> HostFacts {
         cgroup_mode: CgroupMode::V1,
         swap_limit: true,
         recursive_read_only: true,
-        apparmor: false,
+        apparmor: AppArmor::Disabled,
     }
 }
 

@@ -98,8 +98,20 @@ pub struct HostFacts {
     pub swap_limit: bool,
     /// Whether the kernel can make a mount read-only with all that is below it.
     pub recursive_read_only: bool,
-    /// Whether AppArmor is on.
-    pub apparmor: bool,
+    /// AppArmor.
+    pub apparmor: AppArmor,
+}
+
+/// What AppArmor can do for containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppArmor {
+    /// The kernel does not have it, or it is off.
+    Disabled,
+    /// It is on.
+    Enabled {
+        /// The runtime's own profile, when it is loaded.
+        default_profile: Option<String>,
+    },
 }
 
 /// How cgroups are mounted.

@@ -48,7 +48,9 @@ pub use compose::container_spec;
 pub use devices::rules as device_rules;
 pub use error::{Note, PathFault, SpecError};
 pub use exec::{ExecCommand, ExecError, exec_process};
-pub use input::{Accounts, CgroupMode, HostDevice, HostFacts, ImageFacts, SandboxFacts, SpecInput};
+pub use input::{
+    Accounts, AppArmor, CgroupMode, HostDevice, HostFacts, ImageFacts, SandboxFacts, SpecInput,
+};
 pub use resources::limits;
 pub use stop_signal::parse_signal;
 pub use sysctls::sysctls;

@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod cgroup;
 pub mod credentials;
 pub mod epoll;
+pub mod label;
 pub mod lock;
 pub mod mount;
 pub mod netns;

@@ -3,6 +3,8 @@
 //! Everything it makes is named after the test process and is gone when it is dropped.
 #![expect(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod described;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};

@@ -82,6 +82,11 @@ pub(super) fn profile(
     else {
         return profile_path(field, deprecated);
     };
+    let is_localhost = profile_type == i32::from(ProfileType::Localhost);
+    if !is_localhost && !localhost_ref.is_empty() {
+        let why = "only a Localhost profile has a reference";
+        return Err(invalid(field, localhost_ref, why));
+    }
     match ProfileType::try_from(profile_type) {
         Ok(ProfileType::RuntimeDefault) => Ok(SecurityProfile::RuntimeDefault),
         Ok(ProfileType::Unconfined) => Ok(SecurityProfile::Unconfined),
@@ -107,14 +112,16 @@ fn profile_path(field: &'static str, path: &str) -> Result<SecurityProfile, Deco
 
 /// An empty reference once meant "unconfined" elsewhere (CVE-2023-2431).
 fn localhost(field: &'static str, reference: String) -> Result<SecurityProfile, DecodeError> {
-    if reference.is_empty() {
+    if matches!(reference.as_str(), "" | "localhost/") {
         return Err(invalid(
             field,
             "\"\"",
             "a Localhost profile needs a reference",
         ));
     }
-    Ok(SecurityProfile::Localhost(reference))
+    // The prefix belongs to the older fields, and is written in the newer ones too.
+    let name = reference.strip_prefix("localhost/").unwrap_or(&reference);
+    Ok(SecurityProfile::Localhost(name.to_owned()))
 }
 
 /// Refuses options that need SELinux, which is not supported.

@@ -55,7 +55,10 @@ pub(super) fn security(
         masked_paths,
         readonly_paths,
         seccomp: profile("seccomp", seccomp, &seccomp_profile_path)?,
-        apparmor: profile("apparmor", apparmor, &apparmor_profile)?,
+        apparmor: match (&apparmor, apparmor_profile.as_str()) {
+            (None, "") => None,
+            _ => Some(profile("apparmor", apparmor, &apparmor_profile)?),
+        },
     })
 }
 
