@@ -82,6 +82,11 @@ impl Layout {
         self.state_dir().join("seccomp")
     }
 
+    /// Where vendors describe their devices, the one that wins last.
+    pub fn cdi_dirs(&self) -> Vec<PathBuf> {
+        vec![self.root.join("etc/cdi"), self.root.join("var/run/cdi")]
+    }
+
     /// Address reservations.
     pub fn network(&self) -> PathBuf {
         self.state_dir().join("network")

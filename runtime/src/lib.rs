@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md draws how the modules meet.
 
 pub mod app;
+pub mod cdi;
 pub mod cgroup;
 pub mod cri;
 pub mod failpoint;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use podling_runtime::monitor::protocol::{
-    ContainerStatus, MonitorEvent, PodNamespace, Reply, Request,
+    ContainerStatus, MonitorEvent, PauseFilter, PodNamespace, Reply, Request,
 };
 use podling_runtime::monitor::{MonitorClient, MonitorError, is_alive, wire};
 use podling_runtime::sys::seqpacket;
@@ -329,4 +329,44 @@ async fn a_client_that_hangs_up_early_leaves_the_launch_alone() {
         assert!(std::time::Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// A pause without a C library, whose start-up would call more than pause does. What it calls first
+/// is a number of its own.
+fn bare_pause(first_call: libc::c_long) -> String {
+    let (ppoll, pause) = (libc::SYS_ppoll, "for (;;) call(PPOLL);");
+    format!(
+        "static long call(long number) {{
+            register long first asm(\"rdi\") = 0, second asm(\"rsi\") = 0;
+            register long third asm(\"rdx\") = 0, fourth asm(\"r10\") = 0;
+            asm volatile(\"syscall\" : \"+a\"(number) : \"r\"(first), \"r\"(second), \"r\"(third), \"r\"(fourth)
+                : \"rcx\", \"r11\", \"memory\");
+            return number;
+        }}
+        enum {{ PPOLL = {ppoll} }};
+        void _start(void) {{ call({first_call}); {pause} }}"
+    )
+}
+
+async fn filtered_pause(first_call: libc::c_long) -> Pod {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (source, program) = (dir.path().join("pause.c"), dir.path().join("pause"));
+    fs::write(&source, bare_pause(first_call)).expect("a source file");
+    pod::gcc(&["-static", "-nostdlib"], &source, &program);
+    let pod = Pod::with(|spec| {
+        spec.filter = PauseFilter::Own;
+        spec.pause = program;
+    });
+    pod.await.expect("a pod")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[tokio::test]
+async fn pause_may_do_what_pause_does_and_dies_of_anything_else() {
+    let pod = filtered_pause(libc::SYS_getpid).await;
+    assert_eq!(status_line(pod.pause, "Seccomp"), "2");
+    assert_eq!(status_line(pod.pause, "Seccomp_filters"), "1");
+    let pod = filtered_pause(libc::SYS_getuid).await;
+    let path = format!("/proc/{}", pod.pause);
+    wait_until(|| !Path::new(&path).exists()).await;
 }

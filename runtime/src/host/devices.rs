@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxDeviceType;
 
+use crate::cdi::Node;
 use crate::model::config::Device;
 use crate::spec::HostDevice;
 
@@ -54,6 +55,50 @@ pub fn devices(requested: &[Device]) -> Result<Vec<HostDevice>, DeviceError> {
         }
     }
     Ok(found)
+}
+
+/// The nodes that CDI describes; what a description leaves open is as on the host.
+pub fn device_nodes(nodes: &[Node]) -> Result<Vec<HostDevice>, DeviceError> {
+    nodes.iter().map(device_node).collect()
+}
+
+fn device_node(wanted: &Node) -> Result<HostDevice, DeviceError> {
+    let path = match wanted.host_path.as_str() {
+        "" => Path::new(&wanted.path),
+        given => Path::new(given),
+    };
+    let permissions = match wanted.permissions.as_str() {
+        "" => "rwm",
+        given => given,
+    };
+    let described = match (wanted.kind.as_str(), wanted.major, wanted.minor) {
+        ("b", Some(major), Some(minor)) => Some((LinuxDeviceType::B, major, minor)),
+        ("c" | "u", Some(major), Some(minor)) => Some((LinuxDeviceType::C, major, minor)),
+        _ => None,
+    };
+    let mut device = match described {
+        Some((kind, major, minor)) => HostDevice {
+            container_path: wanted.path.clone(),
+            kind,
+            major,
+            minor,
+            mode: 0o666,
+            uid: 0,
+            gid: 0,
+            permissions: permissions.to_owned(),
+        },
+        None => {
+            let metadata = fs::metadata(path).map_err(at(path))?;
+            let found = node(&metadata, &wanted.path, permissions);
+            found.ok_or_else(|| DeviceError::NotADevice {
+                path: path.to_owned(),
+            })?
+        }
+    };
+    device.mode = wanted.file_mode.map_or(device.mode, |mode| mode & 0o777);
+    device.uid = wanted.uid.unwrap_or(device.uid);
+    device.gid = wanted.gid.unwrap_or(device.gid);
+    Ok(device)
 }
 
 /// Every device of the host, for a privileged container; not its terminals and consoles.
@@ -145,6 +190,38 @@ mod tests {
             devices(&[device("/dev/zero", "")]).unwrap()[0].container_path,
             "/dev/zero"
         );
+    }
+
+    #[test]
+    fn a_described_node_is_the_hosts_but_for_what_is_described() {
+        let named = Node {
+            path: "/dev/mine".to_owned(),
+            host_path: "/dev/zero".to_owned(),
+            file_mode: Some(0o600),
+            gid: Some(44),
+            ..Node::default()
+        };
+        let found = device_nodes(std::slice::from_ref(&named)).unwrap();
+        assert_eq!(
+            (found[0].major, found[0].minor, found[0].mode, found[0].gid),
+            (1, 5, 0o600, 44)
+        );
+        assert_eq!(found[0].permissions, "rwm");
+        let numbered = Node {
+            path: "/dev/absent".to_owned(),
+            kind: "b".to_owned(),
+            major: Some(250),
+            minor: Some(3),
+            permissions: "r".to_owned(),
+            ..Node::default()
+        };
+        let found = device_nodes(&[numbered]).unwrap();
+        assert_eq!((found[0].major, found[0].kind), (250, LinuxDeviceType::B));
+        let absent = Node {
+            path: "/dev/absent".to_owned(),
+            ..Node::default()
+        };
+        assert!(device_nodes(&[absent]).is_err());
     }
 
     #[test]

@@ -10,14 +10,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::{CgroupError, Cgroups};
-use crate::spec::{CgroupMode, HostFacts};
+use crate::spec::{CgroupMode, HostFacts, OpenFiles};
+use crate::sys::rlimit;
 
 pub use apparmor::{AppArmorError, has_apparmor_profile, load_apparmor_default};
-pub use devices::{DeviceError, all_devices, devices};
+pub use devices::{DeviceError, all_devices, device_nodes, devices};
 pub use mounts::{MountError, resolve_mounts};
 
 const CAP_SYS_RESOURCE: u32 = 24;
 const LOWEST_OOM_SCORE_ADJ: i32 = -1000;
+/// Default of `fs.nr_open`.
+const MOST_OPEN_FILES: u64 = 1 << 20;
 
 /// Why the machine's facts cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,12 @@ pub enum HostError {
     Parse {
         /// Which.
         path: PathBuf,
+    },
+    /// The limits of this process.
+    #[error("cannot read the limits of this process")]
+    Limits {
+        /// Why.
+        source: io::Error,
     },
     /// No cgroups.
     #[error("cannot find the cgroup hierarchies")]
@@ -56,6 +65,17 @@ pub fn read() -> Result<HostFacts, HostError> {
         swap_limit: can_limit_swap(cgroup_mode),
         recursive_read_only: kernel_version(&release).is_some_and(|version| version >= (5, 12)),
         apparmor: apparmor::state(),
+        open_files: open_files().map_err(|source| HostError::Limits { source })?,
+    })
+}
+
+/// What this process was started with. An endless limit makes programs slow that close every
+/// descriptor up to it, so it ends where the kernel's own default does.
+fn open_files() -> io::Result<OpenFiles> {
+    let (soft, hard) = rlimit::limits(libc::RLIMIT_NOFILE as i32)?;
+    Ok(OpenFiles {
+        soft: soft.min(MOST_OPEN_FILES),
+        hard: hard.min(MOST_OPEN_FILES),
     })
 }
 

@@ -131,6 +131,26 @@ fn row_20_a_pids_limit_that_leaves_no_room_is_refused() {
 }
 
 #[test]
+fn row_21_the_version_that_the_guards_were_written_for_is_the_one_that_is_linked() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let line = manifest
+        .lines()
+        .find(|line| line.starts_with("libcontainer"));
+    let line = line.expect("a dependency");
+    assert!(line.contains("\"=0.7.0\""), "{line}");
+}
+
+#[test]
+fn row_17_labels_are_not_libcontainers_business() {
+    let spec = adjusted(|spec| {
+        spec["process"]["selinuxLabel"] = json!("a:b:c");
+        spec["process"]["apparmorProfile"] = json!("web");
+    });
+    assert!(spec["process"].get("selinuxLabel").is_none());
+    assert!(spec["process"].get("apparmorProfile").is_none());
+}
+
+#[test]
 fn seccomp_is_not_libcontainers_business_and_its_capabilities_are_lent() {
     let mut spec = spec(|spec| {
         spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ERRNO"});

@@ -7,6 +7,7 @@
 //! upper/ work/   the writable layer                   rootfs/ is where it gets mounted
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::LifecycleError;
 use super::paths;
 use super::pod::Pod;
+use crate::cdi::{self, BindMount, Edits, LookUpError, NameError};
 use crate::cgroup::CgroupPath;
 use crate::host::{self, DeviceError, MountError};
 use crate::image::ImageRecord;
@@ -28,8 +30,8 @@ use crate::model::{ContainerRecord, ContainerState};
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest};
 use crate::snapshot::{self, SnapshotError};
 use crate::spec::{
-    self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
-    SpecError, SpecInput,
+    self, Accounts, ContainerSpec, DeviceMount, ExecCommand, ExecError, HostDevice, HostFacts,
+    ImageFacts, SandboxFacts, SpecError, SpecInput,
 };
 
 /// Why a container's directory could not be prepared.
@@ -41,6 +43,15 @@ pub(super) enum BundleError {
     /// A device of the request cannot be given.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A CDI device of the request has no proper name.
+    #[error(transparent)]
+    CdiName(#[from] NameError),
+    /// A CDI device of the request cannot be given.
+    #[error(transparent)]
+    CdiDevice(#[from] LookUpError),
+    /// The descriptions of CDI devices cannot be read.
+    #[error("read the descriptions of CDI devices")]
+    CdiDirectory(#[source] io::Error),
     /// The seccomp profile that the request names cannot be read.
     #[error("read seccomp profile {path:?}")]
     Profile { path: String, source: io::Error },
@@ -67,11 +78,13 @@ impl BundleError {
         match self {
             Self::Mount(_)
             | Self::Device(_)
+            | Self::CdiName(_)
+            | Self::CdiDevice(_)
             | Self::Profile { .. }
             | Self::AppArmor(_)
             | Self::Spec(_)
             | Self::Exec(_) => true,
-            Self::Snapshot(_) | Self::Write { .. } => false,
+            Self::CdiDirectory(_) | Self::Snapshot(_) | Self::Write { .. } => false,
         }
     }
 }
@@ -88,6 +101,7 @@ pub(super) struct Bundle {
     cgroup_path: CgroupPath,
     log_path: Option<PathBuf>,
     seccomp_cache: PathBuf,
+    cdi_dirs: Vec<PathBuf>,
 }
 
 /// What turned out while the directory was prepared.
@@ -117,6 +131,7 @@ impl Bundle {
                 &container.config.log_path,
             ),
             seccomp_cache: pod.parts.layout.seccomp_cache(),
+            cdi_dirs: pod.parts.layout.cdi_dirs(),
             container,
         })
     }
@@ -157,12 +172,11 @@ impl Bundle {
     }
 
     fn describe(&self, rootfs: &Path) -> Result<ContainerSpec, BundleError> {
-        let config = &self.container.config;
+        let edits = self.edits()?;
+        let config = &edited(&self.container.config, &edits);
         let mounts = host::resolve_mounts(&config.mounts)?;
-        let mut devices = host::devices(&config.devices)?;
-        if config.security.privileged {
-            devices.extend(host::all_devices()?);
-        }
+        let devices = devices(config, &edits)?;
+        let device_mounts: Vec<DeviceMount> = edits.mounts.into_iter().map(device_mount).collect();
         let profile = read_profile(&config.security.seccomp)?;
         check_apparmor_profile(config.security.apparmor.as_ref())?;
         let described = spec::container_spec(&SpecInput {
@@ -170,6 +184,7 @@ impl Bundle {
             config,
             mounts: &mounts,
             devices: &devices,
+            device_mounts: &device_mounts,
             seccomp_profile: profile.as_deref(),
             image: &self.image,
             accounts: &self.accounts,
@@ -179,6 +194,52 @@ impl Bundle {
             cgroup_path: self.cgroup_path.as_str(),
         })?;
         Ok(described)
+    }
+
+    /// What the container's CDI devices make of it.
+    fn edits(&self) -> Result<Edits, BundleError> {
+        let config = &self.container.config;
+        let names = cdi::requested(&config.cdi_devices, &config.annotations)?;
+        if names.is_empty() {
+            return Ok(Edits::default());
+        }
+        let registry = cdi::read(&self.cdi_dirs).map_err(BundleError::CdiDirectory)?;
+        Ok(registry.edits(&names)?)
+    }
+}
+
+/// The request with what devices add to it.
+fn edited(config: &ContainerConfig, edits: &Edits) -> ContainerConfig {
+    let mut config = config.clone();
+    config.envs.extend(edits.env.iter().cloned());
+    let groups = &mut config.security.supplemental_groups;
+    groups.extend(edits.groups.iter().copied());
+    config
+}
+
+/// The container's devices, each place once: what is described counts more than what is asked for
+/// by path, and that more than what a privileged container has anyway.
+fn devices(config: &ContainerConfig, edits: &Edits) -> Result<Vec<HostDevice>, DeviceError> {
+    let mut all = host::device_nodes(&edits.nodes)?;
+    all.extend(host::devices(&config.devices)?);
+    if config.security.privileged {
+        all.extend(host::all_devices()?);
+    }
+    let mut seen = BTreeSet::new();
+    all.retain(|device| seen.insert(device.container_path.clone()));
+    Ok(all)
+}
+
+fn device_mount(mount: BindMount) -> DeviceMount {
+    let BindMount {
+        host_path,
+        container_path,
+        options,
+    } = mount;
+    DeviceMount {
+        host_path,
+        container_path,
+        options,
     }
 }
 
@@ -278,6 +339,12 @@ fn read_profile(profile: &SecurityProfile) -> Result<Option<String>, BundleError
     })
 }
 
+/// Says whether the seccomp profile of a sandbox can be used.
+pub(super) fn check_seccomp_profile(profile: &SecurityProfile) -> Result<(), BundleError> {
+    let text = read_profile(profile)?;
+    Ok(spec::check_seccomp_profile(profile, text.as_deref())?)
+}
+
 /// A FIFO would be waited for, a device read without end.
 fn read_regular_file(path: &str) -> io::Result<String> {
     match fs::metadata(path)?.is_file() {
@@ -344,3 +411,7 @@ pub(super) fn start_failure_code(error: &LifecycleError) -> i32 {
         _ => 128,
     }
 }
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;

@@ -12,16 +12,17 @@ use std::sync::Arc;
 
 use oci_spec::runtime::LinuxResources;
 
-use super::error::LifecycleError;
+use super::bundle;
+use super::error::{LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
 use super::{paths, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::model::SandboxState;
-use crate::model::config::NamespaceMode;
+use crate::model::config::{NamespaceMode, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
-use crate::monitor::protocol::{PauseUser, PodNamespace, SandboxSpec};
+use crate::monitor::protocol::{PauseFilter, PauseUser, PodNamespace, SandboxSpec};
 use crate::spec::{self, files};
 
 /// What pause runs as when the client does not say: the user of every infra image.
@@ -164,7 +165,26 @@ fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> Result<SandboxSpec, Lif
         cgroup_dirs,
         oom_score_adj: PAUSE_OOM_SCORE_ADJ,
         shm_size: SHM_SIZE,
+        filter: pause_filter(&security.seccomp)?,
     })
+}
+
+/// A profile of the node must exist and be one, as for a container. Pause gets its own filter all
+/// the same, which allows less than any profile that pause could run under.
+fn pause_filter(profile: &SecurityProfile) -> Result<PauseFilter, LifecycleError> {
+    match profile {
+        SecurityProfile::Unconfined => Ok(PauseFilter::None),
+        SecurityProfile::RuntimeDefault => Ok(PauseFilter::Own),
+        SecurityProfile::Localhost(path) => {
+            bundle::check_seccomp_profile(profile)
+                .map_err(|error| LifecycleError::Invalid(chain(&error)))?;
+            tracing::info!(
+                path,
+                "pause runs under its own seccomp filter, which allows less"
+            );
+            Ok(PauseFilter::Own)
+        }
+    }
 }
 
 fn pod_namespace(mode: &NamespaceMode) -> PodNamespace {

@@ -26,6 +26,7 @@ pub(crate) mod launcher;
 mod log;
 mod outputs;
 mod pause;
+mod pause_filter;
 mod requests;
 mod server;
 

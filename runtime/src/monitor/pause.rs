@@ -9,10 +9,11 @@ use rustix::mount::MountFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::protocol::{PodNamespace, SandboxSpec};
+use super::pause_filter;
+use super::protocol::{PauseFilter, PodNamespace, SandboxSpec};
 use crate::model::process::CapabilityMasks;
 use crate::sys::process::{Child, Clone3, Forked, clone3, exit_now};
-use crate::sys::{cgroup, credentials, mount, oom, program, signal, stdio};
+use crate::sys::{cgroup, credentials, mount, oom, program, seccomp, signal, stdio};
 
 /// What pause is made from.
 #[derive(Debug)]
@@ -91,6 +92,9 @@ impl Pause<'_> {
         rustix::thread::set_no_new_privs(true)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         stdio::close_others_on_exec()?;
+        if spec.filter == PauseFilter::Own {
+            seccomp::load(&pause_filter::filter()).map_err(at("loading its seccomp filter"))?;
+        }
         Err(at("executing it")(program::execute_fd(
             self.program,
             &[c"/pause"],

@@ -42,6 +42,19 @@ pub struct SandboxSpec {
     pub oom_score_adj: i32,
     /// Size of the pod's /dev/shm in bytes.
     pub shm_size: u64,
+    /// Which system calls pause may make.
+    #[serde(default)]
+    pub filter: PauseFilter,
+}
+
+/// Which system calls pause may make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PauseFilter {
+    /// All.
+    #[default]
+    None,
+    /// Those that it makes.
+    Own,
 }
 
 /// Whose namespace the pod uses.

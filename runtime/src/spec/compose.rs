@@ -7,7 +7,8 @@ use oci_spec::runtime::{Root, Spec};
 use super::linux::linux;
 use super::process::process;
 use super::{
-    ContainerSpec, SpecError, SpecInput, capabilities, mounts, stop_signal, user, volumes,
+    ContainerSpec, SpecError, SpecInput, capabilities, device_mounts, mounts, stop_signal, user,
+    volumes,
 };
 
 /// The version of the OCI runtime spec that is written.
@@ -28,13 +29,14 @@ pub fn container_spec(input: &SpecInput<'_>) -> Result<ContainerSpec, SpecError>
     let process = process(input, &identity, &masks, &mut notes)?;
     let mut directories = vec![process.cwd().display().to_string()];
     directories.extend(volumes::volumes(image, input.mounts)?);
+    let mounts = mounts::mounts(input.mounts, &config.security, sandbox, host)?;
     let mut spec = Spec::default();
     spec.set_version(VERSION.to_owned())
         .set_root(Some(root(input)))
         .set_process(Some(process))
         // The hostname is set in the pod's namespace, once.
         .set_hostname(None)
-        .set_mounts(Some(mounts::mounts(input.mounts, &config.security, sandbox, host)?))
+        .set_mounts(Some(device_mounts::add(mounts, input.device_mounts)?))
         .set_linux(Some(linux(input, masks.bounding, &mut notes)?))
         // Nothing a client or an image says ever runs on the host or becomes an annotation.
         .set_hooks(None)

@@ -36,6 +36,7 @@ impl Case {
             config: &self.config,
             mounts: &self.config.mounts,
             devices: &self.devices,
+            device_mounts: &[],
             seccomp_profile: None,
             image: &fixture::image(),
             accounts: &Accounts {

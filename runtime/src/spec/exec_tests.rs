@@ -13,6 +13,7 @@ fn spec(config: &ContainerConfig) -> Spec {
         config,
         mounts: &[],
         devices: &[],
+        device_mounts: &[],
         seccomp_profile: None,
         image: &fixture::image(),
         accounts: &Accounts {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, SandboxFacts};
+use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, OpenFiles, SandboxFacts};
 use crate::model::SandboxId;
 
 pub(super) fn host() -> HostFacts {
@@ -14,6 +14,10 @@ pub(super) fn host() -> HostFacts {
         swap_limit: true,
         recursive_read_only: true,
         apparmor: AppArmor::Disabled,
+        open_files: OpenFiles {
+            soft: 1024,
+            hard: 524_288,
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxDeviceType;
 
+use super::DeviceMount;
 use crate::model::config::{ContainerConfig, Mount};
 use crate::model::{ContainerId, SandboxId};
 
@@ -18,6 +19,8 @@ pub struct SpecInput<'a> {
     pub mounts: &'a [Mount],
     /// The devices of `config`, looked up on the host; all of the host's when privileged.
     pub devices: &'a [HostDevice],
+    /// Mounts that come with devices.
+    pub device_mounts: &'a [DeviceMount],
     /// Text of the seccomp profile that `config` names, when it names a file.
     pub seccomp_profile: Option<&'a str>,
     /// What the image's config says.
@@ -100,6 +103,17 @@ pub struct HostFacts {
     pub recursive_read_only: bool,
     /// AppArmor.
     pub apparmor: AppArmor,
+    /// How many files a container's processes may have open.
+    pub open_files: OpenFiles,
+}
+
+/// Limits of open files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// What a process has.
+    pub soft: u64,
+    /// What it may raise that to.
+    pub hard: u64,
 }
 
 /// What AppArmor can do for containers.

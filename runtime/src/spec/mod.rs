@@ -19,6 +19,7 @@ mod args;
 mod capabilities;
 mod compose;
 mod default_mounts;
+mod device_mounts;
 mod devices;
 mod env;
 mod error;
@@ -45,13 +46,16 @@ mod working_dir;
 use oci_spec::runtime::Spec;
 
 pub use compose::container_spec;
+pub use device_mounts::DeviceMount;
 pub use devices::rules as device_rules;
 pub use error::{Note, PathFault, SpecError};
 pub use exec::{ExecCommand, ExecError, exec_process};
 pub use input::{
-    Accounts, AppArmor, CgroupMode, HostDevice, HostFacts, ImageFacts, SandboxFacts, SpecInput,
+    Accounts, AppArmor, CgroupMode, HostDevice, HostFacts, ImageFacts, OpenFiles, SandboxFacts,
+    SpecInput,
 };
 pub use resources::limits;
+pub use seccomp::check_seccomp_profile;
 pub use stop_signal::parse_signal;
 pub use sysctls::sysctls;
 

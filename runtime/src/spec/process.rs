@@ -1,10 +1,12 @@
 //! The `process` section: what runs, as whom, and how confined.
 
-use oci_spec::runtime::{Process, User};
+use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, User};
 
 use super::env::{self, Defaults};
 use super::user::Identity;
-use super::{Note, SpecError, SpecInput, apparmor, args, capabilities, oom, working_dir};
+use super::{
+    HostFacts, Note, SpecError, SpecInput, apparmor, args, capabilities, oom, working_dir,
+};
 use crate::model::process::CapabilityMasks;
 
 /// The process of a container with this identity and these capabilities.
@@ -33,7 +35,7 @@ pub(super) fn process(
         .set_env(Some(env::env(config, image, &defaults)?))
         .set_cwd(working_dir::working_dir(config, image)?.into())
         .set_capabilities(Some(capabilities::to_spec(masks)))
-        .set_rlimits(None)
+        .set_rlimits(Some(vec![open_files(host)]))
         // libcontainer takes the presence of the field for true.
         .set_no_new_privileges(security.no_new_privs.then_some(true))
         .set_apparmor_profile(apparmor::profile(security, host, notes)?)
@@ -47,6 +49,17 @@ fn user(identity: &Identity) -> User {
         .set_gid(identity.gid)
         .set_additional_gids(Some(identity.groups.clone()));
     user
+}
+
+/// The daemon's own limit, said in the spec so that an exec has the same after the daemon was
+/// started with another.
+fn open_files(host: &HostFacts) -> PosixRlimit {
+    let limit = PosixRlimitBuilder::default()
+        .typ(PosixRlimitType::RlimitNofile)
+        .soft(host.open_files.soft)
+        .hard(host.open_files.hard)
+        .build();
+    limit.expect("every field is set")
 }
 
 /// The pod's hostname; on the host's network that is the host's.

@@ -21,6 +21,11 @@ pub fn set(limit: &Rlimit) -> io::Result<bool> {
 
 /// The hard limit of this process.
 pub fn hard_limit(resource: i32) -> io::Result<u64> {
+    limits(resource).map(|(_, hard)| hard)
+}
+
+/// Soft and hard limit of this process.
+pub fn limits(resource: i32) -> io::Result<(u64, u64)> {
     let mut current = MaybeUninit::<libc::rlimit64>::uninit();
     // SAFETY: pid 0 is this process; `current` has the size that the kernel fills.
     let result = unsafe {
@@ -35,7 +40,8 @@ pub fn hard_limit(resource: i32) -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded, so the kernel has filled it.
-    Ok(unsafe { current.assume_init() }.rlim_max)
+    let current = unsafe { current.assume_init() };
+    Ok((current.rlim_cur, current.rlim_max))
 }
 
 fn try_set(resource: i32, soft: u64, hard: u64) -> io::Result<bool> {

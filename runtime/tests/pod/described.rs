@@ -11,7 +11,7 @@ use podling_runtime::model::{ContainerConfig, SandboxId};
 use podling_runtime::monitor::Stdio3;
 use podling_runtime::monitor::protocol::{ContainerStatus, ExecRequest};
 use podling_runtime::spec::{
-    Accounts, ExecCommand, HostDevice, ImageFacts, SandboxFacts, SpecError, SpecInput,
+    Accounts, DeviceMount, ExecCommand, HostDevice, ImageFacts, SandboxFacts, SpecError, SpecInput,
     container_spec, exec_process,
 };
 
@@ -24,6 +24,7 @@ pub(crate) struct Description {
     pub(crate) image: ImageFacts,
     pub(crate) accounts: Accounts,
     pub(crate) devices: Vec<HostDevice>,
+    pub(crate) device_mounts: Vec<DeviceMount>,
     pub(crate) seccomp_profile: Option<String>,
 }
 
@@ -68,6 +69,7 @@ impl Pod {
             config: &what.config,
             mounts: &what.config.mounts,
             devices: &what.devices,
+            device_mounts: &what.device_mounts,
             seccomp_profile: what.seccomp_profile.as_deref(),
             image: &what.image,
             accounts: &what.accounts,

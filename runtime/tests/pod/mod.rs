@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use podling_runtime::model::process::{CapabilityMasks, ProcessSpec};
 use podling_runtime::model::{ContainerId, SandboxId};
 use podling_runtime::monitor::protocol::{
-    ContainerStatus, ExecRequest, ExitRecord, LaunchRequest, PauseUser, PodNamespace, Request,
-    SandboxSpec,
+    ContainerStatus, ExecRequest, ExitRecord, LaunchRequest, PauseFilter, PauseUser, PodNamespace,
+    Request, SandboxSpec,
 };
 use podling_runtime::monitor::{
     ExecError, LaunchError, MonitorClient, MonitorError, Stdio3, is_alive, wire,
@@ -94,6 +94,7 @@ impl Pod {
             cgroup_dirs: cgroups.0.clone(),
             oom_score_adj: 0,
             shm_size: 1 << 20,
+            filter: PauseFilter::None,
         };
         change(&mut spec);
         let monitor = program("podling-monitor", env!("CARGO_BIN_EXE_podling-monitor"));
@@ -106,6 +107,17 @@ impl Pod {
             started_in: begun.elapsed(),
             cgroups,
         })
+    }
+
+    /// Puts a program that is made from C into the image.
+    pub(crate) fn compile(&self, name: &str, source: &str) {
+        let file = self.dir.path().join(format!("{name}.c"));
+        fs::write(&file, source).expect("a source file");
+        gcc(
+            &["-static"],
+            &file,
+            &self.dir.path().join("layer/bin").join(name),
+        );
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {
@@ -360,13 +372,19 @@ fn pause_program(dir: &Path) -> PathBuf {
         "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n",
     )
     .expect("a source file");
+    gcc(&["-static"], &source, &program);
+    program
+}
+
+/// Compiles one file of C.
+pub(crate) fn gcc(options: &[&str], source: &Path, program: &Path) {
     let status = std::process::Command::new("gcc")
-        .args(["-static", "-Os", "-o"])
-        .args([&program, &source])
+        .args(options)
+        .args(["-Os", "-o"])
+        .args([program, source])
         .status()
         .expect("gcc is installed");
     assert!(status.success());
-    program
 }
 
 /// A cgroup of every hierarchy, below one of this process.

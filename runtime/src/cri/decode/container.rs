@@ -35,9 +35,6 @@ pub(crate) fn container_config(
     if windows.is_some() {
         return Err(DecodeError::Unsupported("config.windows"));
     }
-    if !cdi_devices.is_empty() {
-        return Err(DecodeError::Unsupported("config.CDI_devices"));
-    }
     let cri::LinuxContainerConfig {
         resources,
         security_context,
@@ -64,7 +61,10 @@ pub(crate) fn container_config(
         tty,
         resources: resources.map(resources_of).transpose()?.unwrap_or_default(),
         security: security(security_context.unwrap_or_default())?,
-        cdi_devices: Vec::new(),
+        cdi_devices: cdi_devices
+            .into_iter()
+            .map(|cri::CdiDevice { name }| name)
+            .collect(),
         stop_signal: stop_signal_of(stop_signal)?,
     })
 }

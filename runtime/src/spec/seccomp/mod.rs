@@ -8,6 +8,17 @@ use oci_spec::runtime::LinuxSeccomp;
 use super::SpecError;
 use crate::model::config::{ContainerSecurity, SecurityProfile};
 
+/// Says whether a profile of the node is one, given the text of its file.
+pub fn check_seccomp_profile(
+    profile: &SecurityProfile,
+    text: Option<&str>,
+) -> Result<(), SpecError> {
+    match profile {
+        SecurityProfile::Localhost(name) => parse(name, text).map(drop),
+        SecurityProfile::RuntimeDefault | SecurityProfile::Unconfined => Ok(()),
+    }
+}
+
 /// The profile of a container: the runtime's own, that of the file `text` was read from, or none.
 ///
 /// `capabilities` is the bounding set: a system call that a capability of the container is good
@@ -26,14 +37,13 @@ pub(super) fn profile(
         _ if security.privileged => Ok(None),
         SecurityProfile::Unconfined => Ok(None),
         SecurityProfile::RuntimeDefault => Ok(Some(default_profile::profile(capabilities))),
-        SecurityProfile::Localhost(name) => {
-            let text = text.ok_or_else(|| SpecError::SeccompProfileMissing(name.clone()))?;
-            let profile = serde_json::from_str(text);
-            profile
-                .map(Some)
-                .map_err(|error| SpecError::SeccompProfile(name.clone(), error))
-        }
+        SecurityProfile::Localhost(name) => parse(name, text).map(Some),
     }
+}
+
+fn parse(name: &str, text: Option<&str>) -> Result<LinuxSeccomp, SpecError> {
+    let text = text.ok_or_else(|| SpecError::SeccompProfileMissing(name.to_owned()))?;
+    serde_json::from_str(text).map_err(|error| SpecError::SeccompProfile(name.to_owned(), error))
 }
 
 #[cfg(test)]
