@@ -243,6 +243,20 @@ async fn row_14_and_15_limits_are_not_libcontainers_business() {
 }
 
 #[tokio::test]
+async fn row_17_a_label_that_cannot_be_had_stops_the_launch_and_is_named() {
+    let mut pod = Pod::start().await;
+    for (field, label) in [
+        ("selinuxLabel", "nobody:knows:this_t:s0"),
+        ("apparmorProfile", "nobody-knows-this"),
+    ] {
+        let mut container = pod.container("true");
+        container.spec["process"][field] = json!(label);
+        let failure = failure(&pod, &container).await;
+        assert!(failure.message.contains(label), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn row_18_every_read_only_and_masked_path_is_one_when_the_program_starts() {
     let mut pod = Pod::start().await;
     let record = pod
