@@ -4,6 +4,7 @@
 mod apparmor;
 mod devices;
 mod mounts;
+mod profiles;
 
 use std::fs;
 use std::io;
@@ -16,6 +17,7 @@ use crate::sys::rlimit;
 pub use apparmor::{AppArmorError, has_apparmor_profile, load_apparmor_default};
 pub use devices::{DeviceError, all_devices, device_nodes, devices};
 pub use mounts::{MountError, resolve_mounts};
+pub use profiles::{ProfileError, check_apparmor_profile, seccomp_profile};
 
 const CAP_SYS_RESOURCE: u32 = 24;
 const LOWEST_OOM_SCORE_ADJ: i32 = -1000;

@@ -7,7 +7,6 @@
 //! upper/ work/   the writable layer                   rootfs/ is where it gets mounted
 //! ```
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,21 +16,21 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::LifecycleError;
-use super::paths;
 use super::pod::Pod;
-use crate::cdi::{self, BindMount, Edits, LookUpError, NameError};
+use super::{device_edits, paths};
+use crate::cdi::{self, Edits, LookUpError, NameError};
 use crate::cgroup::CgroupPath;
-use crate::host::{self, DeviceError, MountError};
+use crate::host::{self, DeviceError, MountError, ProfileError};
 use crate::image::ImageRecord;
-use crate::model::config::{ContainerConfig, NamespaceMode, SecurityProfile};
+use crate::model::config::{ContainerConfig, NamespaceMode};
 use crate::model::container::User;
 use crate::model::process::ProcessSpec;
 use crate::model::{ContainerRecord, ContainerState};
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest};
 use crate::snapshot::{self, SnapshotError};
 use crate::spec::{
-    self, Accounts, ContainerSpec, DeviceMount, ExecCommand, ExecError, HostDevice, HostFacts,
-    ImageFacts, SandboxFacts, SpecError, SpecInput,
+    self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
+    SpecError, SpecInput,
 };
 
 /// Why a container's directory could not be prepared.
@@ -52,12 +51,9 @@ pub(super) enum BundleError {
     /// The descriptions of CDI devices cannot be read.
     #[error("read the descriptions of CDI devices")]
     CdiDirectory(#[source] io::Error),
-    /// The seccomp profile that the request names cannot be read.
-    #[error("read seccomp profile {path:?}")]
-    Profile { path: String, source: io::Error },
-    /// The AppArmor profile that the request names is not loaded.
-    #[error("AppArmor profile {0:?} is not loaded on this machine")]
-    AppArmor(String),
+    /// A profile that the request names cannot be had.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The writable layer cannot be made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -80,8 +76,7 @@ impl BundleError {
             | Self::Device(_)
             | Self::CdiName(_)
             | Self::CdiDevice(_)
-            | Self::Profile { .. }
-            | Self::AppArmor(_)
+            | Self::Profile(_)
             | Self::Spec(_)
             | Self::Exec(_) => true,
             Self::CdiDirectory(_) | Self::Snapshot(_) | Self::Write { .. } => false,
@@ -173,12 +168,12 @@ impl Bundle {
 
     fn describe(&self, rootfs: &Path) -> Result<ContainerSpec, BundleError> {
         let edits = self.edits()?;
-        let config = &edited(&self.container.config, &edits);
+        let config = &device_edits::request(&self.container.config, &edits);
         let mounts = host::resolve_mounts(&config.mounts)?;
-        let devices = devices(config, &edits)?;
-        let device_mounts: Vec<DeviceMount> = edits.mounts.into_iter().map(device_mount).collect();
-        let profile = read_profile(&config.security.seccomp)?;
-        check_apparmor_profile(config.security.apparmor.as_ref())?;
+        let devices = device_edits::devices(config, &edits)?;
+        let device_mounts = device_edits::mounts(edits);
+        let profile = host::seccomp_profile(&config.security.seccomp)?;
+        host::check_apparmor_profile(config.security.apparmor.as_ref())?;
         let described = spec::container_spec(&SpecInput {
             id: &self.container.id,
             config,
@@ -205,41 +200,6 @@ impl Bundle {
         }
         let registry = cdi::read(&self.cdi_dirs).map_err(BundleError::CdiDirectory)?;
         Ok(registry.edits(&names)?)
-    }
-}
-
-/// The request with what devices add to it.
-fn edited(config: &ContainerConfig, edits: &Edits) -> ContainerConfig {
-    let mut config = config.clone();
-    config.envs.extend(edits.env.iter().cloned());
-    let groups = &mut config.security.supplemental_groups;
-    groups.extend(edits.groups.iter().copied());
-    config
-}
-
-/// The container's devices, each place once: what is described counts more than what is asked for
-/// by path, and that more than what a privileged container has anyway.
-fn devices(config: &ContainerConfig, edits: &Edits) -> Result<Vec<HostDevice>, DeviceError> {
-    let mut all = host::device_nodes(&edits.nodes)?;
-    all.extend(host::devices(&config.devices)?);
-    if config.security.privileged {
-        all.extend(host::all_devices()?);
-    }
-    let mut seen = BTreeSet::new();
-    all.retain(|device| seen.insert(device.container_path.clone()));
-    Ok(all)
-}
-
-fn device_mount(mount: BindMount) -> DeviceMount {
-    let BindMount {
-        host_path,
-        container_path,
-        options,
-    } = mount;
-    DeviceMount {
-        host_path,
-        container_path,
-        options,
     }
 }
 
@@ -323,47 +283,6 @@ fn target_pid(pod: &Pod, config: &ContainerConfig) -> Result<Option<i32>, Lifecy
 
 fn log_path(directory: &str, path: &str) -> Option<PathBuf> {
     (!directory.is_empty() && !path.is_empty()).then(|| Path::new(directory).join(path))
-}
-
-fn read_profile(profile: &SecurityProfile) -> Result<Option<String>, BundleError> {
-    let SecurityProfile::Localhost(path) = profile else {
-        return Ok(None);
-    };
-    let read = match Path::new(path).is_absolute() {
-        true => read_regular_file(path),
-        false => Err(io::Error::other("the path is not absolute")),
-    };
-    read.map(Some).map_err(|source| BundleError::Profile {
-        path: path.clone(),
-        source,
-    })
-}
-
-/// Says whether the seccomp profile of a sandbox can be used.
-pub(super) fn check_seccomp_profile(profile: &SecurityProfile) -> Result<(), BundleError> {
-    let text = read_profile(profile)?;
-    Ok(spec::check_seccomp_profile(profile, text.as_deref())?)
-}
-
-/// A FIFO would be waited for, a device read without end.
-fn read_regular_file(path: &str) -> io::Result<String> {
-    match fs::metadata(path)?.is_file() {
-        true => fs::read_to_string(path),
-        false => Err(io::Error::other("it is not a regular file")),
-    }
-}
-
-/// Says that a named profile is not loaded while the client still waits for the container: the
-/// kernel would say so when it starts, where the container cannot be made otherwise any more.
-fn check_apparmor_profile(profile: Option<&SecurityProfile>) -> Result<(), BundleError> {
-    match profile {
-        Some(SecurityProfile::Localhost(name))
-            if host::has_apparmor_profile(name) == Some(false) =>
-        {
-            Err(BundleError::AppArmor(name.clone()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), BundleError> {

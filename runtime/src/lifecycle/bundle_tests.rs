@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::model::config::SecurityProfile;
 use crate::model::{ContainerId, SandboxId};
 use crate::spec::{AppArmor, CgroupMode, OpenFiles};
 

@@ -13,6 +13,7 @@ mod adopt;
 mod bundle;
 mod clock;
 mod create_container;
+mod device_edits;
 pub mod error;
 pub mod events;
 mod exec_sync;

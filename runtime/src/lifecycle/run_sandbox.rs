@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use oci_spec::runtime::LinuxResources;
 
-use super::bundle;
 use super::error::{LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
 use super::{paths, stop_sandbox, tear_down};
 use crate::failpoint;
+use crate::host;
 use crate::model::SandboxState;
 use crate::model::config::{NamespaceMode, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
@@ -176,8 +176,10 @@ fn pause_filter(profile: &SecurityProfile) -> Result<PauseFilter, LifecycleError
         SecurityProfile::Unconfined => Ok(PauseFilter::None),
         SecurityProfile::RuntimeDefault => Ok(PauseFilter::Own),
         SecurityProfile::Localhost(path) => {
-            bundle::check_seccomp_profile(profile)
-                .map_err(|error| LifecycleError::Invalid(chain(&error)))?;
+            let invalid = |error: &dyn std::error::Error| LifecycleError::Invalid(chain(error));
+            let text = host::seccomp_profile(profile).map_err(|error| invalid(&error))?;
+            spec::check_seccomp_profile(profile, text.as_deref())
+                .map_err(|error| invalid(&error))?;
             tracing::info!(
                 path,
                 "pause runs under its own seccomp filter, which allows less"
