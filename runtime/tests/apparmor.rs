@@ -21,7 +21,12 @@ fn is_loaded() -> bool {
         eprintln!("the default profile is not loaded: {error}");
     }
     let facts = host::read().expect("the facts of this machine");
-    matches!(facts.apparmor, AppArmor::Enabled { default_profile: Some(_) })
+    matches!(
+        facts.apparmor,
+        AppArmor::Enabled {
+            default_profile: Some(_)
+        }
+    )
 }
 
 #[tokio::test]
@@ -31,7 +36,10 @@ async fn the_default_profile_confines_a_container_and_an_exec_or_is_refused() {
         let refused = pod.described(&sleeper(Some(SecurityProfile::RuntimeDefault)));
         let error = refused.err().expect("a refusal");
         assert!(
-            matches!(error, SpecError::NoAppArmor(_) | SpecError::NoDefaultAppArmor),
+            matches!(
+                error,
+                SpecError::NoAppArmor(_) | SpecError::NoDefaultAppArmor
+            ),
             "{error}"
         );
         return;
@@ -48,7 +56,10 @@ async fn the_default_profile_confines_a_container_and_an_exec_or_is_refused() {
             for seen in [first, exec] {
                 assert_eq!(seen["attr/current"], "podling-default (enforce)");
             }
-            pod.client.kill(container.id()).await.expect("a signal reaches it");
+            pod.client
+                .kill(container.id())
+                .await
+                .expect("a signal reaches it");
         }
     }
     let unconfined = pod.described(&sleeper(Some(SecurityProfile::Unconfined)));
@@ -65,10 +76,11 @@ async fn the_default_profile_keeps_the_nodes_settings_from_root() {
     }
     let mut pod = Pod::start().await;
     // No path is masked or read-only here: what refuses is the profile.
-    let script = "(echo 1 > /proc/sys/kernel/printk) && exit 1; (echo h > /proc/sysrq-trigger) && exit 2
+    let script =
+        "(echo 1 > /proc/sys/kernel/printk) && exit 1; (echo h > /proc/sysrq-trigger) && exit 2
         (echo 1 > /proc/sys/vm/swappiness) && exit 3; busybox mount -t tmpfs x /tmp && exit 4
         (echo 5000000 > /proc/sys/kernel/shmmax) || exit 5; touch /tmp/x /dev/shm/x || exit 6
-        kill -0 1 || exit 7; exit 0";
+        sleep 1000 & kill $! || exit 7; exit 0";
     let mut description = Description::of(script);
     description.config.security.capabilities.add = vec!["SYS_ADMIN".to_owned()];
     let container = pod.described(&description).expect("a container");

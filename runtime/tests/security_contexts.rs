@@ -3,7 +3,7 @@
 mod pod;
 
 use podling_runtime::model::config::{
-    Capabilities, ContainerSecurity, RunAs, SecurityProfile, SupplementalGroupsPolicy,
+    Capabilities, ContainerSecurity, Namespaces, RunAs, SecurityProfile, SupplementalGroupsPolicy,
 };
 use podling_runtime::spec::{Accounts, SpecError};
 
@@ -29,6 +29,7 @@ fn user(uid: u32) -> RunAs {
 }
 
 /// A row of the table: what is asked for, and what is to be seen of it.
+#[derive(Default)]
 struct Context {
     name: &'static str,
     security: ContainerSecurity,
@@ -38,24 +39,12 @@ struct Context {
     seen: &'static [(&'static str, &'static str)],
 }
 
-impl Default for Context {
-    fn default() -> Self {
-        Self {
-            name: "",
-            security: ContainerSecurity::default(),
-            image_user: "",
-            seccomp_profile: None,
-            oom_score_adj: 0,
-            seen: &[],
-        }
-    }
-}
-
 const DEFAULT_SET: &str = "00000000a80425fb";
 const NONE: &str = "0000000000000000";
 
 fn contexts() -> Vec<Context> {
     let mut all = identities();
+    all.extend(groups());
     all.extend(capabilities());
     all.extend(confinements());
     all
@@ -111,6 +100,11 @@ fn identities() -> Vec<Context> {
             ],
             ..Context::default()
         },
+    ]
+}
+
+fn groups() -> Vec<Context> {
+    vec![
         Context {
             name: "a name, with the groups of the image",
             security: ContainerSecurity {
@@ -391,4 +385,26 @@ async fn masks_read_only_paths_and_a_read_only_root_are_what_the_program_meets()
     let container = pod.described(&Description::of(script)).expect("no lists");
     pod.launch(&container).await.expect("a launch");
     assert_eq!(pod.ended(container.id()).await.code, 0, "{}", pod.log());
+}
+
+#[tokio::test]
+async fn the_sysctls_of_a_pod_are_those_of_its_containers_alone() {
+    let asked = [
+        ("net.ipv4.ip_unprivileged_port_start", "77"),
+        ("kernel/msgmax", "7777"),
+    ];
+    let asked = asked.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let sysctls = podling_runtime::spec::sysctls(&asked.into(), &Namespaces::default());
+    let sysctls = sysctls.expect("sysctls of the pod");
+    let pod = Pod::with(|spec| spec.sysctls = sysctls).await;
+    let mut pod = pod.expect("a pod");
+    let script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax";
+    let container = pod
+        .described(&Description::of(script))
+        .expect("a container");
+    pod.launch(&container).await.expect("a launch");
+    pod.ended(container.id()).await;
+    assert_eq!(pod.log(), "stdout F 77\nstdout F 7777\n");
+    let own = std::fs::read_to_string("/proc/sys/kernel/msgmax").expect("the node's own");
+    assert_ne!(own.trim(), "7777");
 }
