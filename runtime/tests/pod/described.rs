@@ -87,11 +87,12 @@ impl Pod {
     }
 
     /// Gives the container's cgroup its limits and device rules.
-    fn limit(&self, container: &Container, limits: &oci_spec::runtime::LinuxResources) {
+    fn limit(&mut self, container: &Container, limits: &oci_spec::runtime::LinuxResources) {
         let parent = format!("/podling-test-{}", std::process::id());
         let path = CgroupPath::new(&parent, container.id().as_str()).expect("a path");
         let cgroups = Cgroups::open().expect("cgroups");
-        cgroups.create(&path, limits).expect("a cgroup");
+        let made = cgroups.create(&path, limits).expect("a cgroup");
+        self.cgroups.0.extend(made);
     }
 
     /// The pid of a container that runs.
