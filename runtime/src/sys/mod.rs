@@ -23,3 +23,4 @@ pub mod seccomp;
 pub mod seqpacket;
 pub mod signal;
 pub mod stdio;
+pub mod terminal;
