@@ -36,7 +36,7 @@ pub fn join(dirs: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends SIGKILL to everything in the cgroup.
+/// Sends SIGKILL to everything in the cgroup and below it.
 ///
 /// Without `cgroup.kill` (v1), the members are killed one by one until none is left that has not
 /// been: a process with SIGKILL pending cannot fork, so this ends.
@@ -70,13 +70,37 @@ pub fn kill(dirs: &[PathBuf]) -> io::Result<()> {
     }
 }
 
-/// How many times the OOM killer has struck in the cgroup.
+/// How many times the OOM killer has struck in the cgroup and below it.
+///
+/// The kernel counts before it sends the signal: whoever has seen the victim's end sees the count.
+/// v2 counts what is below in `memory.events`; v1 counts each cgroup for itself.
 pub fn oom_kills(dirs: &[PathBuf]) -> u64 {
-    ["memory.events.local", "memory.events", "memory.oom_control"]
-        .iter()
-        .flat_map(|file| dirs.iter().map(move |dir| dir.join(file)))
-        .find_map(|path| oom_kill_line(&fs::read_to_string(path).ok()?))
-        .unwrap_or(0)
+    let count = |path: PathBuf| oom_kill_line(&fs::read_to_string(path).ok()?);
+    if let Some(kills) = dirs.iter().find_map(|dir| count(dir.join("memory.events"))) {
+        return kills;
+    }
+    let below = |dir: &PathBuf| -> u64 {
+        let counts = tree(dir).into_iter();
+        counts
+            .filter_map(|dir| count(dir.join("memory.oom_control")))
+            .sum()
+    };
+    let has_counter = |dir: &&PathBuf| dir.join("memory.oom_control").exists();
+    dirs.iter().find(has_counter).map_or(0, below)
+}
+
+/// A cgroup directory and all below it, outermost first; what cannot be read is left out.
+pub(super) fn tree(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    let mut at = 0;
+    while let Some(dir) = found.get(at) {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let below: Vec<PathBuf> = entries.filter(is_dir).map(|entry| entry.path()).collect();
+        found.extend(below);
+        at += 1;
+    }
+    found
 }
 
 fn oom_kill_line(text: &str) -> Option<u64> {
@@ -87,8 +111,21 @@ fn oom_kill_line(text: &str) -> Option<u64> {
 }
 
 fn members(dir: &Path) -> io::Result<Vec<i32>> {
+    let mut members = Vec::new();
+    for dir in tree(dir) {
+        members.extend(direct_members(&dir)?);
+    }
+    Ok(members)
+}
+
+fn direct_members(dir: &Path) -> io::Result<Vec<i32>> {
     match fs::read_to_string(dir.join("cgroup.procs")) {
-        Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
+        // What another pid namespace hides is given as 0.
+        Ok(text) => Ok(text
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .filter(|pid| *pid > 0)
+            .collect()),
         // The cgroup is gone, and with it everything that was inside.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(Vec::new()),
@@ -96,7 +133,8 @@ fn members(dir: &Path) -> io::Result<Vec<i32>> {
     }
 }
 
-fn write(path: &Path, what: &[u8]) -> io::Result<()> {
+/// Writes to a file that exists.
+pub(super) fn write(path: &Path, what: &[u8]) -> io::Result<()> {
     let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| named(path, &errno.into()))?;
     rustix::io::write(&file, what).map_err(|errno| named(path, &errno.into()))?;

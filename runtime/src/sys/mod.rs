@@ -23,4 +23,5 @@ pub mod seccomp;
 pub mod seqpacket;
 pub mod signal;
 pub mod stdio;
+pub mod subgroup;
 pub mod terminal;
