@@ -122,10 +122,11 @@ async fn a_launch_helper_that_dies_is_an_error_and_the_pod_goes_on() {
 }
 
 #[tokio::test]
-async fn a_terminal_is_refused_and_not_forgotten() {
+async fn a_terminal_is_asked_for_by_request_and_spec_or_by_neither() {
     let mut pod = Pod::start().await;
     let mut container = pod.container("true");
     container.request.tty = true;
     let failure = failure(&pod, &container).await;
-    assert!(failure.message.contains("terminals"), "{failure}");
+    assert_eq!(failure.stage, LaunchStage::Spec);
+    assert!(failure.message.contains("terminal"), "{failure}");
 }

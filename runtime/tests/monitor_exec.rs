@@ -168,7 +168,9 @@ async fn row_1_a_process_is_confined_as_the_first_one_is() {
             .await
             .expect("an exec");
         assert!(exec.starts_with("500\n"), "{exec}");
-        assert!(exec.lines().any(|line| line.ends_with(":/")), "{exec}");
+        // Its own cgroup is below the container's, which is the root that the container sees.
+        let is_inside = |line: &str| line.ends_with(":/") || line.contains(":/exec-");
+        assert!(exec.lines().skip(1).any(is_inside), "{exec}");
         same.args = ["sh", "-c", "mkdir /tmp/x || busybox mkdir /tmp/x"]
             .map(str::to_owned)
             .to_vec();
@@ -227,6 +229,106 @@ async fn dropping_an_exec_kills_its_process() {
     assert!(Path::new(&path).exists());
     drop(exec);
     wait_until(|| !Path::new(&path).exists()).await;
+}
+
+/// Leaves its parent, its group and its session, and lets go of every stream.
+const DAEMON: &str = "busybox setsid sh -c 'sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 &";
+
+/// How many processes of this name run in the container.
+async fn running(pod: &Pod, container: &Container, name: &str) -> usize {
+    let list = process(&["ps", "-o", "args"]);
+    let (output, _) = pod.exec(container.id(), list).await.expect("an exec");
+    output.lines().filter(|line| *line == name).count()
+}
+
+/// Cgroups below the container's own.
+fn subgroups(container: &Container) -> usize {
+    let dirs = container.request.cgroup_dirs.iter();
+    let below = |dir: &std::path::PathBuf| {
+        let entries = fs::read_dir(dir).expect("a cgroup").flatten();
+        entries.filter(|entry| entry.path().is_dir()).count()
+    };
+    dirs.map(below).sum()
+}
+
+#[tokio::test]
+async fn dropping_an_exec_kills_also_what_made_itself_a_daemon() {
+    let mut pod = Pod::start().await;
+    let container = sleeper(&mut pod, |container| {
+        container.args(&["/bin/sleep", "2000"])
+    })
+    .await;
+    let script = format!("for i in 1 2 3 4 5; do {DAEMON} done; touch /tmp/ready; sleep 1000");
+    let request = ExecRequest {
+        container_id: container.id().clone(),
+        process: process(&["sh", "-c", &script]),
+        tty: false,
+    };
+    let exec = pod.client.exec(request, Stdio3::default()).await;
+    let exec = exec.expect("an exec");
+    let upper = container.request.overlay.upper.clone();
+    wait_until(|| upper.join("tmp/ready").exists()).await;
+    drop(exec);
+    wait_until(|| subgroups(&container) == 0).await;
+    assert_eq!(running(&pod, &container, "sleep 1000").await, 0);
+}
+
+#[tokio::test]
+async fn a_process_that_forks_without_end_is_killed_all_the_same() {
+    let mut pod = Pod::start().await;
+    let container = sleeper(&mut pod, |_| {}).await;
+    let script =
+        "touch /tmp/ready; f() { busybox setsid sh -c 'usleep 500; exit' & }; while :; do f; done";
+    let request = ExecRequest {
+        container_id: container.id().clone(),
+        process: process(&["sh", "-c", script]),
+        tty: false,
+    };
+    let exec = pod.client.exec(request, Stdio3::default()).await;
+    let exec = exec.expect("an exec");
+    let upper = container.request.overlay.upper.clone();
+    wait_until(|| upper.join("tmp/ready").exists()).await;
+    drop(exec);
+    wait_until(|| subgroups(&container) == 0).await;
+}
+
+#[tokio::test]
+async fn what_a_process_left_running_on_purpose_stays_until_its_container_ends() {
+    let mut pod = Pod::start().await;
+    let container = sleeper(&mut pod, |container| {
+        container.args(&["/bin/sleep", "2000"])
+    })
+    .await;
+    let (_, code) = pod
+        .exec(container.id(), process(&["sh", "-c", DAEMON]))
+        .await
+        .expect("an exec");
+    assert_eq!(code, 0);
+    assert_eq!(running(&pod, &container, "sleep 1000").await, 2);
+    assert_eq!(subgroups(&container), 1);
+    pod.exec(container.id(), process(&["busybox", "killall", "sleep"]))
+        .await
+        .expect("an exec");
+    // The next exec removes what the earlier ones have left empty.
+    let removed = async || {
+        running(&pod, &container, "").await;
+        subgroups(&container) == 0
+    };
+    while !removed().await {}
+    pod.client.kill(container.id()).await.expect("a kill");
+    assert_eq!(pod.ended(container.id()).await.code, 137);
+}
+
+#[tokio::test]
+async fn a_thousand_execs_leave_no_cgroup() {
+    let mut pod = Pod::start().await;
+    let container = sleeper(&mut pod, |_| {}).await;
+    for _ in 0..1000 {
+        pod.exec(container.id(), process(&["true"]))
+            .await
+            .expect("an exec");
+    }
+    wait_until(|| subgroups(&container) == 0).await;
 }
 
 #[tokio::test]

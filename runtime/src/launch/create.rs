@@ -13,6 +13,7 @@ use crate::monitor::protocol::{LaunchFailure, LaunchStage};
 use crate::sys::process;
 
 use super::complaints::Complaints;
+use super::console::Console;
 use super::executor::{self, Failures, LastSteps, PodExecutor};
 use super::failure::{chain, failed, failure};
 use super::verify;
@@ -32,24 +33,39 @@ pub(super) struct Creation<'a> {
     pub(super) last_steps: LastSteps,
 }
 
-/// Creates and starts it; the pid of its program, which has been executed.
-pub(super) fn run(creation: Creation<'_>, complaints: &Complaints) -> Result<i32, LaunchFailure> {
+/// A container whose program has been executed.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// Its pid.
+    pub(super) pid: i32,
+    /// The master of its terminal, if it has one.
+    pub(super) terminal: Option<OwnedFd>,
+}
+
+/// Creates and starts it.
+pub(super) fn run(
+    creation: Creation<'_>,
+    complaints: &Complaints,
+) -> Result<Started, LaunchFailure> {
     let spec = creation.spec;
+    let console = console(&creation)?;
     let (executor, failures) = executor::pair(creation.last_steps.clone())
         .map_err(failed(LaunchStage::Create, "failure pipe"))?;
-    let mut container = create(creation, executor, &failures, complaints)?;
+    let mut container = create(creation, console.as_ref(), executor, &failures, complaints)?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let started = verify::protected_paths(pid, spec).and_then(|()| {
+        let terminal = console.map(|console| console.master(pid)).transpose();
+        let terminal = terminal.map_err(failed(LaunchStage::Create, "terminal"))?;
         container.start().map_err(|error| {
             failures
                 .reported()
                 .unwrap_or_else(|| failure(LaunchStage::Create, chain(&error)))
         })?;
         // The pipe ends when the program is executed, or when the process dies.
-        failures.wait().map_or(Ok(()), Err)
+        failures.wait().map_or(Ok(terminal), Err)
     });
     match started {
-        Ok(()) => Ok(pid),
+        Ok(terminal) => Ok(Started { pid, terminal }),
         Err(failure) => {
             if let Ok(pidfd) = process::open(pid) {
                 let _ = process::kill(pidfd.as_fd());
@@ -59,8 +75,20 @@ pub(super) fn run(creation: Creation<'_>, complaints: &Complaints) -> Result<i32
     }
 }
 
+/// Where the terminal comes from, if the spec asks for one.
+fn console(creation: &Creation<'_>) -> Result<Option<Console>, LaunchFailure> {
+    let process = creation.spec.process().as_ref();
+    match process.and_then(|process| process.terminal()) {
+        Some(true) => Console::listen(creation.scratch)
+            .map(Some)
+            .map_err(failed(LaunchStage::Create, "console socket")),
+        _ => Ok(None),
+    }
+}
+
 fn create(
     creation: Creation<'_>,
+    console: Option<&Console>,
     executor: PodExecutor,
     failures: &Failures,
     complaints: &Complaints,
@@ -79,6 +107,7 @@ fn create(
     let [stdin, stdout, stderr] = creation.streams;
     let builder = ContainerBuilder::new(creation.id.to_owned(), SyscallType::default())
         .with_executor(executor)
+        .with_console_socket(console.map(Console::path))
         .with_stdin(stdin)
         .with_stdout(stdout)
         .with_stderr(stderr);

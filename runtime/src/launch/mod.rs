@@ -17,6 +17,7 @@ pub mod start;
 mod capability;
 mod compilation;
 mod complaints;
+mod console;
 mod create;
 mod executor;
 mod failure;

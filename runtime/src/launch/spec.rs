@@ -62,9 +62,6 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
         .linux()
         .as_ref()
         .ok_or(SpecError::Missing("linux part"))?;
-    if process.terminal() == Some(true) {
-        return unsupported("a terminal");
-    }
     if has_namespace(linux, LinuxNamespaceType::User) {
         return unsupported("a user namespace");
     }

@@ -16,7 +16,7 @@ use crate::sys::{cgroup, credentials, mount, oom, rlimit, stdio};
 
 use super::compilation::Compilation;
 use super::complaints::Complaints;
-use super::create::{self, Creation};
+use super::create::{self, Creation, Started};
 use super::executor::{Filter, Labels, LastSteps};
 use super::failure::{failed, failure};
 use super::spec::{self, Facts};
@@ -28,15 +28,16 @@ pub fn main() -> i32 {
         eprintln!("podling-launch is started by podling-monitor, with a socket as descriptor 3");
         return 2;
     };
-    let report = match begin(&socket) {
-        Ok(Some(pid)) => LaunchReport::Started { pid },
+    let (report, terminal) = match begin(&socket) {
+        Ok(Some(Started { pid, terminal })) => (LaunchReport::Started { pid }, terminal),
         Ok(None) => return 0,
-        Err(failure) => LaunchReport::Failed(failure),
+        Err(failure) => (LaunchReport::Failed(failure), None),
     };
-    i32::from(wire::send(socket.as_fd(), &report, &[]).is_err())
+    let fds: Vec<BorrowedFd<'_>> = terminal.iter().map(AsFd::as_fd).collect();
+    i32::from(wire::send(socket.as_fd(), &report, &fds).is_err())
 }
 
-fn begin(socket: &OwnedFd) -> Result<Option<i32>, LaunchFailure> {
+fn begin(socket: &OwnedFd) -> Result<Option<Started>, LaunchFailure> {
     let streams = take_streams().map_err(failed(LaunchStage::Request, "standard streams"))?;
     let request = wire::receive::<LaunchRequest>(socket.as_fd())
         .map_err(failed(LaunchStage::Request, "reading the request"))?;
@@ -46,11 +47,12 @@ fn begin(socket: &OwnedFd) -> Result<Option<i32>, LaunchFailure> {
     }
 }
 
-fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<i32, LaunchFailure> {
+fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<Started, LaunchFailure> {
     let complaints =
         Complaints::collect().map_err(failed(LaunchStage::Request, "collecting errors"))?;
     let mut spec = load(&request.bundle)?;
     spec::check(&spec).map_err(|error| failure(LaunchStage::Spec, error))?;
+    check_terminal(request, &spec)?;
     check_sources(&spec)?;
     let profile = spec
         .linux()
@@ -121,6 +123,19 @@ fn load(bundle: &Path) -> Result<Spec, LaunchFailure> {
         LaunchStage::Spec,
         &format!("reading {}", path.display()),
     ))
+}
+
+/// The monitor reads a terminal or pipes, as its request says; the container writes as the spec says.
+fn check_terminal(request: &LaunchRequest, spec: &Spec) -> Result<(), LaunchFailure> {
+    let process = spec.process().as_ref();
+    let has_terminal = process.and_then(|process| process.terminal()) == Some(true);
+    match has_terminal == request.tty {
+        true => Ok(()),
+        false => Err(failure(
+            LaunchStage::Spec,
+            "request and spec differ about a terminal",
+        )),
+    }
 }
 
 /// Says which mount cannot work while its source can still be named.

@@ -3,21 +3,23 @@
 //! Every call opens a connection of its own, so a client is only a path: cloning is free, calls do
 //! not wait for each other, and a client outlives a restart of the daemon.
 
+mod attachment;
+mod connection;
+mod exec;
+
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::Interest;
-use tokio::net::UnixStream;
 use tokio::process::Command;
 
-use super::error::{ExecError, LaunchError, MonitorError};
+pub use self::attachment::{AttachStreams, Attachment};
+use self::connection::{Connection, unexpected};
+pub use self::exec::{Exec, Stdio3};
+use super::error::{LaunchError, MonitorError};
 use super::protocol::{
-    ExecCall, ExecRequest, LaunchRequest, Launched, MonitorEvent, MonitorState, PauseStarted,
-    Reply, Request, SandboxSpec, Stream,
+    LaunchRequest, Launched, MonitorEvent, MonitorState, PauseStarted, Reply, Request, SandboxSpec,
 };
-use super::wire;
 use crate::model::ContainerId;
 use crate::sys::{lock, seqpacket};
 
@@ -25,17 +27,6 @@ use crate::sys::{lock, seqpacket};
 pub(super) const LOCK: &str = "lock";
 /// Name of the socket in a run directory.
 pub(super) const SOCKET: &str = "monitor.sock";
-
-/// Descriptors for the standard streams of an exec; what is `None` is /dev/null.
-#[derive(Debug, Default)]
-pub struct Stdio3 {
-    /// Descriptor 0.
-    pub stdin: Option<OwnedFd>,
-    /// Descriptor 1.
-    pub stdout: Option<OwnedFd>,
-    /// Descriptor 2.
-    pub stderr: Option<OwnedFd>,
-}
 
 /// Talks to the monitor of one sandbox.
 #[derive(Clone, Debug)]
@@ -74,7 +65,7 @@ impl MonitorClient {
             .spawn()
             .map_err(spawned)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| spawned(errno.into()))?;
-        let connection = client.connection(ours)?;
+        let connection = Connection::over(run_dir, ours)?;
         connection.send(spec, &[]).await?;
         let started = match connection.receive().await? {
             Reply::Started(started) => started,
@@ -152,29 +143,6 @@ impl MonitorClient {
         }
     }
 
-    /// Runs one more process in a container.
-    pub async fn exec(&self, request: ExecRequest, stdio: Stdio3) -> Result<Exec, ExecError> {
-        let given = [
-            (Stream::Stdin, stdio.stdin),
-            (Stream::Stdout, stdio.stdout),
-            (Stream::Stderr, stdio.stderr),
-        ];
-        let (streams, fds): (Vec<Stream>, Vec<OwnedFd>) = given
-            .into_iter()
-            .filter_map(|(stream, fd)| Some((stream, fd?)))
-            .unzip();
-        let connection = self.connect()?;
-        let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-        let call = Request::Exec(ExecCall { request, streams });
-        connection.send(&call, &borrowed).await?;
-        drop(fds);
-        match connection.receive().await? {
-            Reply::ExecStarted { pid } => Ok(Exec { connection, pid }),
-            Reply::ExecFailed(failure) => Err(failure.into()),
-            other => Err(unexpected(other).into()),
-        }
-    }
-
     /// Hears every event from now on.
     pub async fn subscribe(&self) -> Result<Events, MonitorError> {
         let connection = self.connect()?;
@@ -204,41 +172,7 @@ impl MonitorClient {
                 run_dir: self.run_dir.clone(),
                 source,
             })?;
-        self.connection(socket)
-    }
-
-    fn connection(&self, socket: OwnedFd) -> Result<Connection, MonitorError> {
-        let lost = |source| MonitorError::Lost {
-            run_dir: self.run_dir.clone(),
-            source,
-        };
-        Ok(Connection {
-            run_dir: self.run_dir.clone(),
-            socket: UnixStream::from_std(socket.into()).map_err(lost)?,
-        })
-    }
-}
-
-/// A process that runs in a container; dropping this kills it.
-#[derive(Debug)]
-pub struct Exec {
-    connection: Connection,
-    pid: i32,
-}
-
-impl Exec {
-    /// Its pid on the host.
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Waits for its end: its code, or 128 + n when signal n killed it. May be cancelled and called
-    /// again.
-    pub async fn wait(&mut self) -> Result<i32, MonitorError> {
-        match self.connection.receive().await? {
-            Reply::ExecExited { code } => Ok(code),
-            other => Err(unexpected(other)),
-        }
+        Connection::over(&self.run_dir, socket)
     }
 }
 
@@ -256,64 +190,5 @@ impl Events {
             Ok(Reply::Event(event)) => Some(event),
             Ok(_) | Err(_) => None,
         }
-    }
-}
-
-#[derive(Debug)]
-struct Connection {
-    run_dir: PathBuf,
-    /// SEQPACKET in truth: tokio only watches it, `wire` reads and writes.
-    socket: UnixStream,
-}
-
-impl Connection {
-    async fn send<T: serde::Serialize>(
-        &self,
-        body: &T,
-        fds: &[BorrowedFd<'_>],
-    ) -> Result<(), MonitorError> {
-        self.socket
-            .async_io(Interest::WRITABLE, || {
-                wire::send(self.socket.as_fd(), body, fds)
-            })
-            .await
-            .map_err(|source| self.lost(source))
-    }
-
-    async fn receive(&self) -> Result<Reply, MonitorError> {
-        let received = self
-            .socket
-            .async_io(Interest::READABLE, || wire::receive(self.socket.as_fd()))
-            .await;
-        match received {
-            Ok(Some(message)) => Ok(message.body),
-            Ok(None) => Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
-            Err(source) => Err(self.lost(source)),
-        }
-    }
-
-    /// Waits until the other side has closed.
-    async fn closed(&self) -> Result<(), MonitorError> {
-        match self.receive().await {
-            Ok(other) => Err(unexpected(other)),
-            Err(_) => Ok(()),
-        }
-    }
-
-    fn lost(&self, source: io::Error) -> MonitorError {
-        MonitorError::Lost {
-            run_dir: self.run_dir.clone(),
-            source,
-        }
-    }
-}
-
-fn unexpected(reply: Reply) -> MonitorError {
-    match reply {
-        Reply::NoContainer { message } => MonitorError::NoContainer(message),
-        Reply::Failed { message } => MonitorError::Failed(message),
-        other => MonitorError::Failed(format!(
-            "the monitor gave an answer that does not fit: {other:?}"
-        )),
     }
 }

@@ -13,7 +13,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::protocol::ExecFailure;
 use crate::model::process::ProcessSpec;
-use crate::sys::{credentials, label, program, rlimit, seccomp, signal, stdio};
+use crate::sys::{credentials, label, program, rlimit, seccomp, signal, stdio, terminal};
 
 /// A process to become.
 #[derive(Debug)]
@@ -24,15 +24,22 @@ pub(super) struct Confinement<'a> {
     pub(super) filter: Option<Vec<u8>>,
     /// A directory of the host's procfs: the container's own may be covered by anything.
     pub(super) host_proc: BorrowedFd<'a>,
-    /// Descriptors 0, 1 and 2.
-    pub(super) streams: [BorrowedFd<'a>; 3],
+}
+
+/// Descriptors 0, 1 and 2.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Streams<'a> {
+    /// Those.
+    Given(&'a [OwnedFd; 3]),
+    /// All three the slave of this terminal, which also controls the process's session.
+    Terminal(&'a OwnedFd),
 }
 
 impl Confinement<'_> {
     /// Becomes the process; returns only when that failed.
-    pub(super) fn enter(&self) -> Result<Infallible, ExecFailure> {
+    pub(super) fn enter(&self, streams: Streams<'_>) -> Result<Infallible, ExecFailure> {
         let process = self.process;
-        self.prepare()?;
+        self.prepare(streams)?;
         let at_cwd = self.enter_cwd();
         let ids = credentials::Ids {
             uid: process.uid,
@@ -67,11 +74,11 @@ impl Confinement<'_> {
     }
 
     /// Session, streams, limits, labels: what needs the monitor's privileges.
-    fn prepare(&self) -> Result<(), ExecFailure> {
+    fn prepare(&self, streams: Streams<'_>) -> Result<(), ExecFailure> {
         let process = self.process;
         signal::reset().map_err(|error| failed("signals", &error))?;
         rustix::process::setsid().map_err(|errno| failed("setsid", &errno.into()))?;
-        stdio::install(self.streams).map_err(|error| failed("standard streams", &error))?;
+        streams.install()?;
         for limit in &process.rlimits {
             rlimit::set(limit).map_err(|error| failed("resource limit", &error))?;
         }
@@ -115,6 +122,20 @@ impl Confinement<'_> {
             Some(b'/') => Ok(()),
             _ => Err(to_cwd(io::Error::other("it is outside of the container"))),
         }
+    }
+}
+
+impl Streams<'_> {
+    fn install(self) -> Result<(), ExecFailure> {
+        let streams = match self {
+            Self::Given([stdin, stdout, stderr]) => [stdin, stdout, stderr],
+            Self::Terminal(slave) => {
+                terminal::control(slave.as_fd())
+                    .map_err(|error| failed("controlling terminal", &error))?;
+                [slave; 3]
+            }
+        };
+        stdio::install(streams.map(AsFd::as_fd)).map_err(|error| failed("standard streams", &error))
     }
 }
 

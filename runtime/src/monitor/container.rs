@@ -16,6 +16,8 @@ use super::log::LogFile;
 use super::protocol::{ContainerReport, ContainerStatus, ExitRecord};
 use crate::model::ContainerId;
 use crate::sys::process::Child;
+use crate::sys::subgroup::Subgroup;
+use crate::sys::terminal::Terminal;
 
 /// How long a launch may take.
 pub(super) const LAUNCH: Duration = Duration::from_secs(60);
@@ -37,10 +39,28 @@ pub(super) struct Container {
     pub(super) log: LogFile,
     /// Output streams that have not ended.
     pub(super) open_streams: usize,
-    /// Holds its stdin open for whoever attaches.
-    pub(super) stdin: Option<OwnedFd>,
+    /// How its stdin is reached.
+    pub(super) input: Input,
+    /// Its terminal. Both sides are held while it runs: reading a terminal whose slave nobody has
+    /// open fails, and a container may close it and open it again.
+    pub(super) terminal: Option<Terminal>,
+    /// Cgroups of ended execs that have left something running.
+    pub(super) subgroups: Vec<Subgroup>,
     /// How far it is.
     pub(super) phase: Phase,
+}
+
+/// How a container's stdin is reached.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Not at all: it is /dev/null, or was closed.
+    Closed,
+    /// Through this pipe, which stays open whoever comes and goes.
+    Pipe(OwnedFd),
+    /// Through this pipe, which the first client gets and thereby ends.
+    Once(OwnedFd),
+    /// Through the terminal.
+    Terminal,
 }
 
 /// How far a container is.
@@ -108,7 +128,9 @@ impl Container {
     /// Lets go of what only a container that runs needs.
     pub(super) fn settle(&mut self) {
         self.log = LogFile::none();
-        self.stdin = None;
+        self.input = Input::Closed;
+        self.terminal = None;
+        self.subgroups = Vec::new();
         self.cgroup_dirs = Vec::new();
         self.bundle = PathBuf::new();
     }

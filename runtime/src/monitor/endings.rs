@@ -1,13 +1,14 @@
-//! What ends: launches, processes, containers, pause, the monitor's own time.
+//! What ends: processes, containers, pause, the monitor's own time.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use super::container::{DRAIN, Phase};
-use super::launcher::LaunchReport;
-use super::protocol::{ExitRecord, LaunchFailure, LaunchStage, Launched, MonitorEvent, Reply};
-use super::server::{Fate, Monitor, SHUTDOWN, Source, Stopping, kill_session, now};
-use super::wire;
+use super::container::{DRAIN, Input, Phase};
+use super::execs::Exec;
+use super::launches::launch_failure;
+use super::protocol::{ExitRecord, MonitorEvent};
+use super::server::{Monitor, SHUTDOWN, Stopping, now};
+use super::source::Fate;
 use crate::model::ContainerId;
 use crate::sys::process::{self, Reaped};
 use crate::sys::{cgroup, signal};
@@ -22,7 +23,7 @@ impl Monitor {
             self.on_reaped(reaped);
         }
         let is_unsettled = |phase: &Phase| matches!(phase, Phase::Launching { .. });
-        if self.execs.values().all(|exec| exec.child.is_some())
+        if self.execs.values().all(Exec::is_settled)
             && !self
                 .containers
                 .values()
@@ -33,21 +34,6 @@ impl Monitor {
         Fate::Stays
     }
 
-    /// podling-launch has reported, or is gone without a word.
-    pub(super) fn on_launch_report(&mut self, socket: BorrowedFd<'_>, id: &ContainerId) -> Fate {
-        let report = match wire::receive::<LaunchReport>(socket) {
-            Ok(Some(message)) => message.body,
-            Ok(None) | Err(_) => {
-                LaunchReport::Failed(launch_failure("podling-launch ended without a report"))
-            }
-        };
-        match report {
-            LaunchReport::Started { pid } => self.on_started(id, pid),
-            LaunchReport::Failed(failure) => self.fail_launch(id, failure),
-        }
-        Fate::Ends
-    }
-
     /// Kills everything; the loop ends when it is gone.
     pub(super) fn begin_shutdown(&mut self, asked_by: Option<u64>) {
         let deadline = Instant::now() + SHUTDOWN;
@@ -56,11 +42,7 @@ impl Monitor {
             deadline,
         });
         stopping.asked_by.extend(asked_by);
-        for exec in self.execs.values() {
-            if let Some(child) = &exec.child {
-                kill_session(child);
-            }
-        }
+        self.end_execs();
         let ids: Vec<ContainerId> = self.containers.keys().cloned().collect();
         for id in &ids {
             self.kill_container(id);
@@ -91,6 +73,7 @@ impl Monitor {
 
     /// What is due without anything having happened.
     pub(super) fn on_deadlines(&mut self, at: Instant) {
+        self.on_exec_deadlines(at);
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= at);
         let due: Vec<ContainerId> = self
             .containers
@@ -134,6 +117,7 @@ impl Monitor {
         record.log_lines_lost = container.log.lost();
         container.settle();
         self.save(record.clone());
+        self.detach_all(id);
         self.publish(&MonitorEvent::ContainerExited(record));
     }
 
@@ -166,46 +150,8 @@ impl Monitor {
         if let Some(id) = self.launch_of(reaped.pid) {
             return self.on_helper_ended(&id);
         }
-        let of_exec = self
-            .execs
-            .iter()
-            .find_map(|(key, exec)| (exec.child.as_ref()?.pid == reaped.pid).then_some(*key));
-        match of_exec {
-            Some(key) => self.on_exec_ended(key, reaped.code),
-            None => self.strays.push(reaped),
-        }
-    }
-
-    fn on_started(&mut self, id: &ContainerId, pid: i32) {
-        let ended = self.take_stray(pid);
-        let Some(container) = self.containers.get_mut(id) else {
-            return;
-        };
-        let Phase::Launching { asked_by, .. } = container.phase else {
-            return;
-        };
-        let started_at = now();
-        let pidfd = match process::open(pid) {
-            Ok(pidfd) => Some(pidfd),
-            Err(_) if ended.is_some() => None,
-            Err(error) => {
-                let message = format!("the container's process {pid} cannot be watched: {error}");
-                return self.fail_launch(id, launch_failure(&message));
-            }
-        };
-        match pidfd {
-            Some(pidfd) if ended.is_none() => {
-                container.phase = Phase::Running {
-                    pid,
-                    pidfd,
-                    started_at,
-                };
-            }
-            _ => {}
-        }
-        self.answer(asked_by, &Reply::Launched(Launched { pid, started_at }));
-        if let Some(reaped) = ended {
-            self.begin_drain(id, reaped, started_at);
+        if !self.on_exec_child_ended(reaped) {
+            self.strays.push(reaped);
         }
     }
 
@@ -220,7 +166,7 @@ impl Monitor {
 
     /// The first process has ended. What it left behind in its cgroup (there can be something only
     /// if the pid namespace is not its own) ends now too.
-    fn begin_drain(&mut self, id: &ContainerId, reaped: Reaped, started_at: i64) {
+    pub(super) fn begin_drain(&mut self, id: &ContainerId, reaped: Reaped, started_at: i64) {
         let Some(container) = self.containers.get_mut(id) else {
             return;
         };
@@ -236,6 +182,9 @@ impl Monitor {
         if let Err(error) = cgroup::kill(&container.cgroup_dirs) {
             eprintln!("killing what is left in {id}: {error}");
         }
+        // Its terminal can only be read to the end once nobody has the slave open.
+        container.terminal = None;
+        container.input = Input::Closed;
         container.phase = Phase::Draining {
             record,
             deadline: Instant::now() + DRAIN,
@@ -244,30 +193,7 @@ impl Monitor {
         self.announce_if_drained(id);
     }
 
-    /// podling-launch has ended; what it reported may still be unread.
-    fn on_helper_ended(&mut self, id: &ContainerId) {
-        let report = self.sources.iter().find_map(|(key, source)| match source {
-            Source::LaunchReport { container, .. } if container == id => Some(*key),
-            _ => None,
-        });
-        if let Some(key) = report {
-            self.on_ready(key);
-        }
-    }
-
-    fn fail_launch(&mut self, id: &ContainerId, failure: LaunchFailure) {
-        self.drop_streams(id);
-        let Some(container) = self.containers.remove(id) else {
-            return;
-        };
-        if let Err(error) = cgroup::kill(&container.cgroup_dirs) {
-            eprintln!("killing what is left of {id}: {error}");
-        }
-        if let Phase::Launching { asked_by, .. } = container.phase {
-            self.answer(asked_by, &Reply::LaunchFailed(failure));
-        }
-    }
-
+    /// A child that ended before anybody said what it is.
     pub(super) fn take_stray(&mut self, pid: i32) -> Option<Reaped> {
         let at = self.strays.iter().position(|stray| stray.pid == pid)?;
         Some(self.strays.swap_remove(at))
@@ -280,25 +206,5 @@ impl Monitor {
                 Phase::Running { pid, .. } if pid == reaped => Some(container.id.clone()),
                 _ => None,
             })
-    }
-
-    fn launch_of(&self, reaped: i32) -> Option<ContainerId> {
-        self.containers
-            .values()
-            .find_map(|container| match &container.phase {
-                Phase::Launching { helper, .. } if helper.pid == reaped => {
-                    Some(container.id.clone())
-                }
-                _ => None,
-            })
-    }
-}
-
-/// A failure of the monitor's part of a launch.
-pub(super) fn launch_failure(message: &str) -> LaunchFailure {
-    LaunchFailure {
-        stage: LaunchStage::Request,
-        message: message.to_owned(),
-        code: 128,
     }
 }

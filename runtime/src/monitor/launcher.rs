@@ -1,15 +1,16 @@
-//! Starting podling-launch, and the pipes of the container that it makes.
+//! Starting podling-launch, and the pipes of the container that it makes. A terminal is made within
+//! the container, and its master comes back with the report.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
-
-use super::protocol::{LaunchFailure, LaunchRequest};
-use super::wire;
 use serde::{Deserialize, Serialize};
 
+use super::container::Input;
+use super::protocol::{LaunchFailure, LaunchRequest, Stream};
+use super::wire;
 use crate::sys::process::{Child, Clone3, Forked, clone3, exit_now};
 use crate::sys::{cgroup, program, seqpacket, signal, stdio};
 
@@ -19,7 +20,7 @@ pub(crate) const REPORT_FD: i32 = 3;
 /// What podling-launch says when it is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LaunchReport {
-    /// The container's program has been executed.
+    /// The container's program has been executed. Its terminal's master comes with the message.
     Started {
         /// Its pid on the host.
         pid: i32,
@@ -35,49 +36,71 @@ pub(super) struct Launch {
     pub(super) helper: Child,
     /// The report comes here.
     pub(super) report: OwnedFd,
-    /// What the container writes to its stdout and stderr.
-    pub(super) outputs: [OwnedFd; 2],
-    /// Holds the container's stdin open.
-    pub(super) stdin: Option<OwnedFd>,
+    /// What the container writes to its stdout and stderr, unless it has a terminal.
+    pub(super) outputs: Vec<(Stream, OwnedFd)>,
+    /// How its stdin is reached.
+    pub(super) input: Input,
 }
 
 /// Starts podling-launch on `request`. On cgroup v2 it is born in the container's cgroup.
 pub(super) fn start(launch: BorrowedFd<'_>, request: &LaunchRequest) -> io::Result<Launch> {
     let cgroup = cgroup::unified(&request.cgroup_dirs)?;
     let (ours, theirs) = seqpacket::pair()?;
-    let (stdout, stdout_writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (stderr, stderr_writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (stdin_reader, stdin) = match request.stdin {
-        true => pipe_with(PipeFlags::CLOEXEC).map(|(reader, writer)| (reader, Some(writer)))?,
-        false => (stdio::null()?, None),
-    };
+    let (stdin, input) = input(request)?;
+    let (outputs, [stdout, stderr]) = outputs(request)?;
     let clone = Clone3 {
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
         ..Clone3::default()
     };
     let helper = match clone3(clone)? {
         Forked::Child => {
-            let streams = [
-                stdin_reader.as_fd(),
-                stdout_writer.as_fd(),
-                stderr_writer.as_fd(),
-            ];
+            let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
             // Nobody reads an error here: the monitor sees the socket close without a report.
             let _ = become_launch(launch, streams, theirs);
             exit_now(1)
         }
         Forked::Parent(helper) => helper,
     };
-    for fd in [&ours, &stdout, &stderr] {
-        rustix::io::ioctl_fionbio(fd, true)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    for (_, output) in &outputs {
+        rustix::io::ioctl_fionbio(output, true)?;
     }
     wire::send(ours.as_fd(), request, &[])?;
     Ok(Launch {
         helper,
         report: ours,
-        outputs: [stdout, stderr],
-        stdin,
+        outputs,
+        input,
     })
+}
+
+/// The container's stdin, and the way to it.
+fn input(request: &LaunchRequest) -> io::Result<(OwnedFd, Input)> {
+    if request.tty || !request.stdin {
+        let input = match request.stdin {
+            true => Input::Terminal,
+            false => Input::Closed,
+        };
+        return Ok((stdio::null()?, input));
+    }
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let input = match request.stdin_once {
+        true => Input::Once(writer),
+        false => Input::Pipe(writer),
+    };
+    Ok((reader, input))
+}
+
+/// What is read of the container's stdout and stderr, and what it gets as such.
+#[expect(clippy::type_complexity, reason = "two lists of the same two streams")]
+fn outputs(request: &LaunchRequest) -> io::Result<(Vec<(Stream, OwnedFd)>, [OwnedFd; 2])> {
+    if request.tty {
+        return Ok((Vec::new(), [stdio::null()?, stdio::null()?]));
+    }
+    let (stdout, stdout_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr, stderr_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let outputs = vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
+    Ok((outputs, [stdout_writer, stderr_writer]))
 }
 
 fn become_launch(

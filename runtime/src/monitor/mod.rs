@@ -4,9 +4,10 @@
 //! has one thread and no async runtime, because it forks.
 //!
 //! ```text
-//! daemon: client ──protocol over wire──► server ──► requests ──► launcher ──► podling-launch
-//!                                          │            └──────► exec ──► confine
-//!                                          ├──► outputs ──► log
+//! daemon: client ──protocol over wire──► server ──► requests ──► launches ──► podling-launch
+//!                                          │            ├──────► execs ──► exec ──► confine
+//!                                          │            └──────► attachments
+//!                                          ├──► outputs ──► log, attachments
 //!                                          └──► endings, execs ──► exits
 //! ```
 
@@ -15,6 +16,7 @@ pub mod protocol;
 pub mod start;
 pub mod wire;
 
+mod attachments;
 mod confine;
 mod container;
 mod endings;
@@ -23,13 +25,15 @@ mod exec;
 mod execs;
 mod exits;
 pub(crate) mod launcher;
+mod launches;
 mod log;
 mod outputs;
 mod pause;
 mod pause_filter;
 mod requests;
 mod server;
+mod source;
 
-pub use client::{Events, Exec, MonitorClient, Stdio3, is_alive};
+pub use client::{AttachStreams, Attachment, Events, Exec, MonitorClient, Stdio3, is_alive};
 pub use error::{ExecError, LaunchError, MonitorError};
 pub use exits::read_exit;

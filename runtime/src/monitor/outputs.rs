@@ -1,13 +1,21 @@
-//! What containers print: from their pipes to their logs.
+//! What containers print: from their pipes and terminals to their logs, and to who is attached.
 
 use std::os::fd::BorrowedFd;
 
 use super::log::{Lines, stamp};
-use super::server::{Fate, Monitor, Source, now};
+use super::protocol::Stream;
+use super::server::{Monitor, now};
+use super::source::{Fate, Source};
 use crate::model::ContainerId;
 
-/// Bytes read at once; one read and one write a turn, so that no container starves another.
+/// Bytes read at once; one read a turn, so that no container starves another.
 const CHUNK: usize = 16 * 1024;
+/// Bytes taken into lines at once: the shortest lines grow fiftyfold by their stamps.
+const PART: usize = 1024;
+/// How much of the log is written at once, about.
+const BATCH: usize = 16 * 1024;
+/// How many chunks are read at once of a container that has ended: as much as its pipe may hold.
+const REST: usize = (1 << 20) / CHUNK;
 
 impl Monitor {
     /// Reads one chunk.
@@ -15,17 +23,18 @@ impl Monitor {
         &mut self,
         pipe: BorrowedFd<'_>,
         container: &ContainerId,
+        stream: Stream,
         lines: &mut Lines,
     ) -> Fate {
         let mut chunk = [0; CHUNK];
         match rustix::io::read(pipe, &mut chunk) {
             Ok(count) if count > 0 => {
-                let mut out = Vec::with_capacity(count + 64);
-                lines.push(&chunk[..count], &stamp(now()), &mut out);
-                self.write_log(container, &out);
+                self.log(container, lines, &chunk[..count]);
+                self.copy_to_clients(container, stream, &chunk[..count]);
                 Fate::Stays
             }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Fate::Stays,
+            // A terminal whose last process is gone ends with EIO.
             Ok(_) | Err(_) => {
                 self.end_stream(container, lines);
                 Fate::Ends
@@ -36,7 +45,10 @@ impl Monitor {
     /// Reads what a container's pipes hold, without waiting for more.
     pub(super) fn drain(&mut self, container: &ContainerId) {
         for key in self.output_keys(container) {
-            while self.has_input(key) {
+            for _ in 0..REST {
+                if !self.has_input(key) {
+                    break;
+                }
                 self.on_ready(key);
             }
         }
@@ -70,6 +82,19 @@ impl Monitor {
             container.open_streams -= 1;
         }
         self.announce_if_drained(container);
+    }
+
+    fn log(&mut self, container: &ContainerId, lines: &mut Lines, chunk: &[u8]) {
+        let stamp = stamp(now());
+        let mut out = Vec::with_capacity(chunk.len() + 64);
+        for part in chunk.chunks(PART) {
+            lines.push(part, &stamp, &mut out);
+            if out.len() >= BATCH {
+                self.write_log(container, &out);
+                out.clear();
+            }
+        }
+        self.write_log(container, &out);
     }
 
     fn write_log(&mut self, container: &ContainerId, lines: &[u8]) {

@@ -1,9 +1,12 @@
 //! What the daemon and a monitor say to each other.
 //!
-//! One request per connection on `<run dir>/monitor.sock`, answered by one reply; two kinds stay
+//! One request per connection on `<run dir>/monitor.sock`, answered by one reply; three kinds stay
 //! open: `Exec` (a second reply comes when the process has ended, and closing the connection before
-//! kills it) and `Subscribe` (a reply for every event). Bodies are JSON.
+//! kills it), `Attach` (a second reply says why it ended, and closing the connection before ends it)
+//! and `Subscribe` (a reply for every event). Bodies are JSON.
 #![deny(clippy::disallowed_methods)]
+
+mod session;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,9 +14,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::container::ExitStatus;
-use crate::model::process::ProcessSpec;
 use crate::model::{ContainerId, SandboxId};
 use crate::snapshot::Overlay;
+
+pub use session::{AttachCall, Detached, ExecCall, ExecFailure, ExecRequest, Stream};
 
 /// What a monitor is started with: the pod's namespaces and the process that holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +119,8 @@ pub enum Request {
     },
     /// Run one more process in a container; its descriptors come with the message.
     Exec(ExecCall),
+    /// Connect to a container's streams; where output goes comes with the message.
+    Attach(AttachCall),
     /// Keep the connection open and send every event.
     Subscribe,
     /// Kill everything, write the records, exit.
@@ -132,7 +138,7 @@ pub enum Reply {
     Launched(Launched),
     /// `Launch` failed; nothing of the container is left.
     LaunchFailed(LaunchFailure),
-    /// The process of an `Exec` runs.
+    /// The process of an `Exec` runs. With a terminal, its master comes with the message.
     ExecStarted {
         /// Its pid on the host.
         pid: i32,
@@ -144,6 +150,16 @@ pub enum Reply {
         /// Its code; 128 + n when signal n killed it.
         code: i32,
     },
+    /// Connected to a container's streams. One descriptor comes with the message if either is true:
+    /// the terminal's master, else the pipe that leads to stdin.
+    Attached {
+        /// Whether the container has a terminal.
+        terminal: bool,
+        /// Whether the client may write to stdin.
+        stdin: bool,
+    },
+    /// The end of an `Attach`.
+    Detached(Detached),
     /// An event, to a subscriber.
     Event(MonitorEvent),
     /// Done, nothing to say.
@@ -300,45 +316,4 @@ pub enum LaunchStage {
     Verify,
     /// Executing the program.
     Exec,
-}
-
-/// A process to be run in a running container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExecRequest {
-    /// Which container.
-    pub container_id: ContainerId,
-    /// The process, with its whole confinement.
-    pub process: ProcessSpec,
-    /// Whether it gets a terminal.
-    pub tty: bool,
-}
-
-/// An `ExecRequest` and what the descriptors beside it are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExecCall {
-    /// The request.
-    pub request: ExecRequest,
-    /// The streams passed, in the order of the descriptors; the others are /dev/null.
-    pub streams: Vec<Stream>,
-}
-
-/// A standard stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stream {
-    /// Descriptor 0.
-    Stdin,
-    /// Descriptor 1.
-    Stdout,
-    /// Descriptor 2.
-    Stderr,
-}
-
-/// Why a process could not be run in a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct ExecFailure {
-    /// What went wrong, for people.
-    pub message: String,
-    /// 127: no such program; 126: cannot be executed; 128: anything else.
-    pub code: i32,
 }

@@ -4,8 +4,8 @@
 //! epoll ─► Signals       children have ended: `endings`
 //!          Listener      a new connection
 //!          Connection    a request: `requests`; or its client has left
-//!          Output        what a container prints: `outputs`
-//!          LaunchReport  podling-launch is done: `endings`
+//!          Output        what a container prints: `outputs`, `attachments`
+//!          LaunchReport  podling-launch is done: `launches`
 //!          ExecReport    a process was executed, or not: `execs`
 //! ```
 //!
@@ -18,15 +18,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::attachments::Attachment;
 use super::container::Container;
-use super::exec;
+use super::execs::Exec;
 use super::exits::ExitRecords;
-use super::log::Lines;
 use super::protocol::{MonitorEvent, MonitorState, Reply};
+use super::source::{Fate, Role, Source};
 use super::wire;
 use crate::model::ContainerId;
 use crate::sys::epoll::{Epoll, EventFlags};
-use crate::sys::process::{self, Child, Reaped};
+use crate::sys::process::{Child, Reaped};
 use crate::sys::seqpacket;
 
 /// How long a shutdown may take before the monitor leaves all the same.
@@ -56,67 +57,13 @@ pub(super) struct Monitor {
     pub(super) containers: BTreeMap<ContainerId, Container>,
     /// By the key of the connection that asked.
     pub(super) execs: BTreeMap<u64, Exec>,
+    /// How many there have been.
+    pub(super) execs_begun: u64,
+    /// By the key of the connection that asked.
+    pub(super) attachments: BTreeMap<u64, Attachment>,
     /// Children that ended before anybody said what they are.
     pub(super) strays: Vec<Reaped>,
     pub(super) stopping: Option<Stopping>,
-}
-
-/// A descriptor that is watched.
-#[derive(Debug)]
-pub(super) enum Source {
-    Signals(OwnedFd),
-    Listener(OwnedFd),
-    Connection {
-        socket: OwnedFd,
-        role: Role,
-    },
-    Output {
-        pipe: OwnedFd,
-        container: ContainerId,
-        lines: Lines,
-    },
-    LaunchReport {
-        socket: OwnedFd,
-        container: ContainerId,
-    },
-    ExecReport {
-        pipe: OwnedFd,
-        exec: u64,
-        report: exec::Report,
-    },
-}
-
-/// What becomes of a source that was handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is watched on.
-    Stays,
-    /// It is closed.
-    Ends,
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Its request has not come.
-    Fresh,
-    /// It waits for an answer.
-    Waiting,
-    /// It waits for the end of a process, and closing it kills that.
-    Exec,
-    /// It gets every event.
-    Subscriber,
-}
-
-/// One process that was asked for by `Exec`.
-#[derive(Debug)]
-pub(super) struct Exec {
-    /// The process, once known and until it has ended.
-    pub(super) child: Option<Child>,
-    /// Whether the client was told that it runs.
-    pub(super) is_announced: bool,
-    /// Its code, once it has ended.
-    pub(super) code: Option<i32>,
 }
 
 /// The monitor is asked to leave.
@@ -124,16 +71,6 @@ pub(super) struct Exec {
 pub(super) struct Stopping {
     pub(super) asked_by: Vec<u64>,
     pub(super) deadline: Instant,
-}
-
-impl Source {
-    fn fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Signals(fd) | Self::Listener(fd) => fd.as_fd(),
-            Self::Connection { socket, .. } | Self::LaunchReport { socket, .. } => socket.as_fd(),
-            Self::Output { pipe, .. } | Self::ExecReport { pipe, .. } => pipe.as_fd(),
-        }
-    }
 }
 
 impl Monitor {
@@ -147,6 +84,8 @@ impl Monitor {
             pause: Some(pause),
             containers: BTreeMap::new(),
             execs: BTreeMap::new(),
+            execs_begun: 0,
+            attachments: BTreeMap::new(),
             strays: Vec::new(),
             stopping: None,
         })
@@ -197,12 +136,13 @@ impl Monitor {
             Source::Output {
                 pipe,
                 container,
+                stream,
                 lines,
-            } => self.on_output(pipe.as_fd(), container, lines),
+            } => self.on_output(pipe.as_fd(), container, *stream, lines),
             Source::LaunchReport { socket, container } => {
                 self.on_launch_report(socket.as_fd(), container)
             }
-            Source::ExecReport { pipe, exec, report } => self.on_exec_report(pipe, *exec, report),
+            Source::ExecReport { socket, exec } => self.on_exec_report(socket.as_fd(), *exec),
         };
         match fate {
             Fate::Stays => {
@@ -241,9 +181,14 @@ impl Monitor {
     ///
     /// A client that does not read gets nothing: there is nothing to wait for.
     pub(super) fn tell(&self, key: u64, reply: &Reply) -> bool {
+        self.tell_with(key, reply, &[])
+    }
+
+    /// The same, with descriptors.
+    pub(super) fn tell_with(&self, key: u64, reply: &Reply, fds: &[BorrowedFd<'_>]) -> bool {
         match self.sources.get(&key) {
             Some(Source::Connection { socket, .. }) => {
-                wire::send(socket.as_fd(), reply, &[]).is_ok()
+                wire::send(socket.as_fd(), reply, fds).is_ok()
             }
             _ => false,
         }
@@ -294,11 +239,10 @@ impl Monitor {
 
     /// A client that has sent its request has nothing more to say: it has closed.
     fn on_client_gone(&mut self, key: u64, role: Role) -> Fate {
-        if role == Role::Exec
-            && let Some(exec) = self.execs.get(&key)
-            && let Some(child) = &exec.child
-        {
-            kill_session(child);
+        match role {
+            Role::Exec => self.on_exec_client_gone(key),
+            Role::Attachment => drop(self.attachments.remove(&key)),
+            Role::Fresh | Role::Waiting | Role::Subscriber => {}
         }
         Fate::Ends
     }
@@ -308,6 +252,7 @@ impl Monitor {
         self.containers
             .values()
             .filter_map(Container::deadline)
+            .chain(self.execs.values().filter_map(Exec::deadline))
             .chain(stopping)
             .min()
     }
@@ -333,13 +278,6 @@ impl Monitor {
             self.answer(key, &Reply::Done);
         }
     }
-}
-
-/// Kills a process that leads a session of its own, and its process group.
-pub(super) fn kill_session(child: &Child) {
-    let _ = process::kill(child.pidfd.as_fd());
-    // The pid is not reused while we have not waited for it.
-    let _ = process::kill_group(child.pid);
 }
 
 /// Nanoseconds since the epoch.

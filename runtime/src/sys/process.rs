@@ -6,9 +6,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal,
-};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal};
 
 /// What a new process gets, besides a copy of its parent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,10 +136,10 @@ pub fn kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     signal(pidfd, libc::SIGKILL)
 }
 
-/// Kills the process group that `leader`, which has not been waited for, leads.
-pub fn kill_group(leader: i32) -> io::Result<()> {
+/// Signals the process group that `leader`, which has not been waited for, leads.
+pub fn signal_group(leader: i32, signal: Signal) -> io::Result<()> {
     let leader = Pid::from_raw(leader).ok_or(io::ErrorKind::InvalidInput)?;
-    match rustix::process::kill_process_group(leader, Signal::KILL) {
+    match rustix::process::kill_process_group(leader, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

@@ -191,7 +191,8 @@ impl Pod {
     /// What the container with the log file of this pod has printed, without stamps.
     pub(crate) fn log(&self) -> String {
         let text = fs::read_to_string(self.dir.path().join("logs/c/0.log")).unwrap_or_default();
-        text.lines()
+        // Not `lines`, which drops the carriage returns of terminals.
+        text.split_terminator('\n')
             .map(|line| format!("{}\n", line.split_once(' ').map_or("", |l| l.1)))
             .collect()
     }
