@@ -1,27 +1,33 @@
 //! GetContainerEvents.
 
-use futures::Stream;
+use futures::{Stream, stream};
 use podling_proto::runtime::v1 as cri;
 use tokio::sync::broadcast;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio::sync::broadcast::error::RecvError;
 use tonic::Status;
 
 use super::encode::{container_status, sandbox_status};
 use crate::lifecycle::{Event, EventKind};
 
 /// Events as the contract has them. A subscriber that fell behind is told so, by an error that ends
-/// its stream: it must list anew.
+/// its stream: it must subscribe again and list anew. Nobody waits for it meanwhile.
 pub(super) fn encode_all(
     events: broadcast::Receiver<Event>,
 ) -> impl Stream<Item = Result<cri::ContainerEventResponse, Status>> + Send {
-    BroadcastStream::new(events).map(|event| match event {
-        Ok(event) => Ok(encode(&event)),
-        Err(BroadcastStreamRecvError::Lagged(count)) => Err(Status::data_loss(format!(
-            "{count} events were lost: list anew and subscribe again"
-        ))),
+    stream::unfold(Some(events), |events| async {
+        let mut events = events?;
+        match events.recv().await {
+            Ok(event) => Some((Ok(encode(&event)), Some(events))),
+            Err(RecvError::Lagged(count)) => Some((Err(lost(count)), None)),
+            Err(RecvError::Closed) => None,
+        }
     })
+}
+
+fn lost(count: u64) -> Status {
+    Status::data_loss(format!(
+        "{count} events were lost: subscribe again and list anew"
+    ))
 }
 
 fn encode(event: &Event) -> cri::ContainerEventResponse {
@@ -44,5 +50,90 @@ fn encode(event: &Event) -> cri::ContainerEventResponse {
             .values()
             .map(|container| container_status(container, log_directory))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::pin::pin;
+    use std::sync::Arc;
+
+    use futures::StreamExt;
+    use tonic::Code;
+
+    use super::super::decode::sandbox_config;
+    use super::*;
+    use crate::lifecycle::{Events, PodSnapshot};
+    use crate::model::{SandboxId, SandboxRecord, SandboxState};
+
+    fn pod() -> Arc<PodSnapshot> {
+        let metadata = cri::PodSandboxMetadata {
+            name: "web".to_owned(),
+            uid: "u".to_owned(),
+            namespace: "default".to_owned(),
+            attempt: 0,
+        };
+        let config = cri::PodSandboxConfig {
+            metadata: Some(metadata),
+            ..Default::default()
+        };
+        Arc::new(PodSnapshot {
+            sandbox: SandboxRecord {
+                id: SandboxId::from_random([7; 32]),
+                created_at: 1,
+                boot_id: String::new(),
+                state: SandboxState::Stopped,
+                config: sandbox_config(Some(config), String::new()).expect("a sandbox"),
+            },
+            containers: BTreeMap::new(),
+        })
+    }
+
+    fn event(at: i64) -> Event {
+        Event {
+            id: "x".to_owned(),
+            kind: EventKind::Stopped,
+            at,
+            pod: pod(),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_reads_gets_every_event_in_order_whatever_others_do() {
+        let events = Events::default();
+        let _slow = events.subscribe();
+        let mut read = pin!(encode_all(events.subscribe()));
+        for at in 0..10_000 {
+            events.tell(event(at));
+            let response = read.next().await.expect("an event").expect("none was lost");
+            assert_eq!(response.created_at, at);
+            let status = response.pod_sandbox_status.expect("the sandbox's status");
+            assert_eq!(status.metadata.expect("its name").name, "web");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_is_told_and_its_stream_ends() {
+        let events = Events::default();
+        let mut slow = pin!(encode_all(events.subscribe()));
+        for at in 0..10_000 {
+            events.tell(event(at));
+        }
+        let status = slow
+            .next()
+            .await
+            .expect("an end")
+            .expect_err("events are lost");
+        assert_eq!(status.code(), Code::DataLoss);
+        assert!(slow.next().await.is_none());
+        let mut again = pin!(encode_all(events.subscribe()));
+        events.tell(event(7));
+        let response = again
+            .next()
+            .await
+            .expect("an event")
+            .expect("none was lost");
+        assert_eq!(response.created_at, 7);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::bundle;
 use super::error::LifecycleError;
@@ -55,27 +55,30 @@ pub(super) async fn exec_sync(
     let (stdio, mut stdout, mut stderr) =
         pipes().map_err(|error| LifecycleError::failed("make pipes for the command", error))?;
     let monitor = MonitorClient::open(&parts.layout.sandbox_run_dir(pod.id()));
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let running = async {
         let mut exec = monitor
             .exec(request, stdio)
             .await
             .map_err(|error| LifecycleError::failed(format!("exec in container {id}"), error))?;
-        let (exit_code, stdout, stderr) = collect(&mut exec, &mut stdout, &mut stderr).await?;
+        let (exit_code, stdout, stderr) =
+            collect(&mut exec, &mut stdout, &mut stderr, deadline).await?;
         Ok(ExecOutcome {
             stdout,
             stderr,
             exit_code,
         })
     };
-    match limit {
-        None => running.await,
-        // Dropping what runs closes its connection, at which the monitor kills it.
-        Some(limit) => match timeout(limit, running).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(LifecycleError::DeadlineExceeded(format!(
-                "command in container {id} timed out: killed after {limit:?}",
-            ))),
-        },
+    let Some(deadline) = deadline else {
+        return running.await;
+    };
+    // Dropping what runs closes its connection, at which the monitor kills it.
+    match timeout_at(deadline, running).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(LifecycleError::DeadlineExceeded(format!(
+            "command in container {id} timed out: killed after {:?}",
+            limit.unwrap_or_default()
+        ))),
     }
 }
 
@@ -108,6 +111,7 @@ async fn collect(
     exec: &mut Exec,
     stdout: &mut pipe::Receiver,
     stderr: &mut pipe::Receiver,
+    deadline: Option<Instant>,
 ) -> Result<(i32, Vec<u8>, Vec<u8>), LifecycleError> {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit_code = {
@@ -116,7 +120,12 @@ async fn collect(
         };
         let ended = async {
             let code = exec.wait().await;
-            (code, Instant::now() + DRAIN)
+            // A command that ended in time has not timed out, whatever it left running.
+            let drained = Instant::now() + DRAIN;
+            (
+                code,
+                deadline.map_or(drained, |deadline| drained.min(deadline)),
+            )
         };
         until_drained(streams, ended).await?
     };
@@ -149,5 +158,36 @@ async fn capture(pipe: &mut pipe::Receiver, kept: &mut Vec<u8>) {
     while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
         let room = CAPTURE_LIMIT - kept.len();
         kept.extend_from_slice(&chunk[..count.min(room)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_beginning_is_kept_and_the_rest_is_read_all_the_same() {
+        let (mut writer, mut reader) = pipe::pipe().expect("a pipe");
+        let written = tokio::spawn(async move {
+            let chunk = vec![b'x'; 1 << 20];
+            for _ in 0..CAPTURE_LIMIT / chunk.len() + 8 {
+                writer.write_all(&chunk).await.expect("somebody reads");
+            }
+        });
+        let mut kept = Vec::new();
+        capture(&mut reader, &mut kept).await;
+        written.await.expect("all of it was read");
+        assert_eq!(kept.len(), CAPTURE_LIMIT);
+        // What a growing vector reserves, and no more.
+        assert!(kept.capacity() <= 2 * CAPTURE_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_that_stay_open_are_not_waited_for_without_end() {
+        let ended = async { (Ok(3), Instant::now() + DRAIN) };
+        let code = until_drained(std::future::pending(), ended).await;
+        assert_eq!(code.expect("its code"), 3);
     }
 }
