@@ -304,8 +304,9 @@ async fn what_a_process_left_running_on_purpose_stays_until_its_container_ends()
         .await
         .expect("an exec");
     assert_eq!(code, 0);
-    assert_eq!(running(&pod, &container, "sleep 1000").await, 2);
-    assert_eq!(subgroups(&container), 1);
+    // It may not have come as far when its parent has ended.
+    while running(&pod, &container, "sleep 1000").await < 2 {}
+    wait_until(|| subgroups(&container) == 1).await;
     pod.exec(container.id(), process(&["busybox", "killall", "sleep"]))
         .await
         .expect("an exec");
@@ -320,10 +321,10 @@ async fn what_a_process_left_running_on_purpose_stays_until_its_container_ends()
 }
 
 #[tokio::test]
-async fn a_thousand_execs_leave_no_cgroup() {
+async fn execs_that_end_leave_no_cgroup() {
     let mut pod = Pod::start().await;
     let container = sleeper(&mut pod, |_| {}).await;
-    for _ in 0..1000 {
+    for _ in 0..100 {
         pod.exec(container.id(), process(&["true"]))
             .await
             .expect("an exec");

@@ -54,10 +54,9 @@ const FEWEST_PIDS: i64 = 4;
 /// Refuses what cannot be given.
 pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
     let unsupported = |what: &str| Err(SpecError::Unsupported(what.to_owned()));
-    let process = spec
-        .process()
-        .as_ref()
-        .ok_or(SpecError::Missing("process"))?;
+    if spec.process().is_none() {
+        return Err(SpecError::Missing("process"));
+    }
     let linux = spec
         .linux()
         .as_ref()

@@ -222,3 +222,29 @@ impl Helper<'_> {
             .map_err(|error| failed("entering the namespaces", &error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_heard_one_by_one_and_end_when_everybody_has_executed() {
+        let (ours, theirs) = seqpacket::pair().expect("a socket pair");
+        rustix::io::ioctl_fionbio(&ours, true).expect("a socket that does not block");
+        assert!(matches!(hear(ours.as_fd()), Report::Nothing));
+        let say = |word: &Word, fds: &[BorrowedFd<'_>]| {
+            wire::send(theirs.as_fd(), word, fds).expect("a send");
+        };
+        say(&Word::Forked(7), &[]);
+        say(&Word::Forked(8), &[ours.as_fd()]);
+        say(
+            &Word::Failed(failed("x", &io::ErrorKind::NotFound.into())),
+            &[],
+        );
+        assert!(matches!(hear(ours.as_fd()), Report::Forked(7, None)));
+        assert!(matches!(hear(ours.as_fd()), Report::Forked(8, Some(_))));
+        assert!(matches!(hear(ours.as_fd()), Report::Failed(_)));
+        drop(theirs);
+        assert!(matches!(hear(ours.as_fd()), Report::End));
+    }
+}

@@ -1,4 +1,4 @@
-//! Execs under way: from the request to the last of what they started.
+//! Execs under way: from the request to the process's code.
 //!
 //! ```text
 //! begun ──► forked ──► announced ──► ended: what it left running stays
@@ -9,54 +9,50 @@
 //! group and its session, but not its cgroup.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::confine;
-use super::container::{Container, Phase};
+use super::container::Phase;
 use super::exec::{self, Report, Stdio, Target};
+use super::exec_ends::{HANGUP, Killing};
 use super::protocol::{ExecCall, ExecFailure, Reply};
 use super::requests::{no_container, not_running};
 use super::server::Monitor;
 use super::source::{Fate, Source};
 use crate::model::ContainerId;
-use crate::sys::process::{self, Child, Reaped, Signal};
+use crate::sys::process::{self, Child, Reaped};
 use crate::sys::subgroup::Subgroup;
-
-/// How long a session may go on after its hangup.
-const HANGUP: Duration = Duration::from_millis(200);
-/// How soon after a kill it is looked whether everything has ended; doubled each time.
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-/// How many times that is done, nearly a minute: what does not end then never will, or only with
-/// its container.
-const LOOKS: u32 = 16;
 
 /// One process that was asked for by `Exec`, and what it has started.
 #[derive(Debug)]
 pub(super) struct Exec {
-    container: ContainerId,
+    /// The container that it runs in.
+    pub(super) container: ContainerId,
     /// Where it runs; nowhere of its own if that could not be made.
-    group: Option<Subgroup>,
+    pub(super) group: Option<Subgroup>,
     /// The helper, until it was waited for.
-    helper: Option<Child>,
+    pub(super) helper: Option<Child>,
     /// Pid of the process, once known.
     pid: Option<i32>,
     /// The process, until it was waited for.
-    process: Option<Child>,
+    pub(super) process: Option<Child>,
     /// Whether helper and process have nothing more to report.
     has_reported: bool,
     /// Whether a hangup is something that its session understands.
-    is_on_terminal: bool,
+    pub(super) is_on_terminal: bool,
     /// The terminal's master on its way to the client.
     terminal: Option<OwnedFd>,
-    word: Word,
+    /// What its client knows.
+    pub(super) word: Word,
     /// Its code, once it has ended.
     code: Option<i32>,
-    killing: Option<Killing>,
+    /// How far its end is, once nobody waits for it.
+    pub(super) killing: Option<Killing>,
 }
 
 /// What the client has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
     /// Nothing.
     Awaited,
     /// That it runs.
@@ -65,19 +61,7 @@ enum Word {
     Last,
 }
 
-/// Everything of an exec is being ended.
-#[derive(Debug)]
-struct Killing {
-    due: Instant,
-    looks: u32,
-}
-
 impl Exec {
-    /// When something is to be done about it though nothing happens.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.killing.as_ref().map(|killing| killing.due)
-    }
-
     /// Whether a child that nobody knows cannot be its process.
     pub(super) fn is_settled(&self) -> bool {
         self.pid.is_some() || self.has_reported
@@ -87,21 +71,6 @@ impl Exec {
         [&self.helper, &self.process]
             .iter()
             .any(|child| child.as_ref().is_some_and(|child| child.pid == pid))
-    }
-
-    fn kill(&self) {
-        for child in [&self.helper, &self.process].into_iter().flatten() {
-            let _ = process::kill(child.pidfd.as_fd());
-        }
-        if let Some(process) = &self.process {
-            // The pid is not reused while we have not waited for it.
-            let _ = process::signal_group(process.pid, Signal::KILL);
-        }
-        if let Some(group) = &self.group
-            && let Err(error) = group.kill()
-        {
-            eprintln!("killing an exec in {}: {error}", self.container);
-        }
     }
 }
 
@@ -258,108 +227,10 @@ impl Monitor {
         let Some(exec) = self.execs.get(&key) else {
             return;
         };
-        let is_over = exec.word == Word::Last && exec.helper.is_none() && exec.process.is_none();
-        if is_over && exec.killing.is_none() {
+        let has_ended = exec.has_reported && exec.helper.is_none() && exec.process.is_none();
+        if has_ended && exec.word == Word::Last && exec.killing.is_none() {
             self.forget_exec(key);
         }
-    }
-
-    /// The client of an exec has left: nobody waits for it any more.
-    pub(super) fn on_exec_client_gone(&mut self, key: u64) {
-        self.end_exec(key, HANGUP);
-    }
-
-    /// Ends an exec with everything that it has started. A session on a terminal is hung up, and has
-    /// `grace` to save what it must.
-    fn end_exec(&mut self, key: u64, grace: Duration) {
-        let Some(exec) = self.execs.get_mut(&key) else {
-            return;
-        };
-        if exec.word == Word::Last || exec.killing.is_some() {
-            return;
-        }
-        exec.word = Word::Last;
-        let mut due = Instant::now();
-        if let (true, Some(process)) = (exec.is_on_terminal, &exec.process)
-            && process::signal_group(process.pid, Signal::HUP).is_ok()
-        {
-            due += grace;
-        }
-        exec.killing = Some(Killing { due, looks: 0 });
-        self.on_exec_deadlines(Instant::now());
-    }
-
-    /// Ends every exec at once.
-    pub(super) fn end_execs(&mut self) {
-        let keys: Vec<u64> = self.execs.keys().copied().collect();
-        for key in keys {
-            self.end_exec(key, Duration::ZERO);
-        }
-    }
-
-    /// Goes on with the execs that are being ended.
-    pub(super) fn on_exec_deadlines(&mut self, at: Instant) {
-        let is_due = |exec: &Exec| exec.deadline().is_some_and(|due| due <= at);
-        let due = self.execs.iter().filter(|(_, exec)| is_due(exec));
-        let keys: Vec<u64> = due.map(|(key, _)| *key).collect();
-        for key in keys {
-            self.kill_exec(key);
-        }
-    }
-
-    fn kill_exec(&mut self, key: u64) {
-        let Some(exec) = self.execs.get_mut(&key) else {
-            return;
-        };
-        exec.kill();
-        let Some(killing) = &mut exec.killing else {
-            return;
-        };
-        killing.due = Instant::now() + FIRST_LOOK * 2u32.pow(killing.looks);
-        killing.looks += 1;
-        let is_given_up = killing.looks > LOOKS;
-        let has_ended = exec.helper.is_none() && exec.process.is_none();
-        let is_gone = |group: &Subgroup| matches!(group.remove(), Ok(true));
-        if is_given_up || has_ended && exec.group.as_ref().is_none_or(is_gone) {
-            self.forget_exec(key);
-        }
-    }
-
-    fn forget_exec(&mut self, key: u64) {
-        let Some(exec) = self.execs.remove(&key) else {
-            return;
-        };
-        if let (Some(group), Some(container)) =
-            (exec.group, self.containers.get_mut(&exec.container))
-        {
-            container.subgroups.push(group);
-            container.remove_subgroups();
-        }
-    }
-}
-
-impl Container {
-    /// A cgroup for an exec, numbered on from `begun`.
-    fn make_subgroup(&mut self, begun: &mut u64) -> Option<Subgroup> {
-        self.remove_subgroups();
-        loop {
-            *begun += 1;
-            match Subgroup::make(&self.cgroup_dirs, &format!("exec-{begun}")) {
-                Ok(group) => return Some(group),
-                // The container has made one of this name.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    eprintln!("no cgroup for an exec in {}: {error}", self.id);
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Removes the cgroups of ended execs that are empty by now.
-    fn remove_subgroups(&mut self) {
-        self.subgroups
-            .retain(|group| matches!(group.remove(), Ok(false)));
     }
 }
 

@@ -22,6 +22,7 @@ mod container;
 mod endings;
 mod error;
 mod exec;
+mod exec_ends;
 mod execs;
 mod exits;
 pub(crate) mod launcher;
