@@ -116,23 +116,6 @@ async fn what_a_container_leaves_in_a_shared_pid_namespace_ends_with_it() {
 }
 
 #[tokio::test]
-async fn the_oom_killer_is_noticed() {
-    let mut pod = Pod::start().await;
-    let container = pod.container("dd if=/dev/zero of=/dev/null bs=200M count=1");
-    let limit = |dir: &Path| {
-        let v1 = fs::write(dir.join("memory.limit_in_bytes"), "20M");
-        v1.or_else(|_| fs::write(dir.join("memory.max"), "20M"))
-            .is_ok()
-    };
-    assert!(container.request.cgroup_dirs.iter().any(|dir| limit(dir)));
-    for dir in &container.request.cgroup_dirs {
-        let _ = fs::write(dir.join("memory.swap.max"), "0");
-    }
-    pod.launch(&container).await.expect("a launch");
-    assert!(pod.ended(container.id()).await.oom_killed);
-}
-
-#[tokio::test]
 async fn subscribers_hear_of_exits_and_a_silent_one_stops_nobody() {
     let mut pod = Pod::start().await;
     let mut events = pod.client.subscribe().await.expect("a subscription");
