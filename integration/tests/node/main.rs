@@ -5,6 +5,7 @@
 
 mod bad_images;
 mod bad_pods;
+mod broken;
 mod churn;
 mod commands;
 mod containers;
