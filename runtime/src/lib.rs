@@ -18,4 +18,5 @@ pub mod network;
 pub mod snapshot;
 pub mod spec;
 pub mod store;
+pub mod streaming;
 pub mod sys;

@@ -16,6 +16,13 @@ const PURE: &[&str] = &[
     "runtime/src/model",
     "runtime/src/monitor/protocol",
     "runtime/src/spec",
+    "runtime/src/streaming/remote_command/resize",
+    "runtime/src/streaming/remote_command/status",
+    "runtime/src/streaming/spdy/codec",
+    "runtime/src/streaming/tokens",
+    "runtime/src/streaming/upgrade",
+    "runtime/src/streaming/websocket/codec",
+    "runtime/src/streaming/window",
 ];
 
 /// The file of a module, which may be a folder.

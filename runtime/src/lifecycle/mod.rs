@@ -22,7 +22,6 @@ mod parts;
 mod paths;
 mod pod;
 mod pods;
-mod random;
 mod recover;
 mod remove;
 mod run_sandbox;
@@ -48,6 +47,7 @@ use crate::model::{
 };
 use crate::monitor::MonitorClient;
 use crate::monitor::MonitorError;
+use crate::sys::random;
 
 /// Everything that can be done with sandboxes and containers.
 #[derive(Clone, Debug)]

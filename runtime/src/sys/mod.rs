@@ -16,6 +16,7 @@ pub mod oom;
 pub mod overlay;
 pub mod process;
 pub mod program;
+pub mod random;
 pub mod remove;
 pub mod rlimit;
 pub mod rooted;

@@ -1,9 +1,9 @@
-//! Randomness for ids.
+//! Randomness, for ids and tokens.
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// 32 bytes nobody can guess.
-pub(super) fn bytes() -> [u8; 32] {
+pub fn bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     let mut filled = 0;
     while filled < bytes.len() {
