@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::layout::Layout;
 use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs};
 use crate::network::{BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError as OpenNetworkError};
 use crate::store::{Store, StoreError};
+use crate::streaming::{Limits, ListenError, Server};
 use crate::sys::lock;
 
 /// What a runtime is told at start.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub pod_cidr: Ipv4Subnet,
     /// Cgroup below which pods go whose client names no parent.
     pub cgroup_parent: String,
+    /// Where the streams of Exec, Attach and PortForward are served; port 0 takes a free one.
+    pub streaming_address: SocketAddr,
     /// How registries are spoken to.
     pub registries: RegistrySettings,
 }
@@ -81,6 +85,9 @@ pub enum AppError {
     /// What a former daemon left cannot be taken over.
     #[error("take over the pods of the last run")]
     Recover(#[source] LifecycleError),
+    /// Streams cannot be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The CRI cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -90,6 +97,7 @@ pub enum AppError {
 #[derive(Debug)]
 pub struct Runtime {
     lifecycle: Lifecycle,
+    streaming: Server,
     socket: PathBuf,
     // Released by the kernel however the process ends.
     _lock: std::os::fd::OwnedFd,
@@ -128,9 +136,11 @@ impl Runtime {
             layout,
         };
         let socket = parts.layout.socket();
+        let streaming = Server::listen(settings.streaming_address).await?;
         let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
         Ok(Self {
             lifecycle,
+            streaming,
             socket,
             _lock: lock,
         })
@@ -144,7 +154,19 @@ impl Runtime {
     /// Serves the CRI until the shutdown that `open` was given. Pods go on after it.
     pub async fn serve(self) -> Result<(), AppError> {
         let shutdown = self.lifecycle.parts().shutdown.clone();
-        cri::serve(&self.socket, self.lifecycle.clone(), shutdown).await?;
+        let sessions = Arc::new(self.lifecycle.clone());
+        let urls = self.streaming.urls();
+        let streams = self
+            .streaming
+            .serve(sessions, Limits::default(), shutdown.clone());
+        let rpcs = async {
+            let served = cri::serve(&self.socket, self.lifecycle.clone(), urls, shutdown).await;
+            // However serving ended, nothing else goes on without it.
+            self.lifecycle.parts().shutdown.cancel();
+            served
+        };
+        let ((), served) = tokio::join!(streams, rpcs);
+        served?;
         self.lifecycle.stop().await;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The runtime as a part of this process.
 
 use std::error::Error;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use podling_runtime::app::{Runtime, Settings};
@@ -29,6 +30,8 @@ pub(super) async fn start(
         bridge: arguments.bridge.clone(),
         pod_cidr: settings::subnet(&arguments.pod_cidr)?,
         cgroup_parent: cgroup_parent.to_owned(),
+        // Only processes of this machine, and whatever port is free: clients are told the URL.
+        streaming_address: (Ipv4Addr::LOCALHOST, 0).into(),
         registries: RegistrySettings::default(),
     };
     let stop = CancellationToken::new();

@@ -14,5 +14,6 @@ mod runtime_service;
 mod server;
 mod signal;
 mod status;
+mod streaming;
 
 pub use server::{ServeError, serve};

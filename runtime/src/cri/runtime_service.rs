@@ -14,10 +14,11 @@ use tonic::{Request, Response, Status};
 use super::decode::{DecodeError, container_config, sandbox_config};
 use super::encode::{container, container_status, sandbox, sandbox_status};
 use super::filter::{wants_container, wants_sandbox};
-use super::{events, info};
+use super::{events, info, streaming};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::error::chain;
 use crate::network::NotReady;
+use crate::streaming::Urls;
 
 /// Version of the CRI that is served.
 const API_VERSION: &str = "v1";
@@ -26,6 +27,7 @@ const API_VERSION: &str = "v1";
 #[derive(Debug)]
 pub(super) struct Runtime {
     pub(super) lifecycle: Lifecycle,
+    pub(super) urls: Urls,
 }
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
@@ -267,6 +269,22 @@ impl RuntimeService for Runtime {
         }))
     }
 
+    async fn exec(&self, request: Request<cri::ExecRequest>) -> Answer<cri::ExecResponse> {
+        streaming::exec(&self.lifecycle, &self.urls, request.into_inner()).map(Response::new)
+    }
+
+    async fn attach(&self, request: Request<cri::AttachRequest>) -> Answer<cri::AttachResponse> {
+        streaming::attach(&self.lifecycle, &self.urls, request.into_inner()).map(Response::new)
+    }
+
+    async fn port_forward(
+        &self,
+        request: Request<cri::PortForwardRequest>,
+    ) -> Answer<cri::PortForwardResponse> {
+        streaming::port_forward(&self.lifecycle, &self.urls, request.into_inner())
+            .map(Response::new)
+    }
+
     type GetContainerEventsStream = Streamed<cri::ContainerEventResponse>;
 
     async fn get_container_events(
@@ -320,10 +338,6 @@ impl RuntimeService for Runtime {
     }
 
     unimplemented_rpcs! {
-        exec(ExecRequest) -> cri::ExecResponse = "Exec": "use ExecSync";
-        attach(AttachRequest) -> cri::AttachResponse = "Attach": "there is no streaming server yet";
-        port_forward(PortForwardRequest) -> cri::PortForwardResponse =
-            "PortForward": "there is no streaming server yet";
         container_stats(ContainerStatsRequest) -> cri::ContainerStatsResponse =
             "ContainerStats": "statistics are not collected yet";
         list_container_stats(ListContainerStatsRequest) -> cri::ListContainerStatsResponse =

@@ -18,6 +18,7 @@ use super::image_service::Images;
 use super::node_service::Node;
 use super::runtime_service::Runtime;
 use crate::lifecycle::Lifecycle;
+use crate::streaming::Urls;
 
 /// The largest message that is taken or sent: what the kubelet allows for lists.
 const MESSAGE_LIMIT: usize = 16 << 20;
@@ -45,6 +46,7 @@ pub enum ServeError {
 pub async fn serve(
     socket: &Path,
     lifecycle: Lifecycle,
+    urls: Urls,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listen(socket).map_err(|source| ServeError::Listen {
@@ -58,7 +60,7 @@ pub async fn serve(
     let node = NodeServer::new(Node {
         images: Arc::clone(&lifecycle.parts().images),
     });
-    let runtime = RuntimeServiceServer::new(Runtime { lifecycle })
+    let runtime = RuntimeServiceServer::new(Runtime { lifecycle, urls })
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(ANSWER_LIMIT);
     let images = ImageServiceServer::new(images)

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::bundle;
 use super::error::LifecycleError;
+use super::exec::require_running;
 use super::parts::Parts;
 use super::pod::PodHandle;
 use crate::model::ContainerId;
@@ -78,20 +79,6 @@ pub(super) async fn exec_sync(
         Err(_) => Err(LifecycleError::DeadlineExceeded(format!(
             "command in container {id} timed out: killed after {:?}",
             limit.unwrap_or_default()
-        ))),
-    }
-}
-
-fn require_running(pod: &PodHandle, id: &ContainerId) -> Result<(), LifecycleError> {
-    let snapshot = pod.snapshot();
-    match snapshot
-        .containers
-        .get(id)
-        .and_then(|container| container.running_pid())
-    {
-        Some(_) => Ok(()),
-        None => Err(LifecycleError::WrongState(format!(
-            "container {id} is not running"
         ))),
     }
 }

@@ -10,21 +10,26 @@
 //! it; whoever stops waiting does not stop the work.
 
 mod adopt;
+mod attach;
 mod bundle;
 mod clock;
 mod create_container;
+mod descriptors;
 mod device_edits;
 pub mod error;
 pub mod events;
+mod exec;
 mod exec_sync;
 mod exits;
 mod parts;
 mod paths;
 mod pod;
 mod pods;
+mod port_forward;
 mod recover;
 mod remove;
 mod run_sandbox;
+mod sessions;
 mod signal;
 mod start_container;
 mod stop_container;

@@ -122,6 +122,13 @@ impl PodHandle {
         let _ = snapshot.wait_for(|pod| !pod.is_running(id)).await;
     }
 
+    /// Waits until the sandbox is not ready any more.
+    pub(in crate::lifecycle) async fn sandbox_ended(&self) {
+        let mut snapshot = self.snapshot.clone();
+        // An error says that the owner is gone, and with it the sandbox.
+        let _ = snapshot.wait_for(|pod| !pod.sandbox.is_ready()).await;
+    }
+
     pub(in crate::lifecycle) async fn stop(&self) -> Result<(), LifecycleError> {
         self.ask(Command::StopSandbox).await
     }
