@@ -27,6 +27,17 @@ pub struct Census {
 }
 
 impl Census {
+    /// Whether there is no more of anything than `before`.
+    pub fn is_within(&self, before: &Self) -> bool {
+        self.processes <= before.processes
+            && self.mounts <= before.mounts
+            && self.links <= before.links
+            && self.addresses <= before.addresses
+            && self.cgroups <= before.cgroups
+            && self.descriptors <= before.descriptors
+            && self.records <= before.records
+    }
+
     /// Counts.
     pub fn of(node: &Node) -> Self {
         let pid = node.daemon_pid();

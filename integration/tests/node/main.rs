@@ -17,6 +17,7 @@ mod manifests;
 mod network;
 mod restarts;
 mod serving;
+mod streaming;
 
 use podling_integration::harness::Pod;
 use serde_json::{Value, json};
