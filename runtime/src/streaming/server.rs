@@ -208,7 +208,9 @@ impl Desk {
             }
             Err(refused) => {
                 let mut response = plain(refused.status, &refused.message);
-                response.headers_mut().extend(refused.headers);
+                for (name, value) in refused.headers {
+                    response.headers_mut().append(name, value);
+                }
                 response
             }
         }
@@ -251,7 +253,7 @@ impl Desk {
             .map_err(|error| Refused {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 message: error.to_string(),
-                headers: HeaderMap::new(),
+                headers: Vec::new(),
             })?;
         let limits = self.limits;
         self.spawn(async move {

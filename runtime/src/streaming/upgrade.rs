@@ -45,7 +45,7 @@ pub(super) struct Refused {
     /// For people.
     pub(super) message: String,
     /// What the answer says beside.
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What exec and attach become.
@@ -106,7 +106,7 @@ fn accept_spdy<P: Copy>(
             );
             for (name, _) in protocols {
                 let name = HeaderValue::from_static(name);
-                refused.headers.append(STREAM_VERSIONS_ACCEPTED, name);
+                refused.headers.push((STREAM_VERSIONS_ACCEPTED, name));
             }
             Err(refused)
         }
@@ -137,7 +137,7 @@ fn accept_websocket<P: Copy>(
         let message = "version 13 of WebSocket is expected";
         let mut refused = refuse(StatusCode::UPGRADE_REQUIRED, message);
         let version = HeaderValue::from_static("13");
-        refused.headers.insert(SEC_WEBSOCKET_VERSION, version);
+        refused.headers.push((SEC_WEBSOCKET_VERSION, version));
         return Err(refused);
     }
     let Some(key) = request
@@ -194,7 +194,7 @@ fn refuse(status: StatusCode, message: &str) -> Refused {
     Refused {
         status,
         message: message.to_owned(),
-        headers: HeaderMap::new(),
+        headers: Vec::new(),
     }
 }
 
@@ -271,8 +271,9 @@ mod tests {
     fn a_client_without_a_known_version_is_told_which_there_are() {
         let refused = remote_command(&spdy(&["v9"])).expect_err("a refusal");
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
-        let told = refused.headers.get_all(STREAM_VERSIONS_ACCEPTED);
-        assert_eq!(told.iter().count(), Version::OVER_SPDY.len());
+        let names = refused.headers.iter().map(|(name, _)| name);
+        let told = names.filter(|name| **name == STREAM_VERSIONS_ACCEPTED);
+        assert_eq!(told.count(), Version::OVER_SPDY.len());
         let refused = remote_command(&spdy(&[])).expect_err("a refusal");
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         let plain = port_forward(&HeaderMap::new()).expect_err("a refusal");

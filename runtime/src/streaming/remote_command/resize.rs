@@ -33,7 +33,6 @@ impl Sizes {
         self.begun.extend_from_slice(bytes);
         let mut sizes = Vec::new();
         let mut wires = serde_json::Deserializer::from_slice(&self.begun).into_iter::<Wire>();
-        let mut consumed = 0;
         for wire in wires.by_ref() {
             match wire {
                 Ok(Wire { width, height }) => sizes.push(TerminalSize { width, height }),
@@ -41,8 +40,8 @@ impl Sizes {
                 Err(_) => return Err(Malformed),
             }
         }
-        consumed += wires.byte_offset();
-        self.begun.drain(..consumed.min(self.begun.len()));
+        let consumed = wires.byte_offset();
+        self.begun.drain(..consumed);
         match self.begun.len() {
             ..=LIMIT => Ok(sizes),
             _ => Err(Malformed),

@@ -136,7 +136,7 @@ impl<I: AsyncRead + AsyncWrite> Reader<I> {
     }
 
     async fn on_opened(&mut self, id: u32, headers: Headers, rest: Rest) -> Result<(), Ended> {
-        if id % 2 == 0 || id <= self.last {
+        if id.is_multiple_of(2) || id <= self.last {
             return self.refuse(id, ResetStatus::ProtocolError).await;
         }
         self.last = id;
@@ -272,9 +272,9 @@ impl<I: AsyncRead + AsyncWrite> Writer<I> {
     /// Adds what waits already, up to one batch.
     fn put_waiting(&mut self) {
         while self.buffer.len() < BATCH {
-            let frame = match (self.answers.try_recv(), ()) {
-                (Ok(frame), ()) => frame,
-                (Err(_), ()) => match self.messages.try_recv() {
+            let frame = match self.answers.try_recv() {
+                Ok(frame) => frame,
+                Err(_) => match self.messages.try_recv() {
                     Ok(message) => frame_of(message),
                     Err(_) => return,
                 },
