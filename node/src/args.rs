@@ -95,6 +95,17 @@ pub(crate) struct RuntimeArguments {
     /// Bridge that pods hang on; made when it does not exist.
     #[arg(long, default_value = "podling0", value_name = "NAME")]
     pub(crate) bridge: String,
+    /// Directory of CNI configurations; when it is given, the built-in bridge is not used [default:
+    /// ROOT/etc/cni/net.d, and the built-in bridge while that has none].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cni_conf_dir: Option<PathBuf>,
+    /// Directories of CNI plugins, separated by colons or in several flags.
+    #[arg(long, value_name = "DIRS", default_values = ["/opt/cni/bin", "/usr/lib/cni"])]
+    pub(crate) cni_bin_dir: Vec<String>,
+    /// Kill CNI plugins that have not attached or detached a pod after so many seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cni_timeout: u32,
     /// How much to log.
     #[command(flatten)]
     pub(crate) log: LogArguments,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +17,9 @@ use crate::host::{self, HostError};
 use crate::image::{Images, OpenError as OpenImagesError, RegistrySettings};
 use crate::layout::Layout;
 use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs};
-use crate::network::{BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError as OpenNetworkError};
+use crate::network::{
+    BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
+};
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
 use crate::sys::lock;
@@ -32,12 +35,26 @@ pub struct Settings {
     pub bridge: String,
     /// Addresses of pods.
     pub pod_cidr: Ipv4Subnet,
+    /// CNI networks.
+    pub cni: Cni,
     /// Cgroup below which pods go whose client names no parent.
     pub cgroup_parent: String,
     /// Where the streams of Exec, Attach and PortForward are served; port 0 takes a free one.
     pub streaming_address: SocketAddr,
     /// How registries are spoken to.
     pub registries: RegistrySettings,
+}
+
+/// What a runtime is told about CNI networks.
+#[derive(Clone, Debug)]
+pub struct Cni {
+    /// Where configurations lie, and nothing but them counts; `None` is `etc/cni/net.d` below the
+    /// root, and the built-in bridge as long as nothing is there.
+    pub conf_dir: Option<PathBuf>,
+    /// Where plugins lie; earlier directories win.
+    pub bin_dirs: Vec<PathBuf>,
+    /// How long the plugins may take together to attach, or to detach, a pod.
+    pub time_limit: Duration,
 }
 
 /// Why a runtime cannot start or go on.
@@ -81,7 +98,7 @@ pub enum AppError {
     Images(#[from] OpenImagesError),
     /// The pod network cannot be used.
     #[error("open the pod network")]
-    Network(#[from] OpenNetworkError),
+    Network(#[from] NetworkError),
     /// What a former daemon left cannot be taken over.
     #[error("take over the pods of the last run")]
     Recover(#[source] LifecycleError),
@@ -116,15 +133,34 @@ impl Runtime {
             tracing::warn!(error, "the default AppArmor profile is not loaded");
         }
         let host = host::read()?;
-        let parts = Parts {
-            boot_id: host::boot_id()?,
-            store: Store::open(&layout)?,
-            images: Arc::new(Images::open(&layout.images(), settings.registries)?),
-            network: Arc::new(BridgeNetwork::open(BridgeSettings {
+        let boot_id = host::boot_id()?;
+        let network = NetworkSettings {
+            bridge: BridgeSettings {
                 bridge: settings.bridge,
                 subnet: settings.pod_cidr,
                 state_dir: layout.network(),
-            })?),
+            },
+            use_cni: match settings.cni.conf_dir {
+                Some(_) => UseCni::Always,
+                None => UseCni::WhenConfigured,
+            },
+            cni: CniSettings {
+                conf_dir: settings
+                    .cni
+                    .conf_dir
+                    .unwrap_or_else(|| layout.cni_conf_dir()),
+                bin_dirs: settings.cni.bin_dirs,
+                state_dir: layout.cni_attachments(),
+                time_limit: settings.cni.time_limit,
+                boot_id: boot_id.clone(),
+                pod_cidr: settings.pod_cidr.to_string(),
+            },
+        };
+        let parts = Parts {
+            boot_id,
+            store: Store::open(&layout)?,
+            images: Arc::new(Images::open(&layout.images(), settings.registries)?),
+            network: Arc::new(PodNetwork::open(network)?),
             cgroups: Cgroups::open()?,
             default_cgroup_parent: settings.cgroup_parent,
             programs: settings.programs,
@@ -136,6 +172,7 @@ impl Runtime {
             layout,
         };
         let socket = parts.layout.socket();
+        stop_plugins_at_the_end(&parts);
         let streaming = Server::listen(settings.streaming_address).await?;
         let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
         Ok(Self {
@@ -170,6 +207,16 @@ impl Runtime {
         self.lifecycle.stop().await;
         Ok(())
     }
+}
+
+/// A plugin that still runs when the daemon is told to end is killed; the next daemon has what it
+/// left undone.
+fn stop_plugins_at_the_end(parts: &Parts) {
+    let (shutdown, network) = (parts.shutdown.clone(), Arc::clone(&parts.network));
+    parts.tasks.spawn(async move {
+        shutdown.cancelled().await;
+        network.stop();
+    });
 }
 
 fn make_dirs(layout: &Layout) -> Result<(), AppError> {

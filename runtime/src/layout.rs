@@ -91,6 +91,16 @@ impl Layout {
     pub fn network(&self) -> PathBuf {
         self.state_dir().join("network")
     }
+
+    /// What is recorded of pods on CNI networks.
+    pub fn cni_attachments(&self) -> PathBuf {
+        self.network().join("cni")
+    }
+
+    /// Where an administrator puts configurations of CNI networks.
+    pub fn cni_conf_dir(&self) -> PathBuf {
+        self.root.join("etc/cni/net.d")
+    }
 }
 
 #[cfg(test)]

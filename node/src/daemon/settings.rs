@@ -37,6 +37,14 @@ pub(super) fn subnet(text: &str) -> Result<Ipv4Subnet, InvalidFlag> {
     })
 }
 
+/// The directories of a flag that may be repeated and whose values are separated by colons.
+pub(super) fn directories(flags: &[String]) -> Vec<PathBuf> {
+    let all = flags.iter().flat_map(|flag| flag.split(':'));
+    all.filter(|dir| !dir.is_empty())
+        .map(PathBuf::from)
+        .collect()
+}
+
 /// Where the kubelet listens: the well-known port for the machine's own node, any free one for
 /// others, so that nodes of several roots run side by side.
 pub(super) fn listen(flag: Option<SocketAddr>, root: &Path) -> SocketAddr {
@@ -73,6 +81,12 @@ mod tests {
             subnet("10.1.2.0/33"),
             Err(InvalidFlag::Subnet { .. })
         ));
+    }
+
+    #[test]
+    fn directories_are_separated_by_colons_or_in_several_flags() {
+        let flags = ["/a:/b".to_owned(), "/c:".to_owned()];
+        assert_eq!(directories(&flags), ["/a", "/b", "/c"].map(PathBuf::from));
     }
 
     #[test]

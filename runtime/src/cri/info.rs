@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::{Lifecycle, PodSnapshot};
 use crate::model::ContainerRecord;
+use crate::network::NetworkStatus;
 
 fn info(value: &Value) -> BTreeMap<String, String> {
     BTreeMap::from([("info".to_owned(), value.to_string())])
@@ -22,10 +23,13 @@ pub(super) fn of_container(container: &ContainerRecord) -> BTreeMap<String, Stri
     info(&json!({ "sandboxID": container.sandbox_id, "pid": pid, "record": container }))
 }
 
-/// Of the runtime.
-pub(super) fn of_runtime(lifecycle: &Lifecycle) -> BTreeMap<String, String> {
+/// Of the runtime. What concerns CNI has the names that containerd gives it.
+pub(super) fn of_runtime(
+    lifecycle: &Lifecycle,
+    network: &NetworkStatus,
+) -> BTreeMap<String, String> {
     let parts = lifecycle.parts();
-    info(&json!({
+    let mut all = info(&json!({
         "root": parts.layout.root(),
         "cgroupParent": parts.default_cgroup_parent,
         "programs": {
@@ -33,5 +37,11 @@ pub(super) fn of_runtime(lifecycle: &Lifecycle) -> BTreeMap<String, String> {
             "launch": parts.programs.launch,
             "pause": parts.programs.pause,
         },
-    }))
+    }));
+    all.insert("cniconfig".to_owned(), network.cni_config.to_string());
+    all.insert(
+        "lastCNILoadStatus".to_owned(),
+        network.cni_load_status.clone(),
+    );
+    all
 }

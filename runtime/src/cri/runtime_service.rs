@@ -16,8 +16,7 @@ use super::encode::{container, container_status, sandbox, sandbox_status};
 use super::filter::{wants_container, wants_sandbox};
 use super::{events, info, streaming};
 use crate::lifecycle::Lifecycle;
-use crate::lifecycle::error::chain;
-use crate::network::NotReady;
+use crate::network::Readiness;
 use crate::streaming::Urls;
 
 /// Version of the CRI that is served.
@@ -297,17 +296,17 @@ impl RuntimeService for Runtime {
 
     async fn status(&self, request: Request<cri::StatusRequest>) -> Answer<cri::StatusResponse> {
         let network = Arc::clone(&self.lifecycle.parts().network);
-        let ready = tokio::task::spawn_blocking(move || network.ready()).await;
-        let ready = ready.map_err(|error| Status::internal(error.to_string()))?;
+        let network = tokio::task::spawn_blocking(move || network.status()).await;
+        let network = network.map_err(|error| Status::internal(error.to_string()))?;
         let verbose = request.into_inner().verbose;
         let info = if verbose {
-            info::of_runtime(&self.lifecycle)
+            info::of_runtime(&self.lifecycle, &network)
         } else {
             BTreeMap::new()
         };
         Ok(Response::new(cri::StatusResponse {
             status: Some(cri::RuntimeStatus {
-                conditions: conditions(ready),
+                conditions: conditions(network.readiness),
             }),
             info,
             runtime_handlers: vec![cri::RuntimeHandler {
@@ -387,19 +386,23 @@ fn seconds(count: i64) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(0))
 }
 
-fn conditions(network: Result<(), NotReady>) -> Vec<cri::RuntimeCondition> {
-    let condition = |name: &str, problem: Option<String>| cri::RuntimeCondition {
-        r#type: name.to_owned(),
-        status: problem.is_none(),
-        reason: problem
-            .as_ref()
-            .map(|_| "NetworkNotReady".to_owned())
-            .unwrap_or_default(),
-        message: problem.unwrap_or_default(),
+fn conditions(network: Readiness) -> Vec<cri::RuntimeCondition> {
+    let condition = |name: &str, readiness| {
+        let (status, reason, message) = match readiness {
+            Readiness::Ready { remark } => (true, "", remark),
+            Readiness::NotReady { reason, message } => (false, reason, message),
+        };
+        cri::RuntimeCondition {
+            r#type: name.to_owned(),
+            status,
+            reason: reason.to_owned(),
+            message,
+        }
     };
+    let remark = String::new();
     vec![
-        condition("RuntimeReady", None),
-        condition("NetworkReady", network.err().map(|error| chain(&error))),
+        condition("RuntimeReady", Readiness::Ready { remark }),
+        condition("NetworkReady", network),
     ]
 }
 

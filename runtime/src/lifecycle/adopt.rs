@@ -31,6 +31,10 @@ pub(super) async fn take_over(pod: &mut Pod) -> Result<Option<MonitorEvents>, Li
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(sandbox = %pod.sandbox.id, error, "an end was not recorded");
             }
+            if let Err(error) = stop_sandbox::leave_network(pod).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(sandbox = %pod.sandbox.id, error, "it is still on its network");
+            }
             Ok(None)
         }
         SandboxState::Ready { .. } => Ok(resume(pod).await),

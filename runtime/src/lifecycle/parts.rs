@@ -11,7 +11,7 @@ use super::pods::Pods;
 use crate::cgroup::Cgroups;
 use crate::image::Images;
 use crate::layout::Layout;
-use crate::network::BridgeNetwork;
+use crate::network::PodNetwork;
 use crate::spec::HostFacts;
 use crate::store::Store;
 
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Images.
     pub images: Arc<Images>,
     /// The pod network.
-    pub network: Arc<BridgeNetwork>,
+    pub network: Arc<PodNetwork>,
     /// Cgroups.
     pub cgroups: Cgroups,
     /// Cgroup below which pods go whose client names no parent.

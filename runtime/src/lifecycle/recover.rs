@@ -16,12 +16,14 @@ use crate::store::{Found, Record, Records};
 
 /// Gives every recorded pod an owner and waits until each has taken over.
 pub(super) async fn recover(parts: &Arc<Parts>) -> Result<(), LifecycleError> {
-    let sandboxes = whole_records(&parts.store.sandboxes)?;
+    let mut sandboxes = whole_records(&parts.store.sandboxes)?;
     let containers = whole_records(&parts.store.containers)?;
     let known: HashSet<SandboxId> = sandboxes.iter().map(|sandbox| sandbox.id.clone()).collect();
     end_unknown_monitors(parts, &known).await?;
     let mut of_sandbox = sort_containers(parts, containers, &known)?;
     let mut handles = Vec::new();
+    // Whole sandboxes claim their names first.
+    sandboxes.sort_by_key(SandboxRecord::is_unfinished);
     for sandbox in sandboxes {
         let containers = of_sandbox.remove(&sandbox.id).unwrap_or_default();
         handles.extend(own(parts, sandbox, containers));
@@ -31,7 +33,22 @@ pub(super) async fn recover(parts: &Arc<Parts>) -> Result<(), LifecycleError> {
         let _ = handle.brought_up().await;
     }
     free_addresses(parts).await?;
+    check_networks(parts);
     sweep(parts).await
+}
+
+/// Has plugins look at the pods' networks, in the background: nobody waits for what they say.
+fn check_networks(parts: &Parts) {
+    let network = Arc::clone(&parts.network);
+    parts.tasks.spawn_blocking(move || {
+        if let Err(error) = network.check_all() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "cannot look whether pods are still on their networks"
+            );
+        }
+    });
 }
 
 /// Deletes what was discarded, by this run or by one that died before it came to it.
@@ -46,19 +63,15 @@ async fn sweep(parts: &Parts) -> Result<(), LifecycleError> {
     collected.map_err(|error| LifecycleError::failed("delete layers that nobody uses", error))
 }
 
-/// Gives back addresses whose sandbox has no record.
+/// Takes the network from sandboxes that have no record. Those that could not be undone yet have one.
 async fn free_addresses(parts: &Parts) -> Result<(), LifecycleError> {
-    let live = parts
-        .pods
-        .snapshots()
-        .iter()
-        .map(|pod| pod.sandbox.id.clone())
-        .collect();
+    let sandboxes = whole_records(&parts.store.sandboxes)?;
+    let live = sandboxes.into_iter().map(|sandbox| sandbox.id).collect();
     let network = Arc::clone(&parts.network);
-    let attempted = "free the addresses of pods that are gone".to_owned();
+    let attempted = "take the network from pods that are gone".to_owned();
     let freed = paths::blocking(attempted, move || network.retain(&live)).await?;
     for sandbox in freed {
-        tracing::warn!(%sandbox, "its address was still reserved");
+        tracing::warn!(%sandbox, "it was gone and still on the network");
     }
     Ok(())
 }
@@ -79,6 +92,13 @@ fn own(
                 .tasks
                 .spawn(pod::run(Arc::clone(parts), unowned, pod::Origin::Found));
             Some(handle)
+        }
+        super::pods::Claim::Taken(_) if unowned.is_unfinished() => {
+            // A try that failed and could not be undone: a later one has the name.
+            parts
+                .tasks
+                .spawn(pod::run(Arc::clone(parts), unowned, pod::Origin::Found));
+            None
         }
         super::pods::Claim::Taken(other) => {
             let (this, other) = (handle.id(), other.id());

@@ -8,7 +8,7 @@ use super::parts::Parts;
 use super::pod::{Pod, Signal};
 use super::{exits, signal, stop_sandbox};
 use crate::failpoint;
-use crate::model::{ContainerId, SandboxState};
+use crate::model::ContainerId;
 use crate::monitor::{Events as MonitorEvents, MonitorError};
 use crate::store::{Record, Records};
 
@@ -97,9 +97,7 @@ pub(super) async fn sandbox(
     pod: &mut Pod,
     events: &mut Option<MonitorEvents>,
 ) -> Result<(), LifecycleError> {
-    if !matches!(pod.sandbox.state, SandboxState::Stopped) {
-        stop_sandbox::stop(pod, events).await?;
-    }
+    stop_sandbox::stop(pod, events).await?;
     for id in pod.containers.keys().cloned().collect::<Vec<_>>() {
         container(pod, &id, events).await?;
     }

@@ -3,14 +3,15 @@
 //! Each step is recorded, or leaves a trace that `tear_down` finds by the sandbox's id, before the
 //! next is begun.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci_spec::runtime::LinuxResources;
+use tokio::time::sleep;
 
 use super::error::{LifecycleError, chain};
 use super::events::EventKind;
@@ -23,17 +24,23 @@ use crate::model::config::{NamespaceMode, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
 use crate::monitor::protocol::{PauseFilter, PauseUser, PodNamespace, SandboxSpec};
+use crate::network::{AttachRequest, Wishes};
 use crate::spec::{self, files};
 
 /// What pause runs as when the client does not say: the user of every infra image.
 const PAUSE_ID: u32 = 65535;
 /// Pause is the last to be killed for memory, as upstream has it.
 const PAUSE_OOM_SCORE_ADJ: i32 = -998;
+/// Before what could not be undone is tried again; twice as long each time.
+const UNDO_PAUSE: Duration = Duration::from_secs(1);
+/// No longer than this.
+const LONGEST_UNDO_PAUSE: Duration = Duration::from_secs(60);
 /// Size of a pod's /dev/shm, as everywhere.
 const SHM_SIZE: u64 = 64 << 20;
 
 /// Makes the sandbox of `pod`. On an error the caller undoes what exists.
 pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleError> {
+    accept_wishes(pod)?;
     pod.parts
         .store
         .sandboxes
@@ -58,17 +65,53 @@ pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleEr
     Ok(events)
 }
 
-/// Ends what `bring_up` began, and forgets the sandbox: to its client it never existed.
-pub(super) async fn undo(pod: &mut Pod) {
-    let removed = take_away(pod).await;
-    if let Err(error) = removed {
-        // The record stays, so the next start of the runtime tears it down.
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(sandbox = %pod.sandbox.id, error, "a failed sandbox was not undone");
+/// Refuses what the network cannot give the pod, before anything of it exists.
+fn accept_wishes(pod: &Pod) -> Result<(), LifecycleError> {
+    let config = &pod.sandbox.config;
+    if config.security.namespaces.network == NamespaceMode::Node {
+        return Ok(());
     }
+    let accepted = pod
+        .parts
+        .network
+        .accept(&pod.sandbox.id, &Wishes::of(config));
+    accepted.map_err(|error| match error.is_refusal() {
+        true => LifecycleError::Invalid(error.to_string()),
+        false => LifecycleError::failed("find a network for the pod", error),
+    })
+}
+
+/// Ends what `bring_up` began, and forgets the sandbox: to its client it never existed.
+pub(super) async fn undo(pod: &Pod) -> Result<(), LifecycleError> {
+    let removed = take_away(pod).await;
     pod.parts
         .pods
         .forget(&pod.sandbox.config.metadata, &pod.sandbox.id);
+    removed
+}
+
+/// Ends what `undo` could not, as often as it takes. The record stays until then, so the next start
+/// of the runtime goes on with it.
+pub(super) async fn keep_undoing(pod: &Pod, mut error: LifecycleError) {
+    let mut pause = UNDO_PAUSE;
+    loop {
+        tell_not_undone(pod, &error);
+        tokio::select! {
+            // Cancelling loses nothing: the record is there.
+            () = pod.parts.shutdown.cancelled() => return,
+            () = sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_UNDO_PAUSE);
+        match take_away(pod).await {
+            Ok(()) => return,
+            Err(again) => error = again,
+        }
+    }
+}
+
+fn tell_not_undone(pod: &Pod, error: &LifecycleError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(sandbox = %pod.sandbox.id, error, "a failed sandbox was not undone");
 }
 
 async fn take_away(pod: &Pod) -> Result<(), LifecycleError> {
@@ -199,22 +242,27 @@ fn pod_namespace(mode: &NamespaceMode) -> PodNamespace {
     }
 }
 
-/// Reserves addresses, records them, and gives them to the pod. Nothing on the host's network.
+/// Sets apart what the pod needs of its network, records that, and attaches the pod. Nothing on the
+/// host's network.
 async fn join_network(pod: &mut Pod, pause_pid: i32) -> Result<Vec<IpAddr>, LifecycleError> {
-    if pod.sandbox.config.security.namespaces.network == NamespaceMode::Node {
+    let config = &pod.sandbox.config;
+    if config.security.namespaces.network == NamespaceMode::Node {
         return Ok(Vec::new());
     }
-    let id = pod.sandbox.id.clone();
-    let reserved = pod.parts.network.reserve(&id);
-    let ips = reserved.map_err(|error| LifecycleError::failed("reserve an address", error))?;
-    pod.set_sandbox(SandboxState::Networked { ips: ips.clone() })?;
+    let request = AttachRequest {
+        id: pod.sandbox.id.clone(),
+        pause_pid,
+        wishes: Wishes::of(config),
+    };
+    let network = Arc::clone(&pod.parts.network);
+    let reserved = network
+        .reserve(&request.id)
+        .map_err(|error| LifecycleError::failed("find a network for the pod", error))?;
+    let ips = reserved.addresses().to_vec();
+    pod.set_sandbox(SandboxState::Networked { ips })?;
     failpoint::reach("run_sandbox.networked");
-    let netns = File::open(format!("/proc/{pause_pid}/ns/net"))
-        .map_err(|error| LifecycleError::failed("open the pod's network namespace", error))?;
-    let (network, addresses) = (Arc::clone(&pod.parts.network), ips.clone());
-    let ports = pod.sandbox.config.port_mappings.clone();
-    paths::blocking("connect the pod to the network".to_owned(), move || {
-        network.attach(&id, netns.as_fd(), &addresses, &ports)
+    let ips = paths::blocking("connect the pod to the network".to_owned(), move || {
+        network.attach(reserved, &request)
     })
     .await?;
     failpoint::reach("run_sandbox.attached");

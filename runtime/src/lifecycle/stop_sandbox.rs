@@ -12,17 +12,23 @@ use crate::model::{ContainerId, SandboxState};
 use crate::monitor;
 use crate::monitor::Events as MonitorEvents;
 
-/// Ends everything that runs in the pod. Idempotent.
+/// Ends everything that runs in the pod. Idempotent; an error of a network plugin alone leaves a
+/// stopped sandbox, from which the network is taken when this is asked again.
 pub(super) async fn stop(
     pod: &mut Pod,
     events: &mut Option<MonitorEvents>,
 ) -> Result<(), LifecycleError> {
     if matches!(pod.sandbox.state, SandboxState::Stopped) {
-        return Ok(());
+        return leave_network(pod).await;
     }
-    bring_down(pod, "the pod was stopped and its monitor left no record").await?;
+    let left = bring_down(pod, "the pod was stopped and its monitor left no record").await?;
     *events = None;
-    Ok(())
+    left
+}
+
+/// Takes the network from a sandbox that has been stopped, if that is still to be done.
+pub(super) async fn leave_network(pod: &Pod) -> Result<(), LifecycleError> {
+    tear_down::leave_network(&pod.parts, &pod.sandbox, &[]).await
 }
 
 /// Looks what to do when the monitor is not heard any more, or says that pause ended.
@@ -45,16 +51,21 @@ pub(super) async fn broken(pod: &mut Pod, events: &mut Option<MonitorEvents>, wh
 /// Ends a sandbox that cannot be mended.
 pub(super) async fn give_up(pod: &mut Pod, why: &'static str) {
     tracing::warn!(sandbox = %pod.sandbox.id, why, "the sandbox broke and is being stopped");
-    if let Err(error) = bring_down(pod, why).await {
+    if let Err(error) = bring_down(pod, why).await.flatten() {
         let error = &error as &dyn std::error::Error;
         // It is not ready in any case; StopPodSandbox tries again.
         tracing::error!(sandbox = %pod.sandbox.id, error, "the sandbox was not wholly stopped");
     }
 }
 
-async fn bring_down(pod: &mut Pod, why_unknown: &str) -> Result<(), LifecycleError> {
+/// The inner result is the network's: whatever plugins say, nothing of the pod runs any more.
+async fn bring_down(
+    pod: &mut Pod,
+    why_unknown: &str,
+) -> Result<Result<(), LifecycleError>, LifecycleError> {
     let containers: Vec<ContainerId> = pod.containers.keys().cloned().collect();
-    tear_down::tear_down(&pod.parts, &pod.sandbox, &containers).await?;
+    let left = tear_down::leave_network(&pod.parts, &pod.sandbox, &containers).await;
+    tear_down::end(&pod.parts, &pod.sandbox, &containers).await?;
     let settled = exits::settle(pod, why_unknown);
     // A state that cannot be recorded does not keep a pod from being stopped: at the next start the
     // monitor is found dead, which says the same.
@@ -69,7 +80,7 @@ async fn bring_down(pod: &mut Pod, why_unknown: &str) -> Result<(), LifecycleErr
     failpoint::reach("stop_sandbox.stopped");
     let id = pod.sandbox.id.clone();
     pod.tell(id.as_str(), EventKind::Stopped);
-    Ok(())
+    Ok(left)
 }
 
 /// Removes what the monitor kept. The exit records in it are in the containers' own records now.

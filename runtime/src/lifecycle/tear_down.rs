@@ -20,9 +20,42 @@ use crate::monitor::{self, MonitorClient};
 /// How long a monitor may take to end everything before it is ended itself.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends every process of the sandbox and of `containers`, its cgroups, and its hold on addresses.
-/// The veth, namespaces and mounts end with the processes.
+/// Takes the network, every process and the cgroups from the sandbox and from `containers`.
 pub(super) async fn tear_down(
+    parts: &Parts,
+    sandbox: &SandboxRecord,
+    containers: &[ContainerId],
+) -> Result<(), LifecycleError> {
+    let left = leave_network(parts, sandbox, containers).await;
+    end(parts, sandbox, containers).await?;
+    left
+}
+
+/// Has network plugins let go of the pod. They want its network namespace, so they come before pause
+/// ends, and its containers are killed before they come. An error leaves everything else to be ended
+/// all the same; this is repeated then until it succeeds.
+pub(super) async fn leave_network(
+    parts: &Parts,
+    sandbox: &SandboxRecord,
+    containers: &[ContainerId],
+) -> Result<(), LifecycleError> {
+    let attempted = || format!("take sandbox {} from its network", sandbox.id);
+    let needed = parts.network.needs_detaching(&sandbox.id);
+    if !needed.map_err(|error| LifecycleError::failed(attempted(), error))? {
+        return Ok(());
+    }
+    let monitor = MonitorClient::open(&parts.layout.sandbox_run_dir(&sandbox.id));
+    for container in containers {
+        // Whatever does not run needs no end, and without a monitor nothing runs.
+        let _ = monitor.kill(container).await;
+    }
+    let (network, id) = (Arc::clone(&parts.network), sandbox.id.clone());
+    paths::blocking(attempted(), move || network.detach(&id)).await
+}
+
+/// Ends every process of the sandbox and of `containers`, its cgroups, and its hold on addresses of
+/// the built-in bridge. The veth, namespaces and mounts end with the processes.
+pub(super) async fn end(
     parts: &Parts,
     sandbox: &SandboxRecord,
     containers: &[ContainerId],

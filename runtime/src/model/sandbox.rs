@@ -58,6 +58,14 @@ impl SandboxRecord {
         matches!(self.state, SandboxState::Ready { .. })
     }
 
+    /// Whether it was never made whole.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(
+            self.state,
+            SandboxState::Reserved | SandboxState::Networked { .. }
+        )
+    }
+
     /// The pod's addresses, primary first; empty while there are none and on the host network.
     pub fn ips(&self) -> &[IpAddr] {
         match &self.state {

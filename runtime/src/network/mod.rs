@@ -1,5 +1,5 @@
-//! The built-in pod network: a bridge, addresses, and NAT to the outside. Netlink only; nothing is
-//! executed.
+//! The pods' network: which one it is (`choice`), CNI networks (`cni`), and, here, the built-in one:
+//! a bridge, addresses, and NAT to the outside. Netlink only; nothing is executed.
 //!
 //! ```text
 //!            pod A                pod B
@@ -19,7 +19,9 @@
 //! asynchronous callers put them on a blocking thread.
 
 mod bridge;
+mod choice;
 mod cidr;
+mod cni;
 mod conntrack;
 mod host_ports;
 mod link;
@@ -28,6 +30,7 @@ mod netlink;
 mod nft;
 mod pod;
 mod pool;
+mod request;
 mod reservations;
 mod subnet;
 
@@ -39,9 +42,17 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 pub use bridge::{BridgeError, NotReady};
+pub use choice::{
+    NetworkError, NetworkSettings, NetworkStatus, PodNetwork, Readiness, Reserved, UseCni,
+};
+pub use cni::{
+    AnswerError, Chosen, CniError, CniSettings, KeptError, PluginError, PluginMessage, RefusedWish,
+    Verb,
+};
 pub use host_ports::{HostPortError, RecordError};
 pub use netlink::NetlinkError;
 pub use pod::{PodLinkError, bring_loopback_up};
+pub use request::{AttachRequest, Wishes};
 pub use reservations::{OpenReservationsError, ReserveError, UnreserveError};
 pub use subnet::{InvalidSubnet, Ipv4Subnet};
 

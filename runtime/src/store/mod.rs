@@ -92,7 +92,8 @@ impl Store {
 }
 
 impl<R: Record> Records<R> {
-    fn open(dir: PathBuf) -> Result<Self, StoreError> {
+    /// Opens the records below `dir`, making it.
+    pub(crate) fn open(dir: PathBuf) -> Result<Self, StoreError> {
         make_private_dir(&dir).map_err(failed("make", &dir))?;
         Ok(Self {
             dir,
@@ -111,6 +112,12 @@ impl<R: Record> Records<R> {
     pub fn save(&self, record: &R) -> Result<(), StoreError> {
         let path = self.journal(record.id().as_ref());
         journal::append(&path, record).map_err(failed("append to", &path))
+    }
+
+    /// The record of `id`, if there is one.
+    pub(crate) fn get(&self, id: &R::Id) -> Result<Option<R>, StoreError> {
+        let path = self.journal(id.as_ref());
+        journal::last(&path).map_err(failed("read", &path))
     }
 
     /// Takes the directory of `id` out of the records at once; [`sweep`](Self::sweep) deletes it.

@@ -25,4 +25,5 @@ pub mod seqpacket;
 pub mod signal;
 pub mod stdio;
 pub mod subgroup;
+pub mod subprocess;
 pub mod terminal;

@@ -145,6 +145,15 @@ pub fn signal_group(leader: i32, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// Kills the process group that `leader`, which has not been waited for, leads.
+pub fn kill_group(leader: i32) -> io::Result<()> {
+    let leader = Pid::from_raw(leader).ok_or(io::ErrorKind::InvalidInput)?;
+    match rustix::process::kill_process_group(leader, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// One ended child, if there is one.
 pub fn reap() -> Option<Reaped> {
     loop {

@@ -47,7 +47,10 @@ pub(crate) fn sandbox_config(
         hostname,
         log_directory: absolute("config.log_directory", log_directory)?,
         dns: dns_config.map(dns),
-        port_mappings: port_mappings_of(port_mappings)?,
+        port_mappings: port_mappings
+            .into_iter()
+            .map(port_mapping)
+            .collect::<Result<_, _>>()?,
         labels: labels.into_iter().collect(),
         annotations: annotations.into_iter().collect(),
         cgroup_parent: cgroup_parent_of(cgroup_parent)?,
@@ -110,10 +113,6 @@ fn dns(config: cri::DnsConfig) -> DnsConfig {
         searches,
         options,
     }
-}
-
-fn port_mappings_of(mappings: Vec<cri::PortMapping>) -> Result<Vec<PortMapping>, DecodeError> {
-    mappings.into_iter().map(port_mapping).collect()
 }
 
 fn port_mapping(mapping: cri::PortMapping) -> Result<PortMapping, DecodeError> {

@@ -53,7 +53,7 @@ type Row<T> = (&'static str, fn(&mut T), &'static str);
 
 #[test]
 fn a_sandbox_that_cannot_be_made_as_asked_is_refused_by_name() {
-    let rows: [Row<cri::PodSandboxConfig>; 6] = [
+    let rows: [Row<cri::PodSandboxConfig>; 7] = [
         (
             "no metadata",
             |c| c.metadata = None,
@@ -88,6 +88,16 @@ fn a_sandbox_that_cannot_be_made_as_asked_is_refused_by_name() {
                 }]
             },
             "port_mappings[].protocol",
+        ),
+        (
+            "host port",
+            |c| {
+                c.port_mappings = vec![cri::PortMapping {
+                    host_port: 65536,
+                    ..Default::default()
+                }]
+            },
+            "port_mappings[].host_port",
         ),
     ];
     for (name, spoil, says) in rows {

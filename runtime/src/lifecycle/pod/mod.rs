@@ -53,6 +53,13 @@ pub(super) struct Unowned {
     ends: Ends,
 }
 
+impl Unowned {
+    /// Whether the sandbox was never made whole.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.pod.sandbox.is_unfinished()
+    }
+}
+
 /// A handle for `pod` and what its owner will need.
 pub(super) fn prepare(pod: PodSnapshot) -> (PodHandle, Unowned) {
     let (handle, ends) = handle::pair(pod.clone());
@@ -86,8 +93,11 @@ pub(super) async fn run(parts: Arc<Parts>, unowned: Unowned, origin: Origin) {
     let mut events = match begun {
         Ok(events) => events,
         Err(error) => {
-            run_sandbox::undo(&mut pod).await;
+            let undone = run_sandbox::undo(&pod).await;
             bring_up.send_replace(BringUp::Failed(error));
+            if let Err(error) = undone {
+                run_sandbox::keep_undoing(&pod, error).await;
+            }
             return;
         }
     };
