@@ -19,8 +19,9 @@ DESTDIR ?=
 
 # libseccomp-dev has the static library that the launch helper links.
 BUILD_PACKAGES := libseccomp-dev
-# The registry that tests pull from, and the programs with which they look for leftovers.
-TEST_PACKAGES := docker-registry iproute2 nftables openssl
+# The registry that tests pull from, the CNI plugins that attach pods (some run iptables), and the
+# programs with which tests look for leftovers.
+TEST_PACKAGES := docker-registry containernetworking-plugins iptables iproute2 nftables openssl
 # A build for tests can be told to kill itself at any recorded step.
 TEST_FEATURES := --features podling/failpoints
 

@@ -28,6 +28,8 @@ pub struct Start {
     pub failpoint: Option<String>,
     /// Whether it ends its pods when it is told to end.
     pub ends_pods: bool,
+    /// More arguments of `podling up`.
+    pub arguments: Vec<String>,
     /// Program and arguments that run before podling, such as `unshare --mount`.
     pub wrapper: Vec<String>,
 }
@@ -51,6 +53,7 @@ impl Daemon {
             .args(["--node-name", "node", "-v"]);
         command.args(["--pod-cidr", &range.pod_cidr(), "--bridge", &range.bridge()]);
         command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
+        command.args(&start.arguments);
         if start.ends_pods {
             command.arg("--end-pods-on-exit");
         }

@@ -116,12 +116,13 @@ fn tables() -> Vec<String> {
         .collect()
 }
 
-/// Directories of sandboxes and containers that were not removed.
+/// Directories of sandboxes, containers and attachments to networks that were not removed.
 fn records(root: &Path) -> Vec<PathBuf> {
     let places = [
         "run/podling/sandboxes",
         "var/lib/podling/sandboxes",
         "var/lib/podling/containers",
+        "var/lib/podling/network/cni",
     ];
     let entries = places
         .iter()

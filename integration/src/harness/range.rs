@@ -39,6 +39,13 @@ impl Range {
         format!("plt-{}-{}", self.x, self.y)
     }
 
+    /// A bridge that plugins make for the node, and its addresses.
+    pub fn cni_bridge(&self) -> (String, String) {
+        // Beside the node's own range: 10.192.0.0/10 is 10.192 to 10.255, this is 10.128 to 10.191.
+        let cidr = format!("10.{}.{}.0/24", self.x - 64, self.y);
+        (format!("plc-{}-{}", self.x, self.y), cidr)
+    }
+
     /// The cgroup below which everything of the node runs.
     pub fn cgroup(&self) -> String {
         format!("/podling-test-{}-{}", self.x, self.y)

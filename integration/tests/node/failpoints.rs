@@ -11,7 +11,7 @@ use podling_proto::runtime::v1::ContainerState;
 use crate::{is_running, one, pod};
 
 /// The points whose names begin with one of these words.
-fn points(node: &Node, beginnings: &[&str]) -> Vec<String> {
+pub(crate) fn points(node: &Node, beginnings: &[&str]) -> Vec<String> {
     let output = node.podling(&["failpoints"]);
     let names = String::from_utf8(output.stdout).expect("names are text");
     let chosen: Vec<String> = names
@@ -30,7 +30,7 @@ fn points(node: &Node, beginnings: &[&str]) -> Vec<String> {
     chosen
 }
 
-fn dies_at(point: &str) -> Start {
+pub(crate) fn dies_at(point: &str) -> Start {
     Start {
         failpoint: Some(point.to_owned()),
         ..Start::default()
@@ -137,6 +137,8 @@ async fn every_fail_point_belongs_to_a_story() {
         "start_container.",
         "stop_",
         "remove_",
+        "cni_add.",
+        "cni_del.",
     ];
     let all: BTreeSet<_> = points(&node, &[""]).into_iter().collect();
     let covered: BTreeSet<_> = points(&node, &told).into_iter().collect();

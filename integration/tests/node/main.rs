@@ -7,6 +7,7 @@ mod bad_images;
 mod bad_pods;
 mod broken;
 mod churn;
+mod cni;
 mod commands;
 mod containers;
 mod failpoints;
