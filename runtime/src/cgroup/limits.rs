@@ -84,7 +84,7 @@ fn memory(controller: &MemController, asked: &LinuxMemory, is_v2: bool) -> Resul
 }
 
 /// v2 limits swap alone, the request memory and swap together.
-fn swap_alone(limit: i64, memory_and_swap: i64) -> i64 {
+pub(super) fn swap_alone(limit: i64, memory_and_swap: i64) -> i64 {
     match (limit, memory_and_swap) {
         (_, -1) => -1,
         (-1, _) => -1,
@@ -113,7 +113,7 @@ fn cpu(controller: &CpuController, asked: &LinuxCpu, is_v2: bool) -> Result<()> 
 
 /// The v2 weight that stands for v1 shares: 2 to 262144 onto 1 to 10000 such that the defaults,
 /// 1024 and 100, meet. The curve is the one that opencontainers/cgroups settled on.
-fn weight(shares: u64) -> u64 {
+pub(super) fn weight(shares: u64) -> u64 {
     match shares {
         ..=2 => 1,
         262_144.. => 10_000,

@@ -17,8 +17,10 @@ mod error;
 mod limits;
 mod members;
 mod path;
+mod places;
 mod remove;
 mod unified;
+mod update;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +31,10 @@ use oci_spec::runtime::LinuxResources;
 
 pub use error::CgroupError;
 pub use path::{CgroupPath, InvalidCgroupPath};
+pub use places::Controller;
+pub use update::{Applied, UpdateError};
+
+use places::Places;
 
 use crate::spec::CgroupMode;
 
@@ -36,6 +42,7 @@ use crate::spec::CgroupMode;
 #[derive(Clone, Debug)]
 pub struct Cgroups {
     hierarchies: Hierarchies,
+    places: Places,
 }
 
 #[derive(Clone, Debug)]
@@ -48,8 +55,10 @@ impl Cgroups {
     /// Finds the mounted hierarchies.
     pub fn open() -> Result<Self, CgroupError> {
         if is_cgroup2_unified_mode() {
+            let v2 = V2::new();
             return Ok(Self {
-                hierarchies: Hierarchies::V2(V2::new()),
+                places: Places::V2(v2.root()),
+                hierarchies: Hierarchies::V2(v2),
             });
         }
         let v1 = V1::new();
@@ -57,6 +66,7 @@ impl Cgroups {
             return Err(CgroupError::NoHierarchies);
         }
         Ok(Self {
+            places: Places::of_v1(&Cgroup::load(Box::new(v1.clone()), "")),
             hierarchies: Hierarchies::V1(v1),
         })
     }
@@ -97,10 +107,10 @@ impl Cgroups {
         Ok(self.directories(path))
     }
 
-    /// Changes the limits of a cgroup; what `limits` leaves open stays as it is, and so do its
-    /// device rules.
-    pub fn update(&self, path: &CgroupPath, limits: &LinuxResources) -> Result<(), CgroupError> {
-        self.limit(&self.load(path), path, limits)
+    /// The directory in which a controller keeps a cgroup's files, whether or not it exists; `None`
+    /// when the machine lacks the controller.
+    pub fn directory(&self, controller: Controller, path: &CgroupPath) -> Option<PathBuf> {
+        self.places.directory(controller, path)
     }
 
     /// The directories of a cgroup, whether or not it exists.

@@ -177,6 +177,7 @@ fn memory_is_raised_and_lowered_in_the_order_the_kernel_accepts() {
         ground
             .cgroups
             .update(&ground.path("c"), &memory(mebibytes << 20, mebibytes << 20))
+            .map(drop)
             .unwrap();
         let file = match ground.cgroups.mode() {
             CgroupMode::V1 => "memory.limit_in_bytes",
@@ -187,6 +188,81 @@ fn memory_is_raised_and_lowered_in_the_order_the_kernel_accepts() {
             (mebibytes << 20).to_string()
         );
     }
+}
+
+#[test]
+fn an_update_that_the_kernel_refuses_halfway_changes_nothing() {
+    let ground = playground!("halfway");
+    let directories = ground.create("c", &memory(64 << 20, 64 << 20));
+    let mut child = run_in(&directories, "exec sleep 1000");
+    let path = ground.path("c");
+    wait_until("the process joins", || {
+        !ground.cgroups.pids(&path).unwrap().is_empty()
+    });
+    // The memory would be accepted, and so would the weight; the list of memory nodes is not.
+    let mut limits = memory(128 << 20, 128 << 20);
+    let mut cpu = oci_spec::runtime::LinuxCpu::default();
+    cpu.set_shares(Some(512)).set_mems(Some("4095".to_owned()));
+    limits.set_cpu(Some(cpu));
+    let got = ground.cgroups.update(&path, &limits);
+    assert!(matches!(got, Err(UpdateError::Write { .. })), "{got:?}");
+    let (limit, weight) = match ground.cgroups.mode() {
+        CgroupMode::V1 => ("memory.limit_in_bytes", ("cpu.shares", "1024")),
+        CgroupMode::V2 => ("memory.max", ("cpu.weight", "100")),
+    };
+    assert_eq!(ground.read("c", "memory", limit), (64 << 20).to_string());
+    assert_eq!(ground.read("c", "cpu", weight.0), weight.1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_was_applied_can_be_reverted() {
+    let ground = playground!("reverted");
+    ground.create("c", &memory(64 << 20, 64 << 20));
+    let path = ground.path("c");
+    let applied = ground
+        .cgroups
+        .update(&path, &memory(128 << 20, 256 << 20))
+        .unwrap();
+    applied.revert();
+    let limit = match ground.cgroups.mode() {
+        CgroupMode::V1 => "memory.limit_in_bytes",
+        CgroupMode::V2 => "memory.max",
+    };
+    assert_eq!(ground.read("c", "memory", limit), (64 << 20).to_string());
+}
+
+#[test]
+fn a_limit_below_what_is_in_use_is_refused() {
+    let ground = playground!("in-use");
+    let directories = ground.create("c", &memory(64 << 20, 64 << 20));
+    // tail keeps the last line, which has no end, in memory.
+    let mut child = run_in(
+        &directories,
+        "head -c 20000000 /dev/zero | tail; sleep 1000",
+    );
+    let path = ground.path("c");
+    wait_until("the memory is used", || {
+        let update = ground.cgroups.update(&path, &memory(4 << 20, 4 << 20));
+        match update {
+            Ok(applied) => applied.revert(),
+            Err(UpdateError::BelowUsage { limit, used }) => return limit < used,
+            Err(error) => panic!("{error:?}"),
+        }
+        false
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_cgroup_that_is_gone_is_not_updated() {
+    let ground = playground!("gone");
+    let got = ground
+        .cgroups
+        .update(&ground.path("c"), &memory(64 << 20, 64 << 20));
+    assert!(matches!(got, Err(UpdateError::Gone(_))), "{got:?}");
 }
 
 #[test]
