@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod network;
 pub mod snapshot;
 pub mod spec;
+pub mod stats;
 pub mod store;
 pub mod streaming;
 pub mod sys;

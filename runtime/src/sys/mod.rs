@@ -3,6 +3,8 @@
 //! Everything that names a kernel object owns it (`OwnedFd`), and every descriptor made here is
 //! close-on-exec, so that a forked process keeps only what it is given on purpose.
 
+#[cfg(test)]
+pub(crate) mod allocations;
 pub mod beneath;
 pub mod bpf;
 pub mod cgroup;
