@@ -312,6 +312,11 @@ pub(super) fn read_launch(dir: &Path) -> io::Result<Launch> {
     read_json(&dir.join("launch.json"))
 }
 
+/// The OCI spec, for whoever wants to see it.
+pub(super) fn read_spec(dir: &Path) -> io::Result<serde_json::Value> {
+    read_json(&dir.join("config.json"))
+}
+
 /// `command` as it must run in the container with this directory.
 pub(super) fn read_exec_process(dir: &Path, command: Vec<String>) -> io::Result<ProcessSpec> {
     let template: ProcessSpec = read_json(&dir.join("process.json"))?;

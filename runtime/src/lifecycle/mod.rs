@@ -21,6 +21,8 @@ pub mod events;
 mod exec;
 mod exec_sync;
 mod exits;
+mod inspect;
+mod measure;
 mod parts;
 mod paths;
 mod pod;
@@ -35,6 +37,8 @@ mod start_container;
 mod stop_container;
 mod stop_sandbox;
 mod tear_down;
+mod update_container;
+mod update_sandbox;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,10 +47,12 @@ use std::time::Duration;
 pub use error::LifecycleError;
 pub use events::{Event, EventKind, Events};
 pub use exec_sync::ExecOutcome;
+pub use measure::Scope;
 pub use parts::{Parts, Programs};
 pub use pod::{PodHandle, PodSnapshot};
 pub use pods::Pods;
 
+use crate::model::config::{PodResources, Resources};
 use crate::model::{
     ContainerConfig, ContainerId, SandboxConfig, SandboxId, SandboxRecord, SandboxState,
 };
@@ -156,6 +162,21 @@ impl Lifecycle {
             Ok((pod, id)) => gone_is_fine(pod.remove_container(id).await),
             Err(error) => gone_is_fine(Err(error)),
         }
+    }
+
+    /// Gives a created or running container new limits; what `asked` leaves open stays as it is.
+    pub async fn update_container(&self, id: &str, asked: Resources) -> Result<(), LifecycleError> {
+        let (pod, id) = self.parts.pods.container(id)?;
+        pod.update_container(id, asked).await
+    }
+
+    /// Keeps what a pod's client has given the pod's own cgroup.
+    pub async fn update_sandbox(
+        &self,
+        id: &str,
+        asked: PodResources,
+    ) -> Result<(), LifecycleError> {
+        self.parts.pods.sandbox(id)?.update(asked).await
     }
 
     /// Runs a command in a running container; `None` sets no time limit.

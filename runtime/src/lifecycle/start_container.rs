@@ -8,7 +8,7 @@ use super::bundle::{self, Launch};
 use super::error::LifecycleError;
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{clock, exits, paths};
+use super::{clock, exits, paths, update_container};
 use crate::failpoint;
 use crate::model::{ContainerId, ContainerState, ExitStatus};
 use crate::monitor::LaunchError;
@@ -56,6 +56,7 @@ async fn launch(pod: &Pod, id: &ContainerId) -> Result<Launched, LifecycleError>
         mut request,
     } = bundle::read_launch(&dir)
         .map_err(|error| LifecycleError::failed("read what CreateContainer prepared", error))?;
+    let limits = update_container::at_start(limits, pod, id)?;
     request.cgroup_dirs = make_cgroup(pod, id, limits).await?;
     failpoint::reach("start_container.cgroup");
     pod.monitor()

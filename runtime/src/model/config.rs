@@ -38,6 +38,18 @@ pub struct SandboxConfig {
     pub sysctls: StringMap,
     /// The runtime handler named in the request; empty is the default one.
     pub runtime_handler: String,
+    /// What the client has given the pod's own cgroup.
+    #[serde(default)]
+    pub resources: PodResources,
+}
+
+/// What a pod as a whole may use, as its client says: its cgroup is the client's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodResources {
+    /// What its containers are given together.
+    pub containers: Option<Resources>,
+    /// What running the pod takes besides.
+    pub overhead: Option<Resources>,
 }
 
 /// `PodSandboxMetadata`: (uid, attempt) names a sandbox uniquely.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::lifecycle::error::LifecycleError;
+use crate::model::config::{PodResources, Resources};
 use crate::model::{
     ContainerConfig, ContainerId, ContainerRecord, SandboxId, SandboxRecord, SandboxState,
 };
@@ -39,6 +40,8 @@ pub(super) enum Command {
     StartContainer(ContainerId, Reply<()>),
     Signal(ContainerId, Signal, Reply<()>),
     RemoveContainer(ContainerId, Reply<()>),
+    UpdateContainer(ContainerId, Box<Resources>, Reply<()>),
+    UpdateSandbox(Box<PodResources>, Reply<()>),
 }
 
 /// What is sent to a container.
@@ -165,6 +168,23 @@ impl PodHandle {
         id: ContainerId,
     ) -> Result<(), LifecycleError> {
         self.ask(|reply| Command::RemoveContainer(id, reply)).await
+    }
+
+    pub(in crate::lifecycle) async fn update_container(
+        &self,
+        id: ContainerId,
+        asked: Resources,
+    ) -> Result<(), LifecycleError> {
+        self.ask(|reply| Command::UpdateContainer(id, Box::new(asked), reply))
+            .await
+    }
+
+    pub(in crate::lifecycle) async fn update(
+        &self,
+        asked: PodResources,
+    ) -> Result<(), LifecycleError> {
+        self.ask(|reply| Command::UpdateSandbox(Box::new(asked), reply))
+            .await
     }
 
     /// Sends a command and waits for its outcome. Once sent, it is carried out whether or not

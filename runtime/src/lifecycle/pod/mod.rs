@@ -25,8 +25,9 @@ use super::events::{Event, EventKind};
 use super::parts::Parts;
 use super::{
     adopt, clock, create_container, exits, remove, run_sandbox, signal, start_container,
-    stop_sandbox,
+    stop_sandbox, update_container, update_sandbox,
 };
+use crate::model::config::Resources;
 use crate::model::{ContainerId, ContainerRecord, ContainerState, SandboxRecord, SandboxState};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
@@ -152,6 +153,12 @@ impl Pod {
             Command::RemoveContainer(id, reply) => {
                 let _ = reply.send(remove::container(self, &id, events).await);
             }
+            Command::UpdateContainer(id, asked, reply) => {
+                let _ = reply.send(update_container::update(self, &id, *asked).await);
+            }
+            Command::UpdateSandbox(asked, reply) => {
+                let _ = reply.send(update_sandbox::update(self, *asked));
+            }
         }
         Next::On
     }
@@ -191,14 +198,30 @@ impl Pod {
         saved.map_err(|error| LifecycleError::failed("record the container's state", error))
     }
 
+    /// Records a container's new resources and shows them; what is not recorded is not shown.
+    pub(super) fn set_resources(
+        &mut self,
+        id: &ContainerId,
+        resources: Resources,
+    ) -> Result<(), LifecycleError> {
+        let mut updated = self.container(id)?.clone();
+        updated.config.resources = resources;
+        let saved = self.parts.store.containers.save(&updated);
+        saved.map_err(|error| LifecycleError::failed("record the container's resources", error))?;
+        self.containers.insert(id.clone(), updated);
+        self.publish();
+        Ok(())
+    }
+
     /// Shows what the pod looks like now.
     pub(super) fn publish(&self) {
         self.snapshot.send_replace(Arc::new(self.look()));
     }
 
-    /// Tells subscribers what happened to a container, or to the sandbox itself.
+    /// Tells subscribers what happened to a container, or to the sandbox itself, with the pod as it
+    /// was published last.
     pub(super) fn tell(&self, id: &str, kind: EventKind) {
-        let pod = Arc::new(self.look());
+        let pod = Arc::clone(&self.snapshot.borrow());
         self.parts.events.tell(Event {
             id: id.to_owned(),
             kind,
