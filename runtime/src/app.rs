@@ -20,6 +20,7 @@ use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs}
 use crate::network::{
     BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
 };
+use crate::stats::Stats;
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
 use crate::sys::lock;
@@ -190,16 +191,26 @@ impl Runtime {
 
     /// Serves the CRI until the shutdown that `open` was given. Pods go on after it.
     pub async fn serve(self) -> Result<(), AppError> {
-        let shutdown = self.lifecycle.parts().shutdown.clone();
+        let parts = self.lifecycle.parts();
+        let shutdown = parts.shutdown.clone();
         let sessions = Arc::new(self.lifecycle.clone());
-        let urls = self.streaming.urls();
+        let services = cri::Services {
+            lifecycle: self.lifecycle.clone(),
+            urls: self.streaming.urls(),
+            stats: Stats::open(
+                parts.cgroups.clone(),
+                parts.layout.state_dir(),
+                &parts.tasks,
+                shutdown.clone(),
+            ),
+        };
         let streams = self
             .streaming
             .serve(sessions, Limits::default(), shutdown.clone());
         let rpcs = async {
-            let served = cri::serve(&self.socket, self.lifecycle.clone(), urls, shutdown).await;
+            let served = cri::serve(&self.socket, services, shutdown).await;
             // However serving ended, nothing else goes on without it.
-            self.lifecycle.parts().shutdown.cancel();
+            parts.shutdown.cancel();
             served
         };
         let ((), served) = tokio::join!(streams, rpcs);

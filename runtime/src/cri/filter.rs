@@ -46,6 +46,37 @@ pub(super) fn wants_container(
         && has_labels(&container.config.labels, label_selector)
 }
 
+/// Whether the statistics of a container are asked for.
+pub(super) fn wants_container_stats(
+    filter: Option<&cri::ContainerStatsFilter>,
+    container: &ContainerRecord,
+) -> bool {
+    let Some(filter) = filter else { return true };
+    let cri::ContainerStatsFilter {
+        id,
+        pod_sandbox_id,
+        label_selector,
+    } = filter;
+    container.id.as_str().starts_with(id.as_str())
+        && container
+            .sandbox_id
+            .as_str()
+            .starts_with(pod_sandbox_id.as_str())
+        && has_labels(&container.config.labels, label_selector)
+}
+
+/// Whether the statistics of a sandbox are asked for.
+pub(super) fn wants_sandbox_stats(
+    filter: Option<&cri::PodSandboxStatsFilter>,
+    sandbox: &SandboxRecord,
+) -> bool {
+    let Some(cri::PodSandboxStatsFilter { id, label_selector }) = filter else {
+        return true;
+    };
+    sandbox.id.as_str().starts_with(id.as_str())
+        && has_labels(&sandbox.config.labels, label_selector)
+}
+
 fn has_labels(labels: &StringMap, wanted: &StringMap) -> bool {
     wanted
         .iter()
@@ -69,6 +100,20 @@ mod tests {
             boot_id: String::new(),
             state: SandboxState::Stopped,
         }
+    }
+
+    #[test]
+    fn statistics_are_filtered_as_lists_are() {
+        let wants = |id: &str, name: &str, value: &str| {
+            let filter = cri::PodSandboxStatsFilter {
+                id: id.to_owned(),
+                label_selector: StringMap::from([(name.to_owned(), value.to_owned())]),
+            };
+            wants_sandbox_stats(Some(&filter), &sandbox())
+        };
+        assert!(wants("abab", "app", "web") && wants_sandbox_stats(None, &sandbox()));
+        assert!(!wants("cd", "app", "web") && !wants("ab", "app", "db"));
+        assert!(!wants("ab", "tier", ""));
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use podling_proto::runtime::v1 as cri;
 use podling_proto::runtime::v1::image_service_server::ImageService;
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::decode::DecodeError;
 use super::encode::{filesystem_usage, image};
 use super::runtime_service::{Answer, Streamed};
+use super::streams;
 use crate::image;
 use crate::lifecycle::Lifecycle;
 
@@ -27,11 +28,8 @@ impl ImageService for Images {
         &self,
         request: Request<cri::ListImagesRequest>,
     ) -> Answer<cri::ListImagesResponse> {
-        let wanted = request.into_inner().filter.and_then(|filter| filter.image);
-        let images = match wanted.filter(|spec| !spec.image.is_empty()) {
-            Some(spec) => self.images.resolve(&spec.image).iter().map(image).collect(),
-            None => self.images.list().iter().map(image).collect(),
-        };
+        let wanted = self.wanted(request.into_inner().filter);
+        let images = wanted.iter().map(image).collect();
         Ok(Response::new(cri::ListImagesResponse { images }))
     }
 
@@ -106,11 +104,23 @@ impl ImageService for Images {
 
     async fn stream_images(
         &self,
-        _: Request<cri::StreamImagesRequest>,
+        request: Request<cri::StreamImagesRequest>,
     ) -> Answer<Self::StreamImagesStream> {
-        Err(Status::unimplemented(
-            "StreamImages is not implemented: use ListImages",
-        ))
+        let wanted = self.wanted(request.into_inner().filter);
+        Ok(Response::new(streams::images(wanted)))
+    }
+}
+
+impl Images {
+    /// The images that a filter wants: all, or the one that a name means.
+    fn wanted(&self, filter: Option<cri::ImageFilter>) -> Vec<image::ImageRecord> {
+        let named = filter
+            .and_then(|filter| filter.image)
+            .filter(|spec| !spec.image.is_empty());
+        match named {
+            Some(spec) => self.images.resolve(&spec.image).into_iter().collect(),
+            None => self.images.list(),
+        }
     }
 }
 

@@ -9,11 +9,16 @@ mod events;
 mod filter;
 mod image_service;
 mod info;
+mod list;
+mod metrics;
 mod node_service;
 mod runtime_service;
 mod server;
 mod signal;
+mod stats;
 mod status;
 mod streaming;
+mod streams;
+mod update;
 
-pub use server::{ServeError, serve};
+pub use server::{ServeError, Services, serve};

@@ -12,9 +12,9 @@ use podling_proto::runtime::v1::runtime_service_server::RuntimeService;
 use tonic::{Request, Response, Status};
 
 use super::decode::{DecodeError, container_config, sandbox_config};
-use super::encode::{container, container_status, sandbox, sandbox_status};
-use super::filter::{wants_container, wants_sandbox};
-use super::{events, info, streaming};
+use super::encode::{container_status, sandbox_status};
+use super::stats::Statistics;
+use super::{events, info, list, metrics, streaming, streams, update};
 use crate::lifecycle::Lifecycle;
 use crate::network::Readiness;
 use crate::streaming::Urls;
@@ -27,6 +27,7 @@ const API_VERSION: &str = "v1";
 pub(super) struct Runtime {
     pub(super) lifecycle: Lifecycle,
     pub(super) urls: Urls,
+    pub(super) statistics: Statistics,
 }
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
@@ -49,16 +50,6 @@ macro_rules! unimplemented_rpcs {
             Box::pin(std::future::ready(Err(status)))
         }
     )*};
-}
-
-/// Why the streamed lists are not served.
-macro_rules! unimplemented_streams {
-    ($($rpc:ident($request:ident) -> $stream:ident of $response:ident = $name:literal;)*) => {
-        $(type $stream = Streamed<cri::$response>;)*
-        unimplemented_rpcs! {
-            $($rpc($request) -> Self::$stream = $name: "use the list call";)*
-        }
-    };
 }
 
 #[tonic::async_trait]
@@ -115,7 +106,9 @@ impl RuntimeService for Runtime {
         } = request.into_inner();
         let pod = self.lifecycle.sandbox(&pod_sandbox_id)?;
         let info = if verbose {
-            info::of_sandbox(&pod)
+            let cgroup = self.lifecycle.cgroup(&pod.sandbox, pod.sandbox.id.as_str());
+            let cgroup = cgroup.map(|path| path.to_string());
+            info::of_sandbox(&pod, &cgroup.unwrap_or_default())
         } else {
             BTreeMap::new()
         };
@@ -137,11 +130,7 @@ impl RuntimeService for Runtime {
         request: Request<cri::ListPodSandboxRequest>,
     ) -> Answer<cri::ListPodSandboxResponse> {
         let filter = request.into_inner().filter;
-        let pods = self.lifecycle.pods();
-        let wanted = pods
-            .iter()
-            .filter(|pod| wants_sandbox(filter.as_ref(), &pod.sandbox));
-        let items = wanted.map(|pod| sandbox(&pod.sandbox)).collect();
+        let items = list::pod_sandboxes(&self.lifecycle.pods(), filter.as_ref());
         Ok(Response::new(cri::ListPodSandboxResponse { items }))
     }
 
@@ -204,13 +193,7 @@ impl RuntimeService for Runtime {
         request: Request<cri::ListContainersRequest>,
     ) -> Answer<cri::ListContainersResponse> {
         let filter = request.into_inner().filter;
-        let pods = self.lifecycle.pods();
-        let containers = pods
-            .iter()
-            .flat_map(|pod| pod.containers.values())
-            .filter(|record| wants_container(filter.as_ref(), record))
-            .map(container)
-            .collect();
+        let containers = list::pod_containers(&self.lifecycle.pods(), filter.as_ref());
         Ok(Response::new(cri::ListContainersResponse { containers }))
     }
 
@@ -225,7 +208,7 @@ impl RuntimeService for Runtime {
         let (pod, id) = self.lifecycle.container(&container_id)?;
         let record = &pod.containers[&id];
         let info = if verbose {
-            info::of_container(record)
+            info::of_container(record, self.lifecycle.runtime_spec(record).await)
         } else {
             BTreeMap::new()
         };
@@ -336,25 +319,135 @@ impl RuntimeService for Runtime {
         }))
     }
 
+    async fn update_container_resources(
+        &self,
+        request: Request<cri::UpdateContainerResourcesRequest>,
+    ) -> Answer<cri::UpdateContainerResourcesResponse> {
+        update::container(&self.lifecycle, request.into_inner()).await
+    }
+
+    async fn update_pod_sandbox_resources(
+        &self,
+        request: Request<cri::UpdatePodSandboxResourcesRequest>,
+    ) -> Answer<cri::UpdatePodSandboxResourcesResponse> {
+        update::pod_sandbox(&self.lifecycle, request.into_inner()).await
+    }
+
+    async fn container_stats(
+        &self,
+        request: Request<cri::ContainerStatsRequest>,
+    ) -> Answer<cri::ContainerStatsResponse> {
+        let id = request.into_inner().container_id;
+        let stats = Some(self.statistics.container(&id).await?);
+        Ok(Response::new(cri::ContainerStatsResponse { stats }))
+    }
+
+    async fn list_container_stats(
+        &self,
+        request: Request<cri::ListContainerStatsRequest>,
+    ) -> Answer<cri::ListContainerStatsResponse> {
+        let filter = request.into_inner().filter;
+        let stats = self.statistics.list_containers(filter).await;
+        Ok(Response::new(cri::ListContainerStatsResponse { stats }))
+    }
+
+    async fn pod_sandbox_stats(
+        &self,
+        request: Request<cri::PodSandboxStatsRequest>,
+    ) -> Answer<cri::PodSandboxStatsResponse> {
+        let id = request.into_inner().pod_sandbox_id;
+        let stats = Some(self.statistics.pod(&id).await?);
+        Ok(Response::new(cri::PodSandboxStatsResponse { stats }))
+    }
+
+    async fn list_pod_sandbox_stats(
+        &self,
+        request: Request<cri::ListPodSandboxStatsRequest>,
+    ) -> Answer<cri::ListPodSandboxStatsResponse> {
+        let filter = request.into_inner().filter;
+        let stats = self.statistics.list_pods(filter).await;
+        Ok(Response::new(cri::ListPodSandboxStatsResponse { stats }))
+    }
+
+    async fn list_metric_descriptors(
+        &self,
+        _: Request<cri::ListMetricDescriptorsRequest>,
+    ) -> Answer<cri::ListMetricDescriptorsResponse> {
+        let descriptors = metrics::descriptors();
+        Ok(Response::new(cri::ListMetricDescriptorsResponse {
+            descriptors,
+        }))
+    }
+
+    async fn list_pod_sandbox_metrics(
+        &self,
+        _: Request<cri::ListPodSandboxMetricsRequest>,
+    ) -> Answer<cri::ListPodSandboxMetricsResponse> {
+        let pods = self.statistics.every_pod();
+        let pod_metrics = metrics::of_pods(&self.statistics, &pods).await;
+        Ok(Response::new(cri::ListPodSandboxMetricsResponse {
+            pod_metrics,
+        }))
+    }
+
+    type StreamPodSandboxesStream = Streamed<cri::StreamPodSandboxesResponse>;
+
+    async fn stream_pod_sandboxes(
+        &self,
+        request: Request<cri::StreamPodSandboxesRequest>,
+    ) -> Answer<Self::StreamPodSandboxesStream> {
+        let filter = request.into_inner().filter;
+        let pods = self.lifecycle.pods();
+        Ok(Response::new(streams::pod_sandboxes(pods, filter)))
+    }
+
+    type StreamContainersStream = Streamed<cri::StreamContainersResponse>;
+
+    async fn stream_containers(
+        &self,
+        request: Request<cri::StreamContainersRequest>,
+    ) -> Answer<Self::StreamContainersStream> {
+        let filter = request.into_inner().filter;
+        let pods = self.lifecycle.pods();
+        Ok(Response::new(streams::containers(pods, filter)))
+    }
+
+    type StreamContainerStatsStream = Streamed<cri::StreamContainerStatsResponse>;
+
+    async fn stream_container_stats(
+        &self,
+        request: Request<cri::StreamContainerStatsRequest>,
+    ) -> Answer<Self::StreamContainerStatsStream> {
+        let filter = request.into_inner().filter;
+        let statistics = self.statistics.clone();
+        Ok(Response::new(streams::container_stats(statistics, filter)))
+    }
+
+    type StreamPodSandboxStatsStream = Streamed<cri::StreamPodSandboxStatsResponse>;
+
+    async fn stream_pod_sandbox_stats(
+        &self,
+        request: Request<cri::StreamPodSandboxStatsRequest>,
+    ) -> Answer<Self::StreamPodSandboxStatsStream> {
+        let filter = request.into_inner().filter;
+        let statistics = self.statistics.clone();
+        Ok(Response::new(streams::pod_sandbox_stats(
+            statistics, filter,
+        )))
+    }
+
+    type StreamPodSandboxMetricsStream = Streamed<cri::StreamPodSandboxMetricsResponse>;
+
+    async fn stream_pod_sandbox_metrics(
+        &self,
+        _: Request<cri::StreamPodSandboxMetricsRequest>,
+    ) -> Answer<Self::StreamPodSandboxMetricsStream> {
+        let statistics = self.statistics.clone();
+        Ok(Response::new(streams::pod_sandbox_metrics(statistics)))
+    }
+
     unimplemented_rpcs! {
-        container_stats(ContainerStatsRequest) -> cri::ContainerStatsResponse =
-            "ContainerStats": "statistics are not collected yet";
-        list_container_stats(ListContainerStatsRequest) -> cri::ListContainerStatsResponse =
-            "ListContainerStats": "statistics are not collected yet";
-        pod_sandbox_stats(PodSandboxStatsRequest) -> cri::PodSandboxStatsResponse =
-            "PodSandboxStats": "statistics are not collected yet";
-        list_pod_sandbox_stats(ListPodSandboxStatsRequest) -> cri::ListPodSandboxStatsResponse =
-            "ListPodSandboxStats": "statistics are not collected yet";
-        list_metric_descriptors(ListMetricDescriptorsRequest) -> cri::ListMetricDescriptorsResponse =
-            "ListMetricDescriptors": "statistics are not collected yet";
-        list_pod_sandbox_metrics(ListPodSandboxMetricsRequest) -> cri::ListPodSandboxMetricsResponse =
-            "ListPodSandboxMetrics": "statistics are not collected yet";
-        update_container_resources(UpdateContainerResourcesRequest)
-            -> cri::UpdateContainerResourcesResponse =
-            "UpdateContainerResources": "limits are set when a container starts";
-        update_pod_sandbox_resources(UpdatePodSandboxResourcesRequest)
-            -> cri::UpdatePodSandboxResourcesResponse =
-            "UpdatePodSandboxResources": "limits are set when a container starts";
+
         update_runtime_config(UpdateRuntimeConfigRequest) -> cri::UpdateRuntimeConfigResponse =
             "UpdateRuntimeConfig": "the pod CIDR is set at start";
         checkpoint_container(CheckpointContainerRequest) -> cri::CheckpointContainerResponse =
@@ -363,21 +456,6 @@ impl RuntimeService for Runtime {
             "CheckpointPod": "a restored pod could not be trusted";
         restore_pod(RestorePodRequest) -> cri::RestorePodResponse =
             "RestorePod": "a restored pod could not be trusted";
-    }
-
-    unimplemented_streams! {
-        stream_pod_sandboxes(StreamPodSandboxesRequest)
-            -> StreamPodSandboxesStream of StreamPodSandboxesResponse = "StreamPodSandboxes";
-        stream_containers(StreamContainersRequest)
-            -> StreamContainersStream of StreamContainersResponse = "StreamContainers";
-        stream_container_stats(StreamContainerStatsRequest)
-            -> StreamContainerStatsStream of StreamContainerStatsResponse = "StreamContainerStats";
-        stream_pod_sandbox_stats(StreamPodSandboxStatsRequest)
-            -> StreamPodSandboxStatsStream of StreamPodSandboxStatsResponse =
-            "StreamPodSandboxStats";
-        stream_pod_sandbox_metrics(StreamPodSandboxMetricsRequest)
-            -> StreamPodSandboxMetricsStream of StreamPodSandboxMetricsResponse =
-            "StreamPodSandboxMetrics";
     }
 }
 

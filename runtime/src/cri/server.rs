@@ -17,7 +17,9 @@ use tonic::transport::Server;
 use super::image_service::Images;
 use super::node_service::Node;
 use super::runtime_service::Runtime;
+use super::stats::Statistics;
 use crate::lifecycle::Lifecycle;
+use crate::stats::Stats;
 use crate::streaming::Urls;
 
 /// The largest message that is taken or sent: what the kubelet allows for lists.
@@ -41,18 +43,33 @@ pub enum ServeError {
     Serve(#[from] tonic::transport::Error),
 }
 
+/// What the services are served with.
+#[derive(Debug)]
+pub struct Services {
+    /// What is done with pods.
+    pub lifecycle: Lifecycle,
+    /// Where streams are asked for.
+    pub urls: Urls,
+    /// What pods use.
+    pub stats: Stats,
+}
+
 /// Serves both services on `socket` (mode 0600) until `shutdown`. The caller holds the daemon's lock,
 /// so a socket that is there already is left from a dead one.
 pub async fn serve(
     socket: &Path,
-    lifecycle: Lifecycle,
-    urls: Urls,
+    services: Services,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listen(socket).map_err(|source| ServeError::Listen {
         path: socket.to_owned(),
         source,
     })?;
+    let Services {
+        lifecycle,
+        urls,
+        stats,
+    } = services;
     let images = Images {
         images: Arc::clone(&lifecycle.parts().images),
         lifecycle: lifecycle.clone(),
@@ -60,7 +77,16 @@ pub async fn serve(
     let node = NodeServer::new(Node {
         images: Arc::clone(&lifecycle.parts().images),
     });
-    let runtime = RuntimeServiceServer::new(Runtime { lifecycle, urls })
+    let statistics = Statistics {
+        lifecycle: lifecycle.clone(),
+        stats,
+    };
+    let runtime = Runtime {
+        lifecycle,
+        urls,
+        statistics,
+    };
+    let runtime = RuntimeServiceServer::new(runtime)
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(ANSWER_LIMIT);
     let images = ImageServiceServer::new(images)

@@ -150,7 +150,10 @@ fn device(device: cri::Device) -> Device {
     }
 }
 
-fn resources_of(resources: cri::LinuxContainerResources) -> Result<Resources, DecodeError> {
+/// Decodes limits.
+pub(crate) fn resources_of(
+    resources: cri::LinuxContainerResources,
+) -> Result<Resources, DecodeError> {
     let cri::LinuxContainerResources {
         cpu_period,
         cpu_quota,

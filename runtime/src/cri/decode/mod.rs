@@ -10,8 +10,8 @@ mod container;
 mod sandbox;
 mod security;
 
-pub(super) use container::container_config;
-pub(super) use sandbox::sandbox_config;
+pub(super) use container::{container_config, resources_of};
+pub(super) use sandbox::{pod_resources, sandbox_config};
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -3,9 +3,12 @@
 use podling_proto::runtime::v1 as cri;
 
 use super::common::{groups, id32, namespaces, no_selinux, profile};
+use super::container::resources_of;
 use super::{DecodeError, invalid};
 use crate::model::SandboxConfig;
-use crate::model::config::{DnsConfig, PodMetadata, PortMapping, Protocol, SandboxSecurity};
+use crate::model::config::{
+    DnsConfig, PodMetadata, PodResources, PortMapping, Protocol, SandboxSecurity,
+};
 
 /// Decodes what a sandbox is to be made from.
 pub(crate) fn sandbox_config(
@@ -33,13 +36,12 @@ pub(crate) fn sandbox_config(
             "no handler is configured",
         ));
     }
-    // `overhead` and `resources` describe the pod's cgroup, which the client itself has made.
     let cri::LinuxPodSandboxConfig {
         cgroup_parent,
         security_context,
         sysctls,
-        overhead: _,
-        resources: _,
+        overhead,
+        resources,
     } = linux.unwrap_or_default();
     let security = security(security_context.unwrap_or_default())?;
     Ok(SandboxConfig {
@@ -57,6 +59,18 @@ pub(crate) fn sandbox_config(
         security,
         sysctls: sysctls.into_iter().collect(),
         runtime_handler,
+        resources: pod_resources(resources, overhead)?,
+    })
+}
+
+/// They describe the pod's cgroup, which the client itself has made.
+pub(crate) fn pod_resources(
+    containers: Option<cri::LinuxContainerResources>,
+    overhead: Option<cri::LinuxContainerResources>,
+) -> Result<PodResources, DecodeError> {
+    Ok(PodResources {
+        containers: containers.map(resources_of).transpose()?,
+        overhead: overhead.map(resources_of).transpose()?,
     })
 }
 

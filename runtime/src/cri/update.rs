@@ -1,0 +1,43 @@
+//! UpdateContainerResources and UpdatePodSandboxResources.
+
+use podling_proto::runtime::v1 as cri;
+use tonic::Response;
+
+use super::decode::{DecodeError, pod_resources, resources_of};
+use super::runtime_service::Answer;
+use crate::lifecycle::Lifecycle;
+
+/// New limits for a container.
+pub(super) async fn container(
+    lifecycle: &Lifecycle,
+    request: cri::UpdateContainerResourcesRequest,
+) -> Answer<cri::UpdateContainerResourcesResponse> {
+    // Annotations are for plugins between client and runtime, of which there are none.
+    let cri::UpdateContainerResourcesRequest {
+        container_id,
+        linux,
+        windows,
+        annotations: _,
+    } = request;
+    if windows.is_some() {
+        return Err(DecodeError::Unsupported("windows").into());
+    }
+    let asked = resources_of(linux.ok_or(DecodeError::Missing("linux"))?)?;
+    lifecycle.update_container(&container_id, asked).await?;
+    Ok(Response::new(cri::UpdateContainerResourcesResponse {}))
+}
+
+/// What a pod may use now, as its client has set it.
+pub(super) async fn pod_sandbox(
+    lifecycle: &Lifecycle,
+    request: cri::UpdatePodSandboxResourcesRequest,
+) -> Answer<cri::UpdatePodSandboxResourcesResponse> {
+    let cri::UpdatePodSandboxResourcesRequest {
+        pod_sandbox_id,
+        overhead,
+        resources,
+    } = request;
+    let asked = pod_resources(resources, overhead)?;
+    lifecycle.update_sandbox(&pod_sandbox_id, asked).await?;
+    Ok(Response::new(cri::UpdatePodSandboxResourcesResponse {}))
+}
