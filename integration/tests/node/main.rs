@@ -15,6 +15,7 @@ mod full_disk;
 mod init;
 mod kill;
 mod manifests;
+mod measured;
 mod network;
 mod restarts;
 mod serving;
