@@ -11,7 +11,6 @@ use super::error::LifecycleError;
 use super::paths;
 use super::pod::Pod;
 use crate::cgroup::{Applied, UpdateError};
-use crate::failpoint;
 use crate::model::config::Resources;
 use crate::model::{ContainerId, ContainerState};
 use crate::spec;
@@ -37,7 +36,6 @@ pub(super) async fn update(
             )));
         }
     };
-    failpoint::reach("update_container.applied");
     let recorded = pod.set_resources(id, resources);
     if recorded.is_err()
         && let Some(applied) = applied

@@ -9,6 +9,7 @@
 //!
 //! Each query measures from the sample of an earlier one. Two clients that ask right after each
 //! other do not spoil each other's answer: a window is never shorter than [`SHORTEST`].
+#![deny(clippy::disallowed_methods)]
 
 /// The shortest time that a rate is computed over.
 const SHORTEST: u64 = 1_000_000_000;

@@ -1,4 +1,5 @@
 //! A pod that has no cgroup of its own uses what its parts use together.
+#![deny(clippy::disallowed_methods)]
 
 use super::Reading;
 use super::usage::{Cpu, Memory, Pressures, Swap, Tasks, Usage};

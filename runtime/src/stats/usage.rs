@@ -1,6 +1,7 @@
 //! What a cgroup, a pod's network or a writable layer uses, in our own types.
 //!
 //! Times are nanoseconds, sizes bytes. What this kernel does not tell is `None`, never zero.
+#![deny(clippy::disallowed_methods)]
 
 /// Everything that one cgroup counts.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,4 +1,5 @@
 //! Files of the kernel, as numbers. What is not there, or not understood, is `None`.
+#![deny(clippy::disallowed_methods)]
 
 mod io;
 mod lines;
