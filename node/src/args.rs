@@ -49,12 +49,15 @@ pub(crate) enum Daemon {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ask {
     /// Pull an image from a registry.
-    Pull {
-        /// As in a manifest: `nginx`, `registry.example/app:1`, `app@sha256:…`.
-        image: String,
-    },
+    Pull(PullArguments),
     /// List the images of this node.
     Images,
+    /// Remove images with all their names.
+    Rmi {
+        /// Names, or ids or their beginnings.
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+    },
     /// Import images from an OCI layout tar or a docker archive.
     Import {
         /// The archives.
@@ -76,6 +79,16 @@ pub(crate) enum Ask {
     /// List the points at which a test build kills itself.
     #[command(hide = true)]
     Failpoints,
+}
+
+/// `podling pull`.
+#[derive(Debug, Args)]
+pub(crate) struct PullArguments {
+    /// As in a manifest: `nginx`, `registry.example/app:1`, `app@sha256:…`.
+    pub(crate) image: String,
+    /// Who asks the registry; without a password, it is asked for, or read from standard input.
+    #[arg(long, value_name = "USER[:PASSWORD]")]
+    pub(crate) creds: Option<String>,
 }
 
 /// How much a daemon logs; RUST_LOG overrides it.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! args ─► daemon/   up, runtime, kubelet: composes the two libraries
-//!     └─► command/  get, logs, exec, pull, images, import, version
+//!     └─► command/  get, logs, exec, pull, images, rmi, import, version
 //!            ├─► cri/      the CRI socket          ┐
 //!            └─► kubelet/  the kubelet's HTTP      ┴─► print/ (pure) ─► stdout
 //! ```

@@ -135,6 +135,9 @@ impl Runtime {
         }
         let host = host::read()?;
         let boot_id = host::boot_id()?;
+        let mut registries = settings.registries;
+        registries.certs_dirs.extend(layout.registry_certs());
+        let images = Images::open(&layout.images(), &boot_id, registries)?;
         let network = NetworkSettings {
             bridge: BridgeSettings {
                 bridge: settings.bridge,
@@ -160,7 +163,7 @@ impl Runtime {
         let parts = Parts {
             boot_id,
             store: Store::open(&layout)?,
-            images: Arc::new(Images::open(&layout.images(), settings.registries)?),
+            images: Arc::new(images),
             network: Arc::new(PodNetwork::open(network)?),
             cgroups: Cgroups::open()?,
             default_cgroup_parent: settings.cgroup_parent,

@@ -3,7 +3,7 @@
 //! Only with the cargo feature `failpoints`; without it a point compiles to nothing. The point is
 //! chosen with the environment variable `PODLING_FAILPOINT`.
 
-/// Every point, in the order in which a pod's way passes them.
+/// Every point, in the order in which the way of a pod, and that of an image, passes them.
 pub const NAMES: &[&str] = &[
     "run_sandbox.reserved",
     "run_sandbox.cgroup",
@@ -31,6 +31,15 @@ pub const NAMES: &[&str] = &[
     "stop_sandbox.stopped",
     "remove_container.directory_gone",
     "remove_sandbox.directory_gone",
+    "images.pull.unpacked",
+    "images.pull.noted",
+    "images.pull.placed",
+    "images.pull.synced",
+    "images.pull.recorded",
+    "images.pull.named",
+    "images.remove.unrecorded",
+    "images.remove.unnamed",
+    "images.remove.detached",
 ];
 
 /// Dies here when `PODLING_FAILPOINT` names this point.

@@ -77,6 +77,12 @@ impl Layout {
         self.state_dir().join("images")
     }
 
+    /// Directories that say where each registry's images are fetched from; the first that is there
+    /// counts, so that a node which was containerd's goes on with what is configured.
+    pub fn registry_certs(&self) -> [PathBuf; 2] {
+        ["etc/podling/certs.d", "etc/containerd/certs.d"].map(|dir| self.root.join(dir))
+    }
+
     /// Compiled seccomp profiles; on the file system of the containers, so that they can be linked.
     pub fn seccomp_cache(&self) -> PathBuf {
         self.state_dir().join("seccomp")

@@ -1,5 +1,6 @@
 //! The commands that ask a running node: each fetches, then prints what `print` lays out.
 
+mod credentials;
 mod exec;
 mod get;
 mod images;
@@ -7,6 +8,7 @@ mod import;
 mod logs;
 mod output;
 mod pull;
+mod rmi;
 pub(crate) mod since;
 mod version;
 
@@ -24,8 +26,9 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 /// Runs one.
 pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
     match command {
-        Ask::Pull { image } => pull::run(layout, &image).await,
+        Ask::Pull(arguments) => pull::run(layout, arguments).await,
         Ask::Images => images::run(layout).await,
+        Ask::Rmi { images } => rmi::run(layout, &images).await,
         Ask::Import { archives } => import::run(layout, &archives).await,
         Ask::Get {
             what: Get::Pods(arguments),

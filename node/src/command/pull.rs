@@ -5,16 +5,19 @@ use std::time::{Duration, Instant};
 
 use podling_runtime::layout::Layout;
 
-use super::{Outcome, output};
+use super::{Outcome, credentials, output};
+use crate::args::PullArguments;
 use crate::cri::{self, PullStep};
 use crate::print::progress::Progress;
 
 /// Between two frames; news come with every chunk of a layer.
 const FRAME: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(layout: &Layout, image: &str) -> Outcome {
+pub(super) async fn run(layout: &Layout, arguments: PullArguments) -> Outcome {
     let channel = cri::connect(&layout.socket()).await?;
-    let mut pulling = cri::pull(channel, image).await?;
+    let credentials = arguments.creds.map(|text| credentials::complete(&text));
+    let credentials = credentials.transpose()?;
+    let mut pulling = cri::pull(channel, &arguments.image, credentials).await?;
     let mut screen = Screen::new();
     while let Some(step) = pulling.next().await? {
         match step {

@@ -1,4 +1,4 @@
-//! Images: listed through CRI; pulled and imported through the node's own service, which shares
+//! Images: listed and removed through CRI; pulled and imported through the node's own service, which shares
 //! the socket.
 
 use std::path::Path;
@@ -7,8 +7,10 @@ use podling_proto::podling::v1::node_client::NodeClient;
 use podling_proto::podling::v1::{
     ImportImageRequest, PullImageProgress, PullImageRequest, pull_image_progress::Step,
 };
-use podling_proto::runtime::v1::ListImagesRequest;
 use podling_proto::runtime::v1::image_service_client::ImageServiceClient;
+use podling_proto::runtime::v1::{
+    ImageSpec, ImageStatusRequest, ListImagesRequest, RemoveImageRequest,
+};
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -61,10 +63,24 @@ impl Pulling {
     }
 }
 
+/// Who asks a registry. Never printed: there is no Debug.
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
 /// Begins to pull `reference`.
-pub(crate) async fn pull(channel: Channel, reference: &str) -> Result<Pulling, CallError> {
+pub(crate) async fn pull(
+    channel: Channel,
+    reference: &str,
+    credentials: Option<Credentials>,
+) -> Result<Pulling, CallError> {
+    let (username, password) =
+        credentials.map_or_else(Default::default, |shown| (shown.username, shown.password));
     let request = PullImageRequest {
         reference: reference.to_owned(),
+        username,
+        password,
     };
     let answer = NodeClient::new(channel).pull_image(request).await;
     let steps = answer.map_err(pull_failed(reference))?.into_inner();
@@ -93,6 +109,44 @@ pub(crate) async fn import(channel: Channel, archive: &Path) -> Result<Vec<Strin
         .map_err(CallError::while_trying_to(attempt))?
         .into_inner()
         .names)
+}
+
+/// What a removal came to.
+pub(crate) enum Removed {
+    /// The image is gone with these names; its id when it had none.
+    Names(Vec<String>),
+    /// There was no such image.
+    Nothing,
+}
+
+/// Removes the image that `name` means, with all its names.
+pub(crate) async fn remove_image(channel: Channel, name: &str) -> Result<Removed, CallError> {
+    let attempt = || CallError::while_trying_to(format!("remove {name}"));
+    let mut client = ImageServiceClient::new(channel);
+    let named = |image: String| {
+        Some(ImageSpec {
+            image,
+            ..ImageSpec::default()
+        })
+    };
+    let asked = ImageStatusRequest {
+        image: named(name.to_owned()),
+        verbose: false,
+    };
+    let status = client.image_status(asked).await.map_err(attempt())?;
+    let Some(image) = status.into_inner().image else {
+        return Ok(Removed::Nothing);
+    };
+    let request = RemoveImageRequest {
+        image: named(image.id.clone()),
+    };
+    client.remove_image(request).await.map_err(attempt())?;
+    let mut names = image.repo_tags;
+    names.extend(image.repo_digests);
+    if names.is_empty() {
+        names.push(image.id);
+    }
+    Ok(Removed::Names(names))
 }
 
 /// Every image of the node.

@@ -18,7 +18,8 @@ pub(crate) struct Image {
     pub(crate) size: u64,
 }
 
-/// The table: one row a tag, sorted; an image without tags has one row by its digest reference.
+/// The table, sorted: one row a tag, and one for each repository that names the image by its digest
+/// only. An image without any name has one, too.
 pub(crate) fn table(images: &[Image]) -> String {
     let mut rows: Vec<_> = images.iter().flat_map(rows).collect();
     rows.sort();
@@ -26,17 +27,16 @@ pub(crate) fn table(images: &[Image]) -> String {
 }
 
 fn rows(image: &Image) -> Vec<Vec<String>> {
-    let names: Vec<(&str, &str)> = if image.tags.is_empty() {
-        let digest = image.digests.first();
-        vec![(
-            digest
-                .and_then(|name| name.split('@').next())
-                .unwrap_or(NONE),
-            NONE,
-        )]
-    } else {
-        image.tags.iter().map(|tag| split_tag(tag)).collect()
-    };
+    let mut names: Vec<(&str, &str)> = image.tags.iter().map(|tag| split_tag(tag)).collect();
+    for digest in &image.digests {
+        let repository = digest.split('@').next().unwrap_or(NONE);
+        if !names.iter().any(|(name, _)| *name == repository) {
+            names.push((repository, NONE));
+        }
+    }
+    if names.is_empty() {
+        names.push((NONE, NONE));
+    }
     let cells = |(name, tag): (&str, &str)| {
         vec![
             name.to_owned(),
@@ -95,5 +95,27 @@ mod tests {
             text.lines().last(),
             Some("old.example/app      <none>   cdcdcdcdcdcdc   12B")
         );
+    }
+
+    #[test]
+    fn a_repository_that_names_an_image_by_digest_only_has_a_row_of_its_own() {
+        let digest = |repository: &str| format!("{repository}@sha256:{}", "ef".repeat(32));
+        let image = Image {
+            id: format!("sha256:{}", "ab".repeat(32)),
+            tags: vec!["a.example/app:1".to_owned()],
+            digests: vec![digest("a.example/app"), digest("b.example/app")],
+            size: 12,
+        };
+        let nameless = Image {
+            tags: vec![],
+            digests: vec![],
+            ..image.clone()
+        };
+        let names = |image: &Image| -> Vec<String> {
+            let rows = rows(image).into_iter();
+            rows.map(|row| row[..2].join(" ")).collect()
+        };
+        assert_eq!(names(&image), ["a.example/app 1", "b.example/app <none>"]);
+        assert_eq!(names(&nameless), ["<none> <none>"]);
     }
 }

@@ -8,8 +8,8 @@ use podling_proto::runtime::v1::image_service_server::ImageService;
 use tokio::sync::watch;
 use tonic::{Request, Response};
 
-use super::decode::DecodeError;
-use super::encode::{filesystem_usage, image};
+use super::decode::{DecodeError, login};
+use super::encode::{filesystem_usage, image, image_info};
 use super::runtime_service::{Answer, Streamed};
 use super::streams;
 use crate::image;
@@ -45,8 +45,8 @@ impl ImageService for Images {
         let found = self.images.resolve(&name);
         let info = match &found {
             Some(record) if verbose => {
-                let config = serde_json::json!({ "config": record.config }).to_string();
-                BTreeMap::from([("info".to_owned(), config)])
+                let document = self.images.document(&record.id).await?;
+                image_info(record, document.as_deref())
             }
             _ => BTreeMap::new(),
         };
@@ -60,19 +60,15 @@ impl ImageService for Images {
         &self,
         request: Request<cri::PullImageRequest>,
     ) -> Answer<cri::PullImageResponse> {
-        // Anonymous only: credentials that cannot be used are refused rather than ignored.
         let cri::PullImageRequest {
             image: spec,
             auth,
             sandbox_config: _,
         } = request.into_inner();
-        if auth.is_some_and(|auth| auth != cri::AuthConfig::default()) {
-            return Err(DecodeError::Unsupported("auth").into());
-        }
-        let pulled = self
-            .images
-            .pull(&named(spec)?, watch::Sender::default())
-            .await?;
+        let (name, login) = (named(spec)?, login(auth)?);
+        // Ends early when the client goes away or its deadline passes: the future is dropped.
+        let pulled = self.images.pull(&name, login, watch::Sender::default());
+        let pulled = pulled.await?;
         Ok(Response::new(cri::PullImageResponse {
             image_ref: pulled.id.to_string(),
         }))
@@ -83,8 +79,9 @@ impl ImageService for Images {
         request: Request<cri::RemoveImageRequest>,
     ) -> Answer<cri::RemoveImageResponse> {
         let name = named(request.into_inner().image)?;
-        let in_use = self.lifecycle.parts().pods.images_in_use();
-        self.images.remove(&name, &in_use).await?;
+        let lifecycle = self.lifecycle.clone();
+        let in_use = move || lifecycle.parts().pods.images_in_use();
+        self.images.remove(&name, in_use).await?;
         Ok(Response::new(cri::RemoveImageResponse {}))
     }
 

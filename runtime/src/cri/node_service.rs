@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::image::{ImageRecord, Images, Progress};
+use crate::image::{Credentials, ImageRecord, Images, Login, Progress};
 
 /// The service over the image store.
 #[derive(Debug)]
@@ -44,19 +44,24 @@ impl NodeService for Node {
         &self,
         request: Request<node::PullImageRequest>,
     ) -> Result<Response<Self::PullImageStream>, Status> {
-        let reference = request.into_inner().reference;
+        let node::PullImageRequest {
+            reference,
+            username,
+            password,
+        } = request.into_inner();
+        let login = login(username, password);
         let images = Arc::clone(&self.images);
         let (told, stream) = mpsc::channel(16);
         // Ends with the pull; when the client goes away, with the next thing to be told.
-        tokio::spawn(async move { pull(&images, &reference, &told).await });
+        tokio::spawn(async move { pull(&images, &reference, login, &told).await });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
 /// Pulls, telling each layer's progress whenever it has changed, then the outcome.
-async fn pull(images: &Images, reference: &str, told: &mpsc::Sender<Told>) {
+async fn pull(images: &Images, reference: &str, login: Login, told: &mpsc::Sender<Told>) {
     let (progress, mut changes) = watch::channel(Progress::default());
-    let mut pulling = std::pin::pin!(images.pull(reference, progress));
+    let mut pulling = std::pin::pin!(images.pull(reference, login, progress));
     let outcome = loop {
         tokio::select! {
             outcome = &mut pulling => break outcome,
@@ -74,6 +79,17 @@ async fn pull(images: &Images, reference: &str, told: &mpsc::Sender<Told>) {
     };
     // An error only says that the client is gone.
     let _ = told.send(last).await;
+}
+
+fn login(username: String, password: String) -> Login {
+    let credentials = match username.is_empty() {
+        true => Credentials::Anonymous,
+        false => Credentials::Password { username, password },
+    };
+    Login {
+        credentials,
+        ..Login::default()
+    }
 }
 
 /// The name that pins what was pulled.

@@ -5,7 +5,7 @@ use std::error::Error;
 use tonic::{Code, Status};
 
 use super::decode::DecodeError;
-use crate::image::{ImportError, PullError, RemoveError};
+use crate::image::{ImportError, PullError, RemoveError, StoreError};
 use crate::lifecycle::LifecycleError;
 use crate::lifecycle::error::chain;
 
@@ -46,7 +46,22 @@ impl From<PullError> for Status {
             PullError::InvalidReference { .. } => Code::InvalidArgument,
             _ => Code::Unknown,
         };
-        Status::new(code, chain(&error))
+        let text = chain(&error);
+        Status::new(
+            code,
+            // The kubelet knows this beginning, and tells its user that the registry is away.
+            if error.is_unavailable() {
+                format!("RegistryUnavailable: {text}")
+            } else {
+                text
+            },
+        )
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        Status::unknown(chain(&error))
     }
 }
 
@@ -58,6 +73,10 @@ impl From<ImportError> for Status {
 
 impl From<RemoveError> for Status {
     fn from(error: RemoveError) -> Self {
-        Status::unknown(chain(&error))
+        let code = match &error {
+            RemoveError::InvalidReference(_) => Code::InvalidArgument,
+            RemoveError::Store(_) => Code::Unknown,
+        };
+        Status::new(code, chain(&error))
     }
 }

@@ -18,18 +18,18 @@ use super::progress::{Progress, Reporter};
 use super::pull::{Pull, PullError};
 use super::record::ImageRecord;
 use super::reference::{InvalidImageName, Query, Reference};
-use super::registry::{Clients, RegistrySettings};
-use super::store::{Store, StoreError};
+use super::registry::{Clients, Login, RegistrySettings};
+use super::store::{Lease, Store, StoreError};
 use crate::spec::Accounts;
 
 /// The images of this machine.
 pub struct Images {
     store: Arc<Store>,
     settings: Arc<RegistrySettings>,
-    clients: Clients,
-    /// Pulls that run: whoever wants the same image waits for the same pull. A pull ends with the
-    /// last one who waits for it.
-    pulls: Mutex<HashMap<Reference, Running>>,
+    clients: Arc<Clients>,
+    /// Pulls that run: whoever wants the same image with the same credentials waits for the same
+    /// pull. A pull ends with the last one who waits for it.
+    pulls: Mutex<HashMap<(Reference, Login), Running>>,
     accounts: Mutex<HashMap<ImageId, Arc<Accounts>>>,
 }
 
@@ -84,15 +84,16 @@ impl std::fmt::Debug for Images {
 impl Images {
     /// Opens the images below `dir` and clears away what a crash left. Blocks for as long as that
     /// takes. One process at a time may do so: the caller holds a lock.
-    pub fn open(dir: &Path, settings: RegistrySettings) -> Result<Self, OpenError> {
-        let store = Store::open(dir).map_err(|source| OpenError {
+    /// `boot_id` says which boot of the kernel this is.
+    pub fn open(dir: &Path, boot_id: &str, settings: RegistrySettings) -> Result<Self, OpenError> {
+        let store = Store::open(dir, boot_id).map_err(|source| OpenError {
             path: dir.to_owned(),
             source,
         })?;
         Ok(Self {
             store: Arc::new(store),
             settings: Arc::new(settings),
-            clients: Clients::default(),
+            clients: Arc::default(),
             pulls: Mutex::default(),
             accounts: Mutex::default(),
         })
@@ -103,6 +104,19 @@ impl Images {
         self.store
             .resolve(&name.parse().ok()?)
             .map(|image| self.with_pin(image))
+    }
+
+    /// The image a client means, to make a container of: it is not deleted while the answer lives.
+    /// Before that ends, `in_use` of the other calls must name the image.
+    pub fn lease(&self, name: &str) -> Option<Lease> {
+        self.store.lease(&name.parse().ok()?)
+    }
+
+    /// The configuration of an image as its registry gave it; `None` when it was not kept.
+    pub async fn document(&self, id: &ImageId) -> Result<Option<String>, StoreError> {
+        let (store, id) = (Arc::clone(&self.store), id.clone());
+        let reading = spawn_blocking(move || store.document(&id));
+        reading.await.expect("reading a record does not panic")
     }
 
     /// All images.
@@ -119,9 +133,10 @@ impl Images {
     pub async fn pull(
         &self,
         reference: &str,
+        login: Login,
         progress: watch::Sender<Progress>,
     ) -> Result<ImageRecord, PullError> {
-        let (pull, mut changes) = self.join(reference.parse()?);
+        let (pull, mut changes) = self.join((reference.parse()?, login));
         let mut pull = std::pin::pin!(pull);
         loop {
             tokio::select! {
@@ -138,11 +153,16 @@ impl Images {
     }
 
     /// Removes an image with all its names; one that is not here is no error. The layers of an image
-    /// in `in_use` (ids) stay until a later call says that it is not in use any more.
-    pub async fn remove(&self, name: &str, in_use: &BTreeSet<String>) -> Result<(), RemoveError> {
+    /// in `in_use` (ids) stay until a later call says that it is not in use any more. `in_use` is
+    /// asked at the moment that counts, and must not block.
+    pub async fn remove(
+        &self,
+        name: &str,
+        in_use: impl Fn() -> BTreeSet<String> + Send + 'static,
+    ) -> Result<(), RemoveError> {
         let query: Query = name.parse()?;
-        let (store, in_use) = (Arc::clone(&self.store), ids(in_use));
-        let removing = spawn_blocking(move || store.remove(&query, &in_use));
+        let store = Arc::clone(&self.store);
+        let removing = spawn_blocking(move || store.remove(&query, &|| ids(&in_use())));
         let removed = removing.await.expect("removing an image does not panic")?;
         if let Some(id) = removed {
             self.lock_accounts().remove(&id);
@@ -151,9 +171,12 @@ impl Images {
     }
 
     /// Deletes the layers of removed images that no container uses any more.
-    pub async fn collect(&self, in_use: &BTreeSet<String>) -> Result<(), RemoveError> {
-        let (store, in_use) = (Arc::clone(&self.store), ids(in_use));
-        let collecting = spawn_blocking(move || store.collect(&in_use));
+    pub async fn collect(
+        &self,
+        in_use: impl Fn() -> BTreeSet<String> + Send + 'static,
+    ) -> Result<(), RemoveError> {
+        let store = Arc::clone(&self.store);
+        let collecting = spawn_blocking(move || store.collect(&|| ids(&in_use())));
         Ok(collecting.await.expect("collecting does not panic")?)
     }
 
@@ -197,7 +220,7 @@ impl Images {
         }
     }
 
-    fn join(&self, reference: Reference) -> (Shared<PullFuture>, watch::Receiver<Progress>) {
+    fn join(&self, wanted: (Reference, Login)) -> (Shared<PullFuture>, watch::Receiver<Progress>) {
         let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
         pulls.retain(|_, running| {
             running
@@ -205,16 +228,18 @@ impl Images {
                 .upgrade()
                 .is_some_and(|pull| pull.peek().is_none())
         });
-        if let Some(running) = pulls.get(&reference)
+        if let Some(running) = pulls.get(&wanted)
             && let Some(pull) = running.pull.upgrade()
         {
             return (pull, running.progress.subscribe());
         }
         let progress = Reporter::new();
         let changes = progress.subscribe();
+        let (reference, login) = &wanted;
         let pull = Pull {
             store: Arc::clone(&self.store),
-            session: self.clients.session(&self.settings, &reference),
+            clients: Arc::clone(&self.clients),
+            login: login.clone(),
             settings: Arc::clone(&self.settings),
             reference: reference.clone(),
             host: Platform::host(),
@@ -223,7 +248,7 @@ impl Images {
         let pull = pull.run().boxed().shared();
         if let Some(weak) = pull.downgrade() {
             pulls.insert(
-                reference,
+                wanted,
                 Running {
                     pull: weak,
                     progress,

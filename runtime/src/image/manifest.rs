@@ -31,6 +31,13 @@ const LAYER_TYPES: [&str; 4] = [
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
 ];
+/// Configurations of images; some builders leave the type out or name none.
+const CONFIG_TYPES: [&str; 4] = [
+    "",
+    "application/octet-stream",
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+];
 /// What overlayfs stacks at most.
 const MAX_LAYERS: usize = 500;
 
@@ -50,6 +57,8 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layers, bottom first.
     pub layers: Vec<Descriptor>,
+    /// What it says about the image.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A reference to content by digest.
@@ -89,6 +98,9 @@ pub enum ManifestError {
     )]
     UnsupportedFormat(String),
     /// An artifact that is no container image.
+    #[error("this is an artifact of type {0:?}, not a container image")]
+    Artifact(String),
+    /// Layers that are none of a container image.
     #[error("layer of type {0:?}: this is not a container image")]
     NotAnImage(String),
     /// A layer that must be fetched from somewhere else.
@@ -108,6 +120,9 @@ struct Raw {
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    artifact_type: String,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// Reads a manifest or an index.
@@ -127,8 +142,13 @@ pub fn parse(document: &[u8]) -> Result<Document, ManifestError> {
         }
         (Some(config), Some(layers), None) => {
             check_type(media_type, &MANIFEST_TYPES, &INDEX_TYPES)?;
+            check_config(&config, &raw.artifact_type)?;
             check_layers(&layers)?;
-            Ok(Document::Manifest(Manifest { config, layers }))
+            Ok(Document::Manifest(Manifest {
+                config,
+                layers,
+                annotations: raw.annotations.unwrap_or_default(),
+            }))
         }
         (_, _, Some(_)) => Err(ManifestError::Ambiguous),
         _ => Err(ManifestError::UnsupportedFormat(raw.media_type)),
@@ -159,6 +179,18 @@ fn check_type(named: &str, right: &[&str], wrong: &[&str]) -> Result<(), Manifes
     } else {
         Err(ManifestError::UnsupportedFormat(named.to_owned()))
     }
+}
+
+/// An artifact names its type in `artifactType` or, in the older way, as that of its configuration.
+fn check_config(config: &Descriptor, artifact_type: &str) -> Result<(), ManifestError> {
+    if CONFIG_TYPES.contains(&config.media_type.as_str()) {
+        return Ok(());
+    }
+    let named = [artifact_type, &config.media_type];
+    let named = named.into_iter().find(|name| !name.is_empty());
+    Err(ManifestError::Artifact(
+        named.unwrap_or_default().to_owned(),
+    ))
 }
 
 fn check_layers(layers: &[Descriptor]) -> Result<(), ManifestError> {
@@ -192,7 +224,7 @@ mod tests {
     }
 
     fn manifest_with(layer: &Value) -> Value {
-        json!({"schemaVersion": 2, "config": descriptor("c"), "layers": [layer]})
+        json!({"schemaVersion": 2, "config": descriptor(CONFIG_TYPES[2]), "layers": [layer]})
     }
 
     #[test]
@@ -240,6 +272,14 @@ mod tests {
             "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
         ));
         assert!(parse_json(&chart).unwrap_err().to_string().contains("helm"));
+        let mut artifact = manifest_with(&descriptor(LAYER_TYPES[0]));
+        artifact["config"] = descriptor("application/vnd.oci.empty.v1+json");
+        artifact["artifactType"] = "application/vnd.example.sbom".into();
+        let refused = parse_json(&artifact).unwrap_err().to_string();
+        assert!(refused.contains("vnd.example.sbom"), "{refused}");
+        artifact["artifactType"] = "".into();
+        let refused = parse_json(&artifact).unwrap_err().to_string();
+        assert!(refused.contains("vnd.oci.empty"), "{refused}");
         let schema1 = json!({"schemaVersion": 1, "fsLayers": []});
         assert!(
             parse_json(&schema1)

@@ -4,20 +4,17 @@
 //! those of overlayfs: the topmost layer wins, a whiteout hides, an opaque directory hides
 //! everything of its name below. Links are followed within the merged tree only.
 
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
 use super::unpack::attributes::OPAQUE;
+use super::walk::Walk;
 use crate::sys::beneath::{Kind, Root, kind, link_target, regular_file, subdirectory};
-
-/// As many as the kernel follows in one path.
-const MAX_LINKS: usize = 40;
 
 /// The directories of one path in several layers, top first.
 #[derive(Debug)]
@@ -58,35 +55,18 @@ impl MergedDirectory {
 
     /// The regular file at `path`, following links inside; `None` when there is nothing.
     pub(super) fn file(&self, path: &Path) -> io::Result<Option<File>> {
-        let mut pending = components(path);
-        let mut resolved = PathBuf::new();
-        let mut links = 0;
-        while let Some(name) = pending.pop_front() {
-            if name == ".." {
-                resolved.pop();
-                continue;
-            }
-            let Some(parent) = self.directory(&resolved)? else {
+        let mut walk = Walk::new(path);
+        while let Some(name) = walk.next() {
+            let Some(parent) = self.directory(walk.at())? else {
                 return Ok(None);
             };
             match parent.entry(&name)? {
                 None => return Ok(None),
-                Some(Entry::Directory(_)) => resolved.push(name),
+                Some(Entry::Directory(_)) => walk.enter(name),
                 Some(Entry::Other(layer, Kind::Symlink)) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(Errno::LOOP.into());
-                    }
-                    let target = link_target(layer, &name)?;
-                    if target.is_absolute() {
-                        resolved.clear();
-                    }
-                    components(&target)
-                        .into_iter()
-                        .rev()
-                        .for_each(|name| pending.push_front(name));
+                    walk.follow(&link_target(layer, &name)?)?;
                 }
-                Some(Entry::Other(layer, _)) if pending.is_empty() => {
+                Some(Entry::Other(layer, _)) if walk.is_at_end() => {
                     return regular_file(layer, &name).map(Some);
                 }
                 Some(Entry::Other(..)) => return Ok(None),
@@ -130,14 +110,4 @@ impl MergedDirectory {
 fn is_opaque(directory: &OwnedFd) -> bool {
     let mut value = [0; 1];
     matches!(rustix::fs::fgetxattr(directory, OPAQUE, &mut value[..]), Ok(1) if value == *b"y")
-}
-
-fn components(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            _ => None,
-        })
-        .collect()
 }

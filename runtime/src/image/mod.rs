@@ -24,6 +24,7 @@ pub mod reference;
 pub mod registry;
 mod store;
 pub mod unpack;
+mod walk;
 
 pub use accounts::AccountsError;
 pub use images::{Images, OpenError, RemoveError, Usage};
@@ -31,5 +32,5 @@ pub use import::ImportError;
 pub use progress::{LayerProgress, Progress};
 pub use pull::PullError;
 pub use record::ImageRecord;
-pub use registry::RegistrySettings;
-pub use store::StoreError;
+pub use registry::{Credentials, Login, RegistrySettings};
+pub use store::{Lease, StoreError};

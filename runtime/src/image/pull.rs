@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! registry ──pieces──► channel ──► unpack (a blocking thread, in tmp/) ─┐  several layers
-//! registry ──pieces──► channel ──► unpack                             ─┼─► store.add
+//! registry ──pieces──► channel ──► unpack                             ─┴─► place ─► store.add
 //! ```
 //!
 //! Dropping the future ends everything: the channels close, the unpacking threads see an incomplete
-//! blob, and their directories go away with them.
+//! blob, and their directories go away with them. Layers that have their places stay for the next
+//! pull.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use super::content::{self, ContentError};
 use super::digest::Digest;
@@ -21,11 +23,11 @@ use super::id::{ChainId, ImageId};
 use super::manifest::{self, Document, Manifest};
 use super::platform::Platform;
 use super::progress::{LayerProgress, Reporter};
-use super::record::ImageRecord;
+use super::record::{ImageRecord, NewImage};
 use super::reference::{InvalidImageName, Reference};
-use super::registry::{Piece, RegistryError, RegistrySettings, Session};
-use super::store::{Part, Store};
-use super::unpack::{Expected, unpack};
+use super::registry::{Clients, Login, Piece, RegistryError, RegistrySettings, Repository};
+use super::store::{Held, Staged, Store};
+use super::unpack::{Expected, Finished, unpack};
 
 /// Pieces between the network and the disk: the pull waits for whichever is slower.
 const PIECES: usize = 16;
@@ -92,6 +94,11 @@ impl<E: Into<ContentError>> From<E> for Failure {
 }
 
 impl PullError {
+    /// Whether the registry could not be asked, as opposed to having answered.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Registry { source, .. } if source.is_unavailable())
+    }
+
     fn new(reference: Reference, failure: Failure) -> Self {
         match failure {
             Failure::Registry(RegistryError::NotFound { what }) => {
@@ -109,7 +116,8 @@ impl PullError {
 /// Everything one pull works with.
 pub(super) struct Pull {
     pub(super) store: Arc<Store>,
-    pub(super) session: Result<Session, RegistryError>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) login: Login,
     pub(super) settings: Arc<RegistrySettings>,
     pub(super) reference: Reference,
     pub(super) host: Platform,
@@ -119,58 +127,106 @@ pub(super) struct Pull {
 impl Pull {
     /// Pulls. May be dropped at any time.
     pub(super) async fn run(self) -> Result<ImageRecord, PullError> {
-        let pulled = match &self.session {
-            Ok(session) => self.pull(session).await,
-            Err(error) => Err(Failure::Registry(error.clone())),
+        let pulled = match self.open().await {
+            Ok(repository) => self.pull(&repository).await,
+            Err(error) => Err(error.into()),
         };
         pulled.map_err(|failure| PullError::new(self.reference.clone(), failure))
     }
 
-    async fn pull(&self, session: &Session) -> Result<ImageRecord, Failure> {
-        let (manifest, digest) = self.manifest(session).await?;
-        let document = session
+    /// Reads the configuration of the registry, and certificates.
+    async fn open(&self) -> Result<Repository, RegistryError> {
+        let (clients, settings) = (Arc::clone(&self.clients), Arc::clone(&self.settings));
+        let (reference, login) = (self.reference.clone(), self.login.clone());
+        let opening =
+            spawn_blocking(move || Repository::open(&clients, &settings, &reference, &login));
+        opening
+            .await
+            .expect("reading a configuration does not panic")
+    }
+
+    /// Layers of a pull that broke off are kept for the next; not those of an image that is no good,
+    /// and none at all when there is no room.
+    async fn give_up(&self, failure: &Failure, chain: Vec<ChainId>) {
+        let is_doomed: Box<dyn Fn(&ChainId) -> bool + Send> = match failure {
+            Failure::Registry(_) => return,
+            Failure::Content(ContentError::DiskFull) => Box::new(|_| true),
+            Failure::Content(_) => Box::new(move |id| chain.contains(id)),
+        };
+        let store = Arc::clone(&self.store);
+        let dropped = spawn_blocking(move || store.drop_unclaimed(is_doomed)).await;
+        if let Err(error) = dropped.expect("dropping layers does not panic") {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "layers of a pull that failed stay");
+        }
+    }
+
+    async fn pull(&self, repository: &Repository) -> Result<ImageRecord, Failure> {
+        let (manifest, digest) = self.manifest(repository).await?;
+        let document = repository
             .document("the configuration", &manifest.config.digest)
             .await?;
         let config = content::read_config(&document, manifest.layers.len(), &self.host)?;
-        let held = self.store.hold(content::chain_of(&config));
-        let layers: Vec<(usize, ChainId, bool, Expected)> = held
-            .layers()
-            .zip(content::expected_layers(&manifest, &config))
-            .enumerate()
-            .map(|(number, ((chain_id, present), expected))| {
-                (number, chain_id.clone(), present, expected)
-            })
-            .collect();
-        self.progress.begin(
-            layers
-                .iter()
-                .map(|(_, _, present, e)| begin(e, *present))
-                .collect(),
-        );
-        let parts = futures::stream::iter(layers)
-            .map(|(number, chain_id, present, expected)| async move {
-                if present {
-                    return Ok(Part::Present(chain_id));
-                }
-                self.layer(session, number, chain_id, expected).await
-            })
-            .buffered(self.settings.parallel_layers.max(1))
-            .try_collect::<Vec<Part>>()
-            .await?;
+        let chain = content::chain_of(&config);
+        let layers = content::expected_layers(&manifest, &config);
+        let id = ImageId(manifest.config.digest);
+        let image = NewImage::new(id, config, &document, manifest.annotations);
         let mut names = vec![self.reference.repo_digest(&digest)];
         names.extend(self.reference.repo_tag());
-        let (store, id) = (Arc::clone(&self.store), ImageId(manifest.config.digest));
-        let added = tokio::task::spawn_blocking(move || {
-            // Moved here so that the layers stay even when nobody waits for the pull any more.
-            let _held = held;
-            store.add(id, config.config, parts, &names)
-        });
+        let held = self.store.hold(chain.clone());
+        let added = self.add(repository, held, layers, image, names).await;
+        if let Err(failure) = &added {
+            self.give_up(failure, chain).await;
+        }
+        added
+    }
+
+    async fn add(
+        &self,
+        repository: &Repository,
+        held: Held,
+        layers: Vec<Expected>,
+        image: NewImage,
+        names: Vec<String>,
+    ) -> Result<ImageRecord, Failure> {
+        let held = Arc::new(held);
+        self.layers(repository, &held, layers).await?;
+        let store = Arc::clone(&self.store);
+        // The thread keeps the layers also when nobody waits for the pull any more.
+        let added = spawn_blocking(move || store.add(image, &held, &names));
         Ok(added.await.expect("adding an image does not panic")?)
     }
 
+    /// Fetches what is missing, several layers at once; each gets its place when those below it have
+    /// theirs, so that a pull which is cut short leaves whole layers for the next.
+    async fn layers(
+        &self,
+        repository: &Repository,
+        held: &Arc<Held>,
+        layers: Vec<Expected>,
+    ) -> Result<(), Failure> {
+        let present = held.present().iter().copied();
+        let layers: Vec<(Expected, bool)> = layers.into_iter().zip(present).collect();
+        let begun = layers.iter().map(|(layer, present)| begin(layer, *present));
+        self.progress.begin(begun.collect());
+        let missing = layers
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (_, present))| !present);
+        let mut unpacked = futures::stream::iter(missing)
+            .map(|(number, (expected, _))| self.layer(repository, number, expected))
+            .buffered(self.settings.parallel_layers.max(1));
+        while let Some((number, staged, finished)) = unpacked.try_next().await? {
+            let held = Arc::clone(held);
+            let placing = spawn_blocking(move || held.place(number, staged, &finished));
+            placing.await.expect("placing a layer does not panic")?;
+        }
+        Ok(())
+    }
+
     /// The manifest for this platform, and the digest by which the reference names it.
-    async fn manifest(&self, session: &Session) -> Result<(Manifest, Digest), Failure> {
-        let (mut text, named) = session.manifest(self.reference.version()).await?;
+    async fn manifest(&self, repository: &Repository) -> Result<(Manifest, Digest), Failure> {
+        let (mut text, named) = repository.manifest(self.reference.version()).await?;
         for _ in 0..=MAX_INDEXES {
             match manifest::parse(&text)? {
                 Document::Manifest(manifest) => return Ok((manifest, named)),
@@ -178,7 +234,7 @@ impl Pull {
                     let Some(entry) = manifest::select(&entries, &self.host) else {
                         return Err(ContentError::platform(&self.host, &entries).into());
                     };
-                    (text, _) = session.manifest(entry.digest.as_str()).await?;
+                    (text, _) = repository.manifest(entry.digest.as_str()).await?;
                 }
             }
         }
@@ -188,16 +244,15 @@ impl Pull {
 
     async fn layer(
         &self,
-        session: &Session,
+        repository: &Repository,
         number: usize,
-        chain_id: ChainId,
         expected: Expected,
-    ) -> Result<Part, Failure> {
+    ) -> Result<(usize, Staged, Finished), Failure> {
         let (digest, size) = expected.blob.clone().expect("a registry names every blob");
         let (sender, receiver) = mpsc::channel(PIECES);
         let (store, limits) = (Arc::clone(&self.store), self.settings.limits);
         let blob = digest.clone();
-        let unpacking = tokio::task::spawn_blocking(move || {
+        let unpacking = spawn_blocking(move || {
             let staged = store.stage()?;
             let reader = PieceReader {
                 pieces: receiver,
@@ -205,12 +260,12 @@ impl Pull {
                 ended: false,
             };
             match unpack(reader, &expected, staged.path(), limits) {
-                Ok(finished) => Ok(Part::Unpacked(chain_id, staged, finished)),
+                Ok(finished) => Ok((number, staged, finished)),
                 Err(error) => Err(ContentError::layer(&blob, error)),
             }
         });
         let arrived = |done| self.progress.arrived(number, done);
-        let fetching = session.stream_blob(&digest, size, sender, arrived);
+        let fetching = repository.stream_blob(&digest, size, sender, arrived);
         let (fetched, unpacked) = futures::future::join(fetching, unpacking).await;
         // A blob that broke off cannot be unpacked either: the first cause is the registry.
         fetched?;

@@ -1,11 +1,12 @@
 //! What is known about an image that is here.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::ImageConfig;
+use super::config::{ConfigDocument, ImageConfig};
 use super::id::{ChainId, ImageId};
 use super::unpack::Footprint;
 
@@ -22,6 +23,8 @@ pub struct ImageRecord {
     pub size: u64,
     /// What it says about its process.
     pub config: ImageConfig,
+    /// What its manifest says about it.
+    pub annotations: BTreeMap<String, String>,
     /// Directories of its unpacked layers, bottom first.
     pub layers: Vec<PathBuf>,
     /// Whether it is to be kept whatever garbage collection wants.
@@ -37,6 +40,38 @@ pub(super) struct StoredImage {
     pub(super) config: ImageConfig,
     /// Bottom first.
     pub(super) layers: Vec<StoredLayer>,
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
+    /// The configuration as the registry gave it. Only on disk: few ask for it, and it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) document: Option<String>,
+}
+
+/// What is known of an image before it is in the store.
+#[derive(Clone, Debug)]
+pub(super) struct NewImage {
+    pub(super) id: ImageId,
+    pub(super) config: ImageConfig,
+    /// The text that `config` was read from.
+    pub(super) document: String,
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+impl NewImage {
+    /// An image with this configuration, which was read from `document`.
+    pub(super) fn new(
+        id: ImageId,
+        config: ConfigDocument,
+        document: &[u8],
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            id,
+            config: config.config,
+            document: String::from_utf8_lossy(document).into_owned(),
+            annotations,
+        }
+    }
 }
 
 /// A layer of an image.
@@ -49,6 +84,13 @@ pub(super) struct StoredLayer {
 impl StoredImage {
     /// The format that this program writes, and the newest it reads.
     pub(super) const VERSION: u32 = 1;
+
+    pub(super) fn without_document(self) -> Self {
+        Self {
+            document: None,
+            ..self
+        }
+    }
 
     pub(super) fn size(&self) -> u64 {
         self.layers.iter().map(|layer| layer.footprint.bytes).sum()

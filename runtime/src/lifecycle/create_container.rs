@@ -7,7 +7,7 @@ use super::events::EventKind;
 use super::pod::Pod;
 use super::{clock, paths, random};
 use crate::failpoint;
-use crate::image::ImageRecord;
+use crate::image::{ImageRecord, Lease};
 use crate::model::container::User;
 use crate::model::{ContainerConfig, ContainerId, ContainerRecord, ContainerState};
 
@@ -28,11 +28,12 @@ pub(super) async fn create(
             )));
         }
     };
-    let image = resolve_image(pod, &config)?;
+    // Let go only when the container is recorded and told: it is that which keeps the image then.
+    let image = lease_image(pod, &config)?;
     let id = ContainerId::from_random(random::bytes());
     reserve(pod, &id, config, &image)?;
     failpoint::reach("create_container.reserved");
-    let prepared = match prepare(pod, &id, image, pause_pid).await {
+    let prepared = match prepare(pod, &id, &image, pause_pid).await {
         Ok(prepared) => prepared,
         Err(error) => {
             forget(pod, &id);
@@ -72,10 +73,10 @@ fn existing(pod: &Pod, config: &ContainerConfig) -> Result<Option<ContainerId>, 
     }
 }
 
-fn resolve_image(pod: &Pod, config: &ContainerConfig) -> Result<ImageRecord, LifecycleError> {
+fn lease_image(pod: &Pod, config: &ContainerConfig) -> Result<Lease, LifecycleError> {
     pod.parts
         .images
-        .resolve(&config.image)
+        .lease(&config.image)
         .ok_or_else(|| LifecycleError::NotFound {
             kind: "image",
             id: config.image.clone(),
@@ -115,14 +116,14 @@ fn reserve(
 async fn prepare(
     pod: &Pod,
     id: &ContainerId,
-    image: ImageRecord,
+    image: &ImageRecord,
     pause_pid: i32,
 ) -> Result<bundle::Prepared, LifecycleError> {
-    let accounts = pod.parts.images.accounts(&image).await;
+    let accounts = pod.parts.images.accounts(image).await;
     let accounts =
         accounts.map_err(|error| LifecycleError::failed("read the image's accounts", error))?;
     let container = pod.container(id)?.clone();
-    let bundle = Bundle::of(pod, container, image, accounts, pause_pid)?;
+    let bundle = Bundle::of(pod, container, image.clone(), accounts, pause_pid)?;
     let attempted = format!("prepare container {id}");
     let written = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write())).await?;
     written.map_err(|error| match error.is_of_the_request() {

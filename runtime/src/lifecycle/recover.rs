@@ -52,14 +52,16 @@ fn check_networks(parts: &Parts) {
 }
 
 /// Deletes what was discarded, by this run or by one that died before it came to it.
-async fn sweep(parts: &Parts) -> Result<(), LifecycleError> {
+async fn sweep(parts: &Arc<Parts>) -> Result<(), LifecycleError> {
     let store = parts.store.clone();
     paths::blocking("delete what was removed".to_owned(), move || {
         store.containers.sweep()?;
         store.sandboxes.sweep()
     })
     .await?;
-    let collected = parts.images.collect(&parts.pods.images_in_use()).await;
+    let users = Arc::clone(parts);
+    let collected = parts.images.collect(move || users.pods.images_in_use());
+    let collected = collected.await;
     collected.map_err(|error| LifecycleError::failed("delete layers that nobody uses", error))
 }
 

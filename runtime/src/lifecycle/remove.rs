@@ -37,7 +37,9 @@ pub(super) async fn container(
 fn collect_images(parts: &Arc<Parts>) {
     let parts = Arc::clone(parts);
     parts.tasks.clone().spawn(async move {
-        if let Err(error) = parts.images.collect(&parts.pods.images_in_use()).await {
+        let users = Arc::clone(&parts);
+        let collected = parts.images.collect(move || users.pods.images_in_use());
+        if let Err(error) = collected.await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "cannot delete layers that nobody uses");
         }

@@ -8,7 +8,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::archive::{Compression, Image};
 use crate::chain;
-use crate::node::{Node, node, open};
+use crate::node::{Node, node, open, used};
 use crate::registry::DockerRegistry;
 
 /// Two megabytes, mounted where the node has its images.
@@ -83,7 +83,7 @@ async fn an_image_is_removed_from_a_disk_without_a_free_byte() {
     assert!(image.layers[0].is_dir());
     let again = open(disk.node.dir.path());
     assert!(again.list().is_empty());
-    again.collect(&Default::default()).await.unwrap();
+    again.collect(used(&[])).await.unwrap();
     assert_eq!(disk.node.layers_on_disk(), 0);
     assert!(
         fs::read_dir(disk.path.join("retired"))

@@ -6,8 +6,13 @@
 
 mod accounts;
 mod archive;
+mod credentials;
 mod full_disk;
+mod honest;
+mod hosts;
 mod import;
+mod interrupted;
+mod leases;
 mod lies;
 mod node;
 mod pull;

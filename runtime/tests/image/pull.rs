@@ -1,13 +1,12 @@
 //! Pulling from Debian's docker-registry, the real thing.
 
-use std::collections::BTreeSet;
 use std::fs;
 
-use podling_runtime::image::PullError;
+use podling_runtime::image::{Login, PullError};
 use tokio::sync::watch;
 
 use crate::archive::{Compression, Image};
-use crate::node::{node, open};
+use crate::node::{node, open, used};
 use crate::registry::DockerRegistry;
 use crate::{ARCH, chain};
 
@@ -31,7 +30,11 @@ async fn an_image_is_pulled_by_tag_and_found_by_every_name_it_has() {
     let name = format!("{}/team/app:v1", registry.address());
     let node = node();
     let (progress, seen) = watch::channel(Default::default());
-    let image = node.images.pull(&name, progress).await.unwrap();
+    let image = node
+        .images
+        .pull(&name, Login::default(), progress)
+        .await
+        .unwrap();
     assert_eq!(image.repo_tags, [name.as_str()]);
     let by_digest = format!("{}/team/app@{digest}", registry.address());
     assert_eq!(image.repo_digests, [by_digest.as_str()]);
@@ -195,7 +198,10 @@ async fn an_image_that_lost_a_layer_is_pulled_again() {
     fs::remove_dir_all(&image.layers[1]).unwrap();
     let again = open(node.dir.path());
     assert_eq!(again.resolve(&name), None);
-    again.pull(&name, watch::Sender::default()).await.unwrap();
+    again
+        .pull(&name, Login::default(), watch::Sender::default())
+        .await
+        .unwrap();
     assert!(image.layers[1].join("app/content").is_file());
 }
 
@@ -212,9 +218,9 @@ async fn a_container_keeps_the_layers_of_a_removed_image_even_over_a_restart() {
     let again = open(node.dir.path());
     assert!(again.list().is_empty());
     assert!(image.layers.iter().all(|layer| layer.is_dir()));
-    again.collect(&BTreeSet::from([id])).await.unwrap();
+    again.collect(used(&[&id])).await.unwrap();
     assert_eq!(node.layers_on_disk(), 3);
-    again.collect(&BTreeSet::new()).await.unwrap();
+    again.collect(used(&[])).await.unwrap();
     assert_eq!(node.layers_on_disk(), 0);
 }
 
@@ -231,4 +237,22 @@ async fn accounts_are_read_as_the_container_would_see_them() {
     let accounts = node.images.accounts(&image).await.unwrap();
     assert!(accounts.passwd.starts_with("root:x:0:0"));
     assert_eq!(accounts.group, "web:x:33:\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_a_hundred_and_thirty_layers_is_pulled_and_removed() {
+    let registry = DockerRegistry::start().await;
+    let layers = (0..130).map(|number| (format!("files/{number}"), number.to_string()));
+    let image = layers.fold(Image::new(), |image, (name, content)| {
+        image.layer(&[(&name, &content)], Compression::Zstd)
+    });
+    registry.push("app", "tall", &image).await;
+    let node = node();
+    let name = format!("{}/app:tall", registry.address());
+    let image = node.pull(&name).await.unwrap();
+    for (number, layer) in image.layers.iter().enumerate() {
+        assert!(layer.join(format!("files/{number}")).is_file());
+    }
+    node.remove(&name, &[]).await;
+    node.assert_empty();
 }

@@ -10,17 +10,38 @@ use crate::archive::{Image, descriptor};
 
 const CONFIG: &str = "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: /nowhere}}\nhttp: {addr: 127.0.0.1:0}\n";
 
+const SECRET_BCRYPT: &str = "$2b$04$QxTPdE0lqXLGmoG.anvUqO0bDQJGK0q3XCVycql6pMHGBQnpPRG/O";
+/// `me` and `secret`, as a header shows them.
+pub(crate) const ME: &str = "Basic bWU6c2VjcmV0";
+
 pub(crate) struct DockerRegistry {
     address: String,
     scheme: &'static str,
     process: Child,
     http: reqwest::Client,
     _dir: tempfile::TempDir,
+    _passwords: Option<tempfile::TempDir>,
 }
 
 impl DockerRegistry {
     pub(crate) async fn start() -> Self {
         Self::start_with("http", |command| command).await
+    }
+
+    /// One that takes only `me` with the password `secret`.
+    pub(crate) async fn start_with_password() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("htpasswd");
+        std::fs::write(&path, format!("me:{SECRET_BCRYPT}\n")).unwrap();
+        let with_password = |mut command: Command| {
+            command.env("REGISTRY_AUTH", "htpasswd");
+            command.env("REGISTRY_AUTH_HTPASSWD_REALM", "test");
+            command.env("REGISTRY_AUTH_HTPASSWD_PATH", &path);
+            command
+        };
+        let mut registry = Self::start_with("http", with_password).await;
+        registry._passwords = Some(dir);
+        registry
     }
 
     pub(crate) async fn start_tls(key: &Path, certificate: &Path) -> Self {
@@ -60,7 +81,10 @@ impl DockerRegistry {
             .expect("docker-registry is installed");
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Pushing is not what is tested.
-        let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+        let headers = [("authorization".parse().unwrap(), ME.parse().unwrap())];
+        let http = reqwest::Client::builder()
+            .tls_danger_accept_invalid_certs(true)
+            .default_headers(headers.into_iter().collect());
         let http = http.build().unwrap();
         let registry = Self {
             address,
@@ -68,6 +92,7 @@ impl DockerRegistry {
             process,
             http,
             _dir: dir,
+            _passwords: None,
         };
         let url = registry.url("");
         let answers = async || registry.http.get(&url).send().await.is_ok();

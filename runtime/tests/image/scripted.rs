@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request: its path, and its headers as lines in lower case.
+/// A request: its path, its headers as lines with names in lower case, and its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
 }
 
 impl Request {
@@ -112,9 +114,20 @@ async fn serve(
             line => lines.push(line.to_owned()),
         }
     }
-    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-    let headers = lines[1..].iter().map(|line| lower_name(line)).collect();
-    let answer = answer(Request { path, headers });
+    let mut words = lines[0].split(' ').map(str::to_owned);
+    let mut request = Request {
+        method: words.next().unwrap(),
+        path: words.next().unwrap(),
+        headers: lines[1..].iter().map(|line| lower_name(line)).collect(),
+        body: String::new(),
+    };
+    let length = request
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    request.body = String::from_utf8(body).unwrap();
+    let answer = answer(request);
     let mut head = format!("HTTP/1.1 {}\r\nconnection: close\r\n", answer.status);
     if !answer.endless {
         let length = answer.length.unwrap_or(answer.body.len());

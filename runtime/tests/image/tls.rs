@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use podling_runtime::image::{Images, RegistrySettings};
+use podling_runtime::image::{Images, Login, RegistrySettings};
 use tokio::sync::watch;
 
 use crate::archive::{Compression, Image};
 use crate::chain;
+use crate::node::BOOT;
 use crate::registry::DockerRegistry;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,15 +58,18 @@ async fn an_https_registry_is_trusted_by_its_certificate_only() {
         };
         let store = tempfile::tempdir().unwrap();
         (
-            Images::open(&store.path().join("images"), settings).unwrap(),
+            Images::open(&store.path().join("images"), BOOT, settings).unwrap(),
             store,
         )
     };
     let (images, _store) = trusting(vec![fs::read(&certificate).unwrap()]);
-    images.pull(&name, watch::Sender::default()).await.unwrap();
+    images
+        .pull(&name, Login::default(), watch::Sender::default())
+        .await
+        .unwrap();
     let (images, _store) = trusting(Vec::new());
     let error = images
-        .pull(&name, watch::Sender::default())
+        .pull(&name, Login::default(), watch::Sender::default())
         .await
         .unwrap_err();
     assert!(chain(&error).contains("certificate"), "{}", chain(&error));

@@ -5,11 +5,13 @@
 
 use std::fmt::Display;
 
+mod auth;
 mod common;
 mod container;
 mod sandbox;
 mod security;
 
+pub(super) use auth::login;
 pub(super) use container::{container_config, resources_of};
 pub(super) use sandbox::{pod_resources, sandbox_config};
 

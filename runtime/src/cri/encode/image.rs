@@ -1,6 +1,9 @@
 //! Images.
 
+use std::collections::BTreeMap;
+
 use podling_proto::runtime::v1 as cri;
+use serde_json::{Value, json};
 
 use crate::image::config::ImageUser;
 use crate::image::{ImageRecord, Usage};
@@ -24,10 +27,28 @@ pub(crate) fn image(record: &ImageRecord) -> cri::Image {
         username,
         spec: Some(cri::ImageSpec {
             image: record.id.to_string(),
+            annotations: record.annotations.clone(),
             ..Default::default()
         }),
         pinned: record.pinned,
     }
+}
+
+/// What `ImageStatus` adds for `crictl inspecti`.
+pub(crate) fn image_info(record: &ImageRecord, document: Option<&str>) -> BTreeMap<String, String> {
+    // A record of an older program has only what that needed of the configuration.
+    let whole = document.and_then(|text| serde_json::from_str(text).ok());
+    let spec: Value = whole.unwrap_or_else(|| json!({ "config": record.config }));
+    let info = json!({ "chainID": chain_id(record), "imageSpec": spec });
+    BTreeMap::from([("info".to_owned(), info.to_string())])
+}
+
+/// The id of the topmost layer on all others, which names the layer's directory.
+fn chain_id(record: &ImageRecord) -> String {
+    let top = record.layers.last().and_then(|path| path.file_name());
+    top.map_or_else(String::new, |hex| {
+        format!("sha256:{}", hex.to_string_lossy())
+    })
 }
 
 /// As `ImageFsInfo` shows it.

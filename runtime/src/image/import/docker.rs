@@ -1,5 +1,7 @@
 //! The archive of `docker save`: `manifest.json` names a configuration and layers by file name.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::archive::{Archive, Section};
@@ -8,6 +10,7 @@ use crate::image::content;
 use crate::image::digest::Digest;
 use crate::image::id::ImageId;
 use crate::image::platform::Platform;
+use crate::image::record::NewImage;
 use crate::image::reference::Reference;
 use crate::image::unpack::Expected;
 
@@ -62,9 +65,11 @@ fn image(archive: &Archive, saved: &Saved, host: &Platform) -> Result<Planned, I
     let names = references
         .filter_map(|reference| reference.repo_tag())
         .collect();
+    let chain = content::chain_of(&config);
+    let id = ImageId(Digest::of(&document));
     Ok(Planned {
-        id: ImageId(Digest::of(&document)),
-        config,
+        image: NewImage::new(id, config, &document, BTreeMap::new()),
+        chain,
         layers,
         names,
     })

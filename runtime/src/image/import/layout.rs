@@ -6,6 +6,7 @@ use crate::image::content::{self, ContentError};
 use crate::image::id::ImageId;
 use crate::image::manifest::{self, Descriptor, Document, Manifest, ManifestError};
 use crate::image::platform::Platform;
+use crate::image::record::NewImage;
 use crate::image::reference::Reference;
 
 /// Annotations that name an image; the first has whole names, the second often only a tag.
@@ -55,9 +56,11 @@ fn image(archive: &Archive, entry: &Descriptor, host: &Platform) -> Result<Plann
         layers.push((section, expected));
     }
     let names = names(entry);
+    let chain = content::chain_of(&config);
+    let id = ImageId(manifest.config.digest);
     Ok(Planned {
-        id: ImageId(manifest.config.digest),
-        config,
+        image: NewImage::new(id, config, &document, manifest.annotations),
+        chain,
         layers,
         names,
     })

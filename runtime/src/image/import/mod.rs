@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::archive::{Archive, Section};
-use super::config::ConfigDocument;
-use super::content::{self, ContentError};
+use super::content::ContentError;
 use super::digest::Digest;
-use super::id::ImageId;
+use super::id::ChainId;
 use super::platform::Platform;
-use super::store::{Part, Store, StoreError};
+use super::record::NewImage;
+use super::store::{Store, StoreError};
 use super::unpack::{Expected, Limits, UnpackError, unpack};
 
 /// Documents of an archive are this long at most.
@@ -90,9 +90,9 @@ impl From<StoreError> for ImportError {
 
 /// An image as an archive has it.
 struct Planned {
-    id: ImageId,
-    config: ConfigDocument,
-    /// Bottom first.
+    image: NewImage,
+    /// Bottom first, as are the layers.
+    chain: Vec<ChainId>,
     layers: Vec<(Section, Expected)>,
     names: Vec<String>,
 }
@@ -117,23 +117,21 @@ pub(super) fn import(
 }
 
 fn add(store: &Arc<Store>, image: Planned, limits: Limits) -> Result<Vec<String>, ImportError> {
-    let held = store.hold(content::chain_of(&image.config));
-    let mut parts = Vec::with_capacity(image.layers.len());
-    for ((chain_id, present), (blob, expected)) in held.layers().zip(image.layers) {
-        parts.push(if present {
-            Part::Present(chain_id.clone())
-        } else {
-            let staged = store.stage()?;
-            let digest = expected
-                .blob
-                .as_ref()
-                .map_or(&expected.diff_id, |(digest, _)| digest);
-            let finished = unpack(blob, &expected, staged.path(), limits)
-                .map_err(|error| ContentError::layer(digest, error))?;
-            Part::Unpacked(chain_id.clone(), staged, finished)
-        });
+    let held = store.hold(image.chain);
+    for (number, (blob, expected)) in image.layers.into_iter().enumerate() {
+        if held.present()[number] {
+            continue;
+        }
+        let staged = store.stage()?;
+        let digest = expected
+            .blob
+            .as_ref()
+            .map_or(&expected.diff_id, |(digest, _)| digest);
+        let finished = unpack(blob, &expected, staged.path(), limits)
+            .map_err(|error| ContentError::layer(digest, error))?;
+        held.place(number, staged, &finished)?;
     }
-    let added = store.add(image.id, image.config.config, parts, &image.names)?;
+    let added = store.add(image.image, &held, &image.names)?;
     Ok(if image.names.is_empty() {
         vec![added.id.to_string()]
     } else {

@@ -26,21 +26,22 @@ enum Ended {
 }
 
 impl Session {
-    /// Sends a blob of `size` bytes piece by piece, going on where a broken connection stopped.
-    /// It ends early when the receiver goes away, which has its own reason.
-    pub(in crate::image) async fn stream_blob(
+    /// Sends what comes after the first `done` bytes of a blob of `size` bytes, piece by piece, going
+    /// on where a broken connection stopped. It ends early when the receiver goes away, which has its
+    /// own reason.
+    pub(super) async fn stream_blob(
         &self,
         digest: &Digest,
         size: u64,
-        pieces: mpsc::Sender<Piece>,
-        arrived: impl Fn(u64),
+        done: &mut u64,
+        pieces: &mpsc::Sender<Piece>,
+        arrived: &impl Fn(u64),
     ) -> Result<(), RegistryError> {
-        let mut done = 0;
         let mut fruitless = 0;
         loop {
-            let before = done;
+            let before = *done;
             let result = self
-                .continue_blob(digest, size, &mut done, &pieces, &arrived)
+                .continue_blob(digest, size, done, pieces, arrived)
                 .await;
             match result {
                 Ok(Ended::Unwanted) => return Ok(()),
@@ -51,7 +52,7 @@ impl Session {
                 }
                 Err(error) if !error.is_transient() => return Err(error),
                 Err(error) => {
-                    fruitless = if done > before { 1 } else { fruitless + 1 };
+                    fruitless = if *done > before { 1 } else { fruitless + 1 };
                     if fruitless >= self.settings.attempts {
                         return Err(error);
                     }

@@ -1,10 +1,19 @@
-//! The `WWW-Authenticate` header by which a registry says where tokens are given out.
+//! The `WWW-Authenticate` header by which a registry says what it wants to see.
 #![deny(clippy::disallowed_methods)]
+
+/// What a registry wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// A token.
+    Bearer(TokenServer),
+    /// Name and password with every request.
+    Basic,
+}
 
 /// Where a token is given out, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Challenge {
-    /// Address of the token server.
+pub(super) struct TokenServer {
+    /// Its address.
     pub(super) realm: String,
     /// Name of the registry there.
     pub(super) service: Option<String>,
@@ -12,12 +21,19 @@ pub(super) struct Challenge {
     pub(super) scope: Option<String>,
 }
 
-/// Reads a `Bearer` challenge; `None` when it is another one.
+/// Reads a challenge; `None` when it is none that can be met.
 pub(super) fn parse(header: &str) -> Option<Challenge> {
-    let (scheme, mut rest) = header.trim().split_once(' ')?;
+    let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
+    if scheme.eq_ignore_ascii_case("basic") {
+        return Some(Challenge::Basic);
+    }
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
+    token_server(rest).map(Challenge::Bearer)
+}
+
+fn token_server(mut rest: &str) -> Option<TokenServer> {
     let (mut realm, mut service, mut scope) = (None, None, None);
     while let Some((key, value, after)) = parameter(rest) {
         match key.to_ascii_lowercase().as_str() {
@@ -28,7 +44,7 @@ pub(super) fn parse(header: &str) -> Option<Challenge> {
         }
         rest = after;
     }
-    Some(Challenge {
+    Some(TokenServer {
         realm: realm?,
         service,
         scope,
@@ -61,16 +77,25 @@ mod tests {
     #[test]
     fn a_bearer_challenge_is_read_with_commas_in_its_values() {
         let header = r#"Bearer realm="https://auth.io/token",service="r.io", scope="repository:a/b:pull,push""#;
-        let challenge = parse(header).unwrap();
+        let Some(Challenge::Bearer(challenge)) = parse(header) else {
+            panic!("it is one")
+        };
         assert_eq!(challenge.realm, "https://auth.io/token");
         assert_eq!(challenge.service.as_deref(), Some("r.io"));
         assert_eq!(challenge.scope.as_deref(), Some("repository:a/b:pull,push"));
     }
 
     #[test]
+    fn a_password_is_asked_for_with_and_without_a_realm() {
+        for header in ["Basic realm=\"x\"", "basic"] {
+            assert_eq!(parse(header), Some(Challenge::Basic), "{header}");
+        }
+    }
+
+    #[test]
     fn other_challenges_are_none() {
         for header in [
-            "Basic realm=\"x\"",
+            "Negotiate abc",
             "",
             "Bearer",
             "Bearer service=\"x\"",

@@ -1,16 +1,20 @@
-//! Requests to one repository of one registry.
+//! Requests to one repository at one endpoint.
 //!
-//! A registry that wants a token says so once; the token is then sent to that registry only. Nothing
+//! An endpoint that wants to see something says so once; what it gets then is sent to that host only.
+//! Redirects are followed here: another host gets neither credentials nor configured headers. Nothing
 //! is read into memory without a bound.
 
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
-use super::challenge::{self, Challenge};
+use super::authorization::bearer;
+use super::client::Clients;
+use super::credentials::{Credentials, Login};
 use super::error::RegistryError;
+use super::hosts::Endpoint;
 use super::settings::RegistrySettings;
 use crate::image::digest::Digest;
 use crate::image::manifest;
@@ -18,86 +22,89 @@ use crate::image::reference::Reference;
 
 /// Manifests and configurations are this long at most.
 const MAX_DOCUMENT: u64 = 4 << 20;
-const MAX_TOKEN: u64 = 1 << 20;
 const MAX_MESSAGE: usize = 300;
+/// As many as browsers follow, roughly.
+const MAX_REDIRECTS: usize = 10;
 
-/// The HTTP clients, made when they are first needed: a machine without CA certificates can use
-/// plain registries, and one that never pulls loads no certificates.
-#[derive(Debug, Default)]
-pub(in crate::image) struct Clients {
-    plain: OnceLock<Client>,
-    tls: OnceLock<Client>,
-}
-
-/// One repository.
-#[derive(Clone, Debug)]
-pub(in crate::image) struct Session {
+/// One repository at one endpoint.
+#[derive(Debug)]
+pub(super) struct Session {
     client: Client,
+    clients: Arc<Clients>,
     pub(super) settings: Arc<RegistrySettings>,
-    base: String,
+    pub(super) endpoint: Endpoint,
     repository: String,
+    /// As people know it, whatever the endpoint.
     name: String,
-    token: Arc<Mutex<Option<String>>>,
+    /// Appended to every address at a mirror: whose images are meant.
+    namespace: Option<String>,
+    credentials: Credentials,
+    pub(super) authorization: Mutex<Option<HeaderValue>>,
 }
 
-impl Clients {
-    /// Begins to speak to the registry of an image.
-    pub(in crate::image) fn session(
-        &self,
-        settings: &Arc<RegistrySettings>,
-        reference: &Reference,
-    ) -> Result<Session, RegistryError> {
-        let base = settings.base_url(reference.registry());
-        let client = if base.starts_with("http://") {
-            client(&self.plain, settings, |builder| {
-                Ok(builder.tls_certs_only([]))
-            })?
-        } else {
-            client(&self.tls, settings, |builder| {
-                let certificates = settings.certificates.iter();
-                let certificates = certificates.map(|pem| reqwest::Certificate::from_pem(pem));
-                Ok(builder.tls_certs_merge(certificates.collect::<Result<Vec<_>, _>>()?))
-            })?
-        };
-        Ok(Session {
-            client,
-            settings: Arc::clone(settings),
-            base,
-            repository: reference.repository().to_owned(),
-            name: format!("{}/{}", reference.registry(), reference.repository()),
-            token: Arc::default(),
-        })
-    }
-}
-
-fn client(
-    kept: &OnceLock<Client>,
-    settings: &RegistrySettings,
-    certificates: impl FnOnce(reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, reqwest::Error>,
-) -> Result<Client, RegistryError> {
-    if let Some(client) = kept.get() {
-        return Ok(client.clone());
-    }
-    static PROVIDER: Once = Once::new();
-    // An error says that the process has chosen its provider already, which is as good.
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let builder = Client::builder()
-        .user_agent(concat!("podling/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(settings.stall_timeout);
-    let built = certificates(builder).and_then(reqwest::ClientBuilder::build);
-    let client = built.map_err(|error| RegistryError::Tls(Arc::new(error)))?;
-    Ok(kept.get_or_init(|| client).clone())
+/// What is asked for.
+struct Ask<'a> {
+    url: &'a str,
+    /// For people.
+    what: &'a str,
+    accept: &'a str,
+    offset: u64,
 }
 
 impl Session {
+    pub(super) fn new(
+        clients: &Arc<Clients>,
+        settings: &Arc<RegistrySettings>,
+        endpoint: Endpoint,
+        reference: &Reference,
+        login: &Login,
+    ) -> Result<Self, RegistryError> {
+        let registry = reference.registry();
+        let credentials = login.for_host(&endpoint.host, endpoint.role, registry);
+        let authorization = match &credentials {
+            Credentials::RegistryToken(token) => Some(bearer(token)?),
+            _ => None,
+        };
+        let is_elsewhere = endpoint.host != settings.host_of(registry);
+        Ok(Self {
+            client: clients.for_endpoint(settings, &endpoint)?,
+            clients: Arc::clone(clients),
+            settings: Arc::clone(settings),
+            repository: reference.repository().to_owned(),
+            name: format!("{registry}/{}", reference.repository()),
+            namespace: is_elsewhere.then(|| format!("?ns={registry}")),
+            credentials,
+            authorization: Mutex::new(authorization),
+            endpoint,
+        })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(super) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.endpoint.base.starts_with("https://")
+    }
+
     /// The manifest or index a tag or digest names, and its digest.
-    pub(in crate::image) async fn manifest(
-        &self,
-        version: &str,
-    ) -> Result<(Vec<u8>, Digest), RegistryError> {
-        let url = format!("{}/v2/{}/manifests/{version}", self.base, self.repository);
-        let what = format!("{}:{version}", self.name);
-        let response = self.get(&url, &what, manifest::ACCEPTED, 0).await?;
+    pub(super) async fn manifest(&self, version: &str) -> Result<(Vec<u8>, Digest), RegistryError> {
+        let url = self.url("manifests", version);
+        let ask = Ask {
+            url: &url,
+            what: &format!("{}:{version}", self.name),
+            accept: manifest::ACCEPTED,
+            offset: 0,
+        };
+        let response = self.get(&ask).await?;
         let content = self.read(response, &url, MAX_DOCUMENT).await?;
         let digest = match version.parse::<Digest>() {
             Ok(expected) => check("the manifest", &content, expected)?,
@@ -107,22 +114,20 @@ impl Session {
     }
 
     /// A small blob as a whole.
-    pub(in crate::image) async fn document(
+    pub(super) async fn document(
         &self,
         what: &'static str,
         digest: &Digest,
     ) -> Result<Vec<u8>, RegistryError> {
+        let response = self.blob(digest, 0).await?;
         let url = self.blob_url(digest);
-        let response = self
-            .get(&url, &format!("{}@{digest}", self.name), "*/*", 0)
-            .await?;
         let content = self.read(response, &url, MAX_DOCUMENT).await?;
         check(what, &content, digest.clone())?;
         Ok(content)
     }
 
     pub(super) fn blob_url(&self, digest: &Digest) -> String {
-        format!("{}/v2/{}/blobs/{digest}", self.base, self.repository)
+        self.url("blobs", digest.as_str())
     }
 
     /// The bytes of a blob from `offset` on, if the registry can do that; else from its beginning.
@@ -131,58 +136,94 @@ impl Session {
         digest: &Digest,
         offset: u64,
     ) -> Result<Response, RegistryError> {
-        let what = format!("{}@{digest}", self.name);
-        self.get(&self.blob_url(digest), &what, "*/*", offset).await
-    }
-
-    async fn get(
-        &self,
-        url: &str,
-        what: &str,
-        accept: &str,
-        offset: u64,
-    ) -> Result<Response, RegistryError> {
-        let token = self.token.lock().await.clone();
-        let response = self.send(url, accept, offset, token.as_deref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return self.judge(response, url, what).await;
-        }
-        let challenge = response
-            .headers()
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .find_map(|header| challenge::parse(header.to_str().ok()?));
-        let Some(challenge) = challenge else {
-            return Err(RegistryError::Unauthorized {
-                what: what.to_owned(),
-            });
+        let ask = Ask {
+            url: &self.blob_url(digest),
+            what: &format!("{}@{digest}", self.name),
+            accept: "*/*",
+            offset,
         };
-        let token = self.renew_token(token, &challenge, what).await?;
-        let response = self.send(url, accept, offset, Some(&token)).await?;
-        self.judge(response, url, what).await
+        self.get(&ask).await
     }
 
+    fn url(&self, kind: &str, version: &str) -> String {
+        let (base, repository) = (&self.endpoint.base, &self.repository);
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        format!("{base}/{repository}/{kind}/{version}{namespace}")
+    }
+
+    async fn get(&self, ask: &Ask<'_>) -> Result<Response, RegistryError> {
+        let shown = self.authorization.lock().await.clone();
+        let response = self.send(ask, shown.as_ref()).await?;
+        // Another host that the endpoint led to is not told who asks, whatever it says.
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(response.url()) {
+            return self.judge(response, ask.url, ask.what).await;
+        }
+        let shown = self.authorize(shown, &response, ask.what).await?;
+        let response = self.send(ask, Some(&shown)).await?;
+        self.judge(response, ask.url, ask.what).await
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        let own: Option<Url> = self.endpoint.base.parse().ok();
+        own.is_some_and(|own| own.origin() == url.origin())
+    }
+
+    /// Sends the request, and sends it on to wherever the endpoint says.
     async fn send(
         &self,
-        url: &str,
-        accept: &str,
-        offset: u64,
-        token: Option<&str>,
+        ask: &Ask<'_>,
+        authorization: Option<&HeaderValue>,
     ) -> Result<Response, RegistryError> {
-        let mut request = self.client.get(url).header(ACCEPT, accept);
-        if offset > 0 {
-            request = request.header(RANGE, format!("bytes={offset}-"));
+        let mut url: Url = ask
+            .url
+            .parse()
+            .map_err(|_| self.astray(ask, "no address"))?;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.client_for(&url)?.get(url.clone());
+            request = request.header(ACCEPT, ask.accept);
+            if ask.offset > 0 {
+                request = request.header(RANGE, format!("bytes={}-", ask.offset));
+            }
+            if self.is_own(&url) {
+                for (name, value) in &self.endpoint.headers {
+                    request = request.header(name, value);
+                }
+                if let Some(authorization) = authorization {
+                    request = request.header(AUTHORIZATION, authorization);
+                }
+            }
+            let response = self
+                .in_time(ask.url, request.send())
+                .await?
+                .map_err(unreachable_at(ask.url))?;
+            let Some(next) = leads_to(&url, &response) else {
+                return Ok(response);
+            };
+            url = next.ok_or_else(|| self.astray(ask, "no address"))?;
+            if self.is_https() && url.scheme() != "https" {
+                return Err(self.astray(ask, "an address that is not https"));
+            }
         }
-        if let Some(token) = token {
-            // Not sent on to another host: the client drops it there.
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        self.in_time(url, request.send())
-            .await?
-            .map_err(unreachable_at(url))
+        Err(self.astray(ask, "too many other addresses"))
     }
 
-    async fn judge(
+    fn astray(&self, ask: &Ask<'_>, reason: &'static str) -> RegistryError {
+        RegistryError::Redirect {
+            url: ask.url.to_owned(),
+            reason,
+        }
+    }
+
+    /// A plain registry may keep its blobs at a place that speaks HTTPS.
+    fn client_for(&self, url: &Url) -> Result<Client, RegistryError> {
+        if url.scheme() == "https" && !self.is_https() {
+            self.clients.tls(&self.settings)
+        } else {
+            Ok(self.client.clone())
+        }
+    }
+
+    pub(super) async fn judge(
         &self,
         response: Response,
         url: &str,
@@ -207,56 +248,7 @@ impl Session {
         }
     }
 
-    /// One token at a time: whoever waited for the lock uses what the one before got.
-    async fn renew_token(
-        &self,
-        refused: Option<String>,
-        challenge: &Challenge,
-        what: &str,
-    ) -> Result<String, RegistryError> {
-        let mut kept = self.token.lock().await;
-        if let Some(token) = kept
-            .as_ref()
-            .filter(|token| Some(*token) != refused.as_ref())
-        {
-            return Ok(token.clone());
-        }
-        let url = self.token_url(challenge)?;
-        let sent = self.client.get(url.clone()).send();
-        let response = self
-            .in_time(url.as_str(), sent)
-            .await?
-            .map_err(unreachable_at(url.as_str()))?;
-        let response = self.judge(response, url.as_str(), what).await?;
-        let answer = self.read(response, url.as_str(), MAX_TOKEN).await?;
-        let token = token_of(&answer)?;
-        *kept = Some(token.clone());
-        Ok(token)
-    }
-
-    fn token_url(&self, challenge: &Challenge) -> Result<Url, RegistryError> {
-        let mut url: Url = challenge
-            .realm
-            .parse()
-            .map_err(|_| RegistryError::Challenge("its realm is not an address"))?;
-        let in_the_clear = url.scheme() != "https";
-        if in_the_clear && (url.scheme() != "http" || self.base.starts_with("https://")) {
-            return Err(RegistryError::Challenge(
-                "its realm is not an https address",
-            ));
-        }
-        let own_scope = format!("repository:{}:pull", self.repository);
-        let scope = challenge.scope.as_ref().unwrap_or(&own_scope);
-        let mut query = url.query_pairs_mut();
-        query.append_pair("scope", scope);
-        if let Some(service) = &challenge.service {
-            query.append_pair("service", service);
-        }
-        drop(query);
-        Ok(url)
-    }
-
-    async fn read(
+    pub(super) async fn read(
         &self,
         mut response: Response,
         url: &str,
@@ -305,7 +297,7 @@ impl Session {
         }
     }
 
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         url: &str,
         work: impl Future<Output = T>,
@@ -320,6 +312,16 @@ impl Session {
     }
 }
 
+/// Where a redirect leads; the inner `None` when it does not say.
+fn leads_to(from: &Url, response: &Response) -> Option<Option<Url>> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(LOCATION);
+    let location = location.and_then(|location| location.to_str().ok());
+    Some(location.and_then(|location| from.join(location).ok()))
+}
+
 fn check(what: &'static str, content: &[u8], expected: Digest) -> Result<Digest, RegistryError> {
     match expected.check(content) {
         Ok(()) => Ok(expected),
@@ -331,19 +333,7 @@ fn check(what: &'static str, content: &[u8], expected: Digest) -> Result<Digest,
     }
 }
 
-fn token_of(answer: &[u8]) -> Result<String, RegistryError> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        token: Option<String>,
-        access_token: Option<String>,
-    }
-    let answer: Answer = serde_json::from_slice(answer)
-        .map_err(|_| RegistryError::Challenge("the token server's answer is not JSON"))?;
-    let token = answer.token.or(answer.access_token);
-    token.ok_or(RegistryError::Challenge("the token server gave no token"))
-}
-
-fn unreachable_at(url: &str) -> impl FnOnce(reqwest::Error) -> RegistryError {
+pub(super) fn unreachable_at(url: &str) -> impl FnOnce(reqwest::Error) -> RegistryError {
     move |error| RegistryError::Unreachable {
         url: url.to_owned(),
         // Without the address, which the message has already.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::image::unpack::Limits;
@@ -17,6 +18,8 @@ pub struct RegistrySettings {
     pub https: BTreeSet<String>,
     /// Certificates (PEM) to trust besides the system's.
     pub certificates: Vec<Vec<u8>>,
+    /// Directories with a `HOST/hosts.toml` for each registry; the first one that is there counts.
+    pub certs_dirs: Vec<PathBuf>,
     /// Layers of one image fetched at once.
     pub parallel_layers: usize,
     /// How long nothing may arrive before a connection counts as broken.
@@ -37,6 +40,7 @@ impl Default for RegistrySettings {
             plain_http: BTreeSet::new(),
             https: BTreeSet::new(),
             certificates: Vec::new(),
+            certs_dirs: Vec::new(),
             parallel_layers: 3,
             stall_timeout: Duration::from_secs(60),
             attempts: 5,
@@ -48,12 +52,17 @@ impl Default for RegistrySettings {
 }
 
 impl RegistrySettings {
-    /// Where the API of a registry is.
-    pub(super) fn base_url(&self, registry: &str) -> String {
-        let host = match registry {
+    /// Host and port of a registry's API.
+    pub(super) fn host_of<'a>(&self, registry: &'a str) -> &'a str {
+        match registry {
             "docker.io" => "registry-1.docker.io",
             host => host,
-        };
+        }
+    }
+
+    /// Where the API of a registry is.
+    pub(super) fn base_url(&self, registry: &str) -> String {
+        let host = self.host_of(registry);
         let plain = self.plain_http.contains(registry)
             || (is_loopback(registry) && !self.https.contains(registry));
         format!("{}://{host}", if plain { "http" } else { "https" })

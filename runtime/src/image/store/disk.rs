@@ -4,6 +4,7 @@
 //! layers/<chain id>/   an unpacked layer, complete and synced before it gets this name
 //! records/<id>.json    an image; written after all its layers are there
 //! retired/<id>.json    the same file, moved when the image is removed while a container uses it
+//! unclaimed/           notes of layers that no image has yet: see unclaimed.rs
 //! names.json           names to ids; a name without a record is dropped when it is read
 //! tmp/                 whatever is not finished; emptied at open
 //! ```
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::StoreError;
 use super::index::{Index, Names};
+use super::unclaimed::{Notes, Unclaimed};
 use crate::image::digest::Digest;
 use crate::image::id::{ChainId, ImageId};
 use crate::image::record::StoredImage;
@@ -30,19 +32,31 @@ use crate::sys::remove::remove_tree;
 pub(super) struct Disk {
     dir: PathBuf,
     next_temporary: AtomicU64,
+    notes: Notes,
+}
+
+/// Everything the files say.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) index: Index,
+    /// Layers that no image has, for the next pull that needs them.
+    pub(super) unclaimed: BTreeMap<ChainId, Unclaimed>,
+    /// Layers that nothing stands for: what a crash left.
+    pub(super) stray: BTreeSet<ChainId>,
 }
 
 impl Disk {
     /// Makes what is missing and throws away what was not finished. Everybody but root is kept out,
     /// so that setuid programs of images are out of reach of the host's users.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        for name in ["", "layers", "records", "retired", "tmp"] {
+    pub(super) fn open(dir: &Path, boot_id: &str) -> Result<Self, StoreError> {
+        for name in ["", "layers", "records", "retired", "unclaimed", "tmp"] {
             let path = dir.join(name);
             create_directories(&path, 0o700).map_err(StoreError::at("create", &path))?;
         }
         let disk = Self {
             dir: dir.to_owned(),
             next_temporary: AtomicU64::new(0),
+            notes: Notes::open(dir.join("unclaimed"), boot_id),
         };
         for name in disk.names_in("tmp")? {
             let path = dir.join("tmp").join(name);
@@ -55,6 +69,10 @@ impl Disk {
         &self.dir
     }
 
+    pub(super) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     pub(super) fn layer(&self, id: &ChainId) -> PathBuf {
         self.dir.join("layers").join(id.0.hex())
     }
@@ -65,12 +83,31 @@ impl Disk {
         self.dir.join("tmp").join(number.to_string())
     }
 
-    /// Everything the files say. Records that cannot be used any more are deleted.
-    pub(super) fn load(&self) -> Result<(Index, BTreeSet<ChainId>), StoreError> {
+    /// Everything the files say. Records and notes that cannot be used any more are deleted.
+    pub(super) fn load(&self) -> Result<Contents, StoreError> {
         let layers = self.layers()?;
+        let index = self.load_index(&layers)?;
+        let claimed = index.layers();
+        let mut unclaimed = self.notes.load()?;
+        for id in unclaimed.keys() {
+            if claimed.contains_key(id) || !layers.contains(id) {
+                self.notes.delete(id)?;
+            }
+        }
+        unclaimed.retain(|id, _| !claimed.contains_key(id) && layers.contains(id));
+        let is_stray = |id: &ChainId| !claimed.contains_key(id) && !unclaimed.contains_key(id);
+        let stray = layers.into_iter().filter(is_stray).collect();
+        Ok(Contents {
+            index,
+            unclaimed,
+            stray,
+        })
+    }
+
+    fn load_index(&self, layers: &BTreeSet<ChainId>) -> Result<Index, StoreError> {
         let mut index = Index {
-            images: self.load_records("records", &layers)?,
-            retired: self.load_records("retired", &layers)?,
+            images: self.load_records("records", layers)?,
+            retired: self.load_records("retired", layers)?,
             names: Names::new(),
         };
         let path = self.dir.join("names.json");
@@ -84,7 +121,7 @@ impl Disk {
         };
         index.names.retain(|_, id| index.images.contains_key(id));
         index.retired.retain(|id, _| !index.images.contains_key(id));
-        Ok((index, layers))
+        Ok(index)
     }
 
     fn layers(&self) -> Result<BTreeSet<ChainId>, StoreError> {
@@ -105,7 +142,7 @@ impl Disk {
             let path = self.dir.join(kind).join(name);
             match read_record(&path)? {
                 Ok(image) if image.layers.iter().all(|l| layers.contains(&l.chain_id)) => {
-                    images.insert(image.id.clone(), image);
+                    images.insert(image.id.clone(), image.without_document());
                 }
                 Ok(image) => {
                     tracing::warn!(image = %image.id, "layers are missing: the image must be pulled again");
@@ -120,14 +157,10 @@ impl Disk {
         Ok(images)
     }
 
-    /// Moves an unpacked layer to its place; false when it is there already.
-    pub(super) fn place_layer(&self, unpacked: &Path, id: &ChainId) -> Result<bool, StoreError> {
+    /// Moves an unpacked layer to its place.
+    pub(super) fn place_layer(&self, unpacked: &Path, id: &ChainId) -> Result<(), StoreError> {
         let path = self.layer(id);
-        match fs::rename(unpacked, &path) {
-            Ok(()) => Ok(true),
-            Err(_) if path.is_dir() => Ok(false),
-            Err(error) => Err(StoreError::at("create", &path)(error)),
-        }
+        fs::rename(unpacked, &path).map_err(StoreError::at("create", &path))
     }
 
     /// Waits until the disk has everything that was written to the store's file system.
@@ -180,6 +213,13 @@ impl Disk {
             }
             _ => Ok(doomed),
         }
+    }
+
+    /// The configuration of an image as its registry gave it; `None` when a program wrote the record
+    /// that did not keep it.
+    pub(super) fn document(&self, id: &ImageId) -> Result<Option<String>, StoreError> {
+        let image = read_record(&self.record("records", id))?;
+        Ok(image.ok().and_then(|image| image.document))
     }
 
     fn record(&self, kind: &str, id: &ImageId) -> PathBuf {

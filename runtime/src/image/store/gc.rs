@@ -11,16 +11,17 @@ use crate::image::id::{ChainId, ImageId};
 pub(super) struct GcPlan {
     /// Retired images that no container uses any more.
     pub(super) images: Vec<ImageId>,
-    /// Layers that no image needs, and no pull is about to use.
+    /// Layers that no image needs, and that are not kept.
     pub(super) layers: Vec<ChainId>,
 }
 
-/// Decides what can be deleted of the layers that are on the disk.
+/// Decides what can be deleted of the layers that are on the disk. `kept` are those that a pull
+/// counts on, or that a later one may.
 pub(super) fn plan<'a>(
     index: &Index,
     on_disk: impl IntoIterator<Item = &'a ChainId>,
     in_use: &BTreeSet<ImageId>,
-    held: &BTreeSet<ChainId>,
+    kept: &BTreeSet<ChainId>,
 ) -> GcPlan {
     let unused = index.retired.keys().filter(|id| !in_use.contains(*id));
     let images: Vec<ImageId> = unused.cloned().collect();
@@ -29,7 +30,7 @@ pub(super) fn plan<'a>(
     let needed = left.layers();
     let unneeded = on_disk
         .into_iter()
-        .filter(|layer| !needed.contains_key(*layer) && !held.contains(*layer));
+        .filter(|layer| !needed.contains_key(*layer) && !kept.contains(*layer));
     GcPlan {
         images,
         layers: unneeded.cloned().collect(),
@@ -62,6 +63,8 @@ mod tests {
             id: id(name),
             config: Default::default(),
             layers: layers.collect(),
+            annotations: Default::default(),
+            document: None,
         }
     }
 

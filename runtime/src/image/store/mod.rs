@@ -1,29 +1,37 @@
 //! The images on disk: records, names, unpacked layers.
 //!
-//! A layer gets its place only after its files are synced and its digests checked, and an image its
-//! record only after its layers have theirs; so whatever a crash leaves is either complete or in
+//! A layer gets its place only after its digests are checked, and an image its record only after its
+//! layers have their places and are synced; so whatever a crash leaves is either complete or in
 //! `tmp/`. What is known is also held in memory: questions never touch the disk.
 
+mod counted;
 mod disk;
 mod error;
 mod gc;
+mod held;
 mod index;
 mod inherit;
+mod removal;
+mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 pub use error::StoreError;
+pub use held::Lease;
+pub(super) use held::{Held, Staged};
 
-use self::disk::Disk;
+use self::counted::Counted;
+use self::disk::{Contents, Disk};
 use self::index::Index;
-use super::config::ImageConfig;
+use self::unclaimed::Unclaimed;
 use super::id::{ChainId, ImageId};
-use super::record::{ImageRecord, StoredImage, StoredLayer};
+use super::record::{ImageRecord, NewImage, StoredImage, StoredLayer};
 use super::reference::Query;
 use super::unpack::{Finished, Footprint};
-use crate::sys::remove::remove_tree;
+use crate::failpoint;
 
 /// The image store. One process at a time: the runtime's lock on its root sees to that.
 #[derive(Debug)]
@@ -40,84 +48,49 @@ struct State {
     index: Index,
     /// Layers that are in their place.
     layers: BTreeMap<ChainId, Footprint>,
-    /// Layers that pulls count on, and how many do.
-    held: BTreeMap<ChainId, usize>,
+    /// Those of them that no image has yet.
+    unclaimed: BTreeMap<ChainId, Unclaimed>,
+    /// Layers that pulls count on.
+    held: Counted<ChainId>,
+    /// Images that containers are being made of.
+    leased: Counted<ImageId>,
 }
 
-/// One layer of an image that is about to be added.
-pub(super) enum Part {
-    /// It is in the store, and the pull holds it.
-    Present(ChainId),
-    /// It was unpacked.
-    Unpacked(ChainId, Staged, Finished),
-}
+/// Asks which images containers use. Called while the store's state stands still, so that a lease
+/// cannot end between the answer and the decision.
+pub(super) type InUse<'a> = &'a dyn Fn() -> BTreeSet<ImageId>;
 
-/// A directory that goes away unless it is made a layer.
-#[derive(Debug)]
-pub(super) struct Staged(PathBuf);
-
-impl Staged {
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if let Err(error) = remove_tree(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "unfinished layer stays until the next start");
-        }
-    }
-}
-
-/// Keeps layers from being deleted while an image that needs them is on its way.
-#[derive(Debug)]
-pub(super) struct Held {
-    store: Arc<Store>,
-    chain: Vec<ChainId>,
-    present: Vec<bool>,
-}
-
-impl Held {
-    /// Chain ids, bottom first, and whether each layer is in the store.
-    pub(super) fn layers(&self) -> impl Iterator<Item = (&ChainId, bool)> {
-        self.chain.iter().zip(self.present.iter().copied())
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut state = self.store.state();
-        for layer in &self.chain {
-            if let Some(count) = state.held.get_mut(layer) {
-                *count -= 1;
-                if *count == 0 {
-                    state.held.remove(layer);
-                }
-            }
-        }
+impl State {
+    fn in_use(&self, in_use: InUse) -> BTreeSet<ImageId> {
+        let mut used = self.leased.all();
+        used.extend(in_use());
+        used
     }
 }
 
 impl Store {
     /// Opens the store and throws away what a crash left. Blocks.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let disk = Disk::open(dir)?;
-        let (index, on_disk) = disk.load()?;
-        let layers = index.layers();
-        for layer in on_disk.iter().filter(|layer| !layers.contains_key(*layer)) {
-            let doomed = disk.detach_layer(layer)?;
-            remove_tree(&doomed).map_err(StoreError::at("remove", &doomed))?;
-        }
-        let state = Mutex::new(State {
+    pub(super) fn open(dir: &Path, boot_id: &str) -> Result<Self, StoreError> {
+        let disk = Disk::open(dir, boot_id)?;
+        let Contents {
             index,
-            layers,
-            held: BTreeMap::new(),
-        });
+            unclaimed,
+            stray,
+        } = disk.load()?;
+        for layer in &stray {
+            removal::clear([disk.detach_layer(layer)?])?;
+        }
+        let mut layers = index.layers();
+        layers.extend(unclaimed.iter().map(|(id, u)| (id.clone(), u.footprint)));
         Ok(Self {
             disk,
             writer: Mutex::new(()),
-            state,
+            state: Mutex::new(State {
+                index,
+                layers,
+                unclaimed,
+                ..State::default()
+            }),
         })
     }
 
@@ -128,21 +101,33 @@ impl Store {
     /// The image a client means.
     pub(super) fn resolve(&self, query: &Query) -> Option<ImageRecord> {
         let state = self.state();
-        state
-            .index
-            .resolve(query)
-            .map(|image| self.record(&state.index, image))
+        let image = state.index.resolve(query)?;
+        Some(self.record(&state.index, image))
+    }
+
+    /// The image a client means, kept as long as the answer lives.
+    pub(super) fn lease(self: &Arc<Self>, query: &Query) -> Option<Lease> {
+        let mut state = self.state();
+        let image = self.record(&state.index, state.index.resolve(query)?);
+        state.leased.add(&image.id);
+        Some(Lease {
+            store: Arc::clone(self),
+            image,
+        })
     }
 
     /// All images.
     pub(super) fn list(&self) -> Vec<ImageRecord> {
         let state = self.state();
-        state
-            .index
-            .images
-            .values()
+        let images = state.index.images.values();
+        images
             .map(|image| self.record(&state.index, image))
             .collect()
+    }
+
+    /// The configuration of an image as its registry gave it. Blocks.
+    pub(super) fn document(&self, id: &ImageId) -> Result<Option<String>, StoreError> {
+        self.disk.document(id)
     }
 
     /// What all layers take together.
@@ -159,9 +144,7 @@ impl Store {
     /// Keeps these layers, bottom first, as long as the answer lives.
     pub(super) fn hold(self: &Arc<Self>, chain: Vec<ChainId>) -> Held {
         let mut state = self.state();
-        for layer in &chain {
-            *state.held.entry(layer.clone()).or_default() += 1;
-        }
+        chain.iter().for_each(|layer| state.held.add(layer));
         let present = chain
             .iter()
             .map(|layer| state.layers.contains_key(layer))
@@ -186,157 +169,117 @@ impl Store {
         Ok(staged)
     }
 
-    /// Adds an image whose layers, bottom first, are there or unpacked, and gives it names. Blocks.
+    /// Gives an unpacked layer its place on top of others, for whichever image comes to need it.
+    fn place(
+        &self,
+        id: &ChainId,
+        below: &[ChainId],
+        staged: Staged,
+        finished: &Finished,
+    ) -> Result<(), StoreError> {
+        failpoint::reach("images.pull.unpacked");
+        let below: Vec<PathBuf> = below.iter().rev().map(|id| self.disk.layer(id)).collect();
+        inherit::inherit(&staged.0, &finished.implicit, &below)
+            .map_err(StoreError::at("finish", &staged.0))?;
+        let _writing = self.writer();
+        if self.state().layers.contains_key(id) {
+            // Another pull was faster: its layer is the same.
+            return Ok(());
+        }
+        let footprint = finished.footprint;
+        self.disk.notes().write(id, footprint)?;
+        failpoint::reach("images.pull.noted");
+        self.disk.place_layer(&staged.0, id)?;
+        let mut state = self.state();
+        let since = SystemTime::now();
+        state
+            .unclaimed
+            .insert(id.clone(), Unclaimed { footprint, since });
+        state.layers.insert(id.clone(), footprint);
+        failpoint::reach("images.pull.placed");
+        Ok(())
+    }
+
+    /// Adds an image whose layers are in their places, and gives it names. Blocks.
     pub(super) fn add(
         &self,
-        id: ImageId,
-        config: ImageConfig,
-        parts: Vec<Part>,
+        image: NewImage,
+        held: &Held,
         names: &[String],
     ) -> Result<ImageRecord, StoreError> {
-        self.inherit_attributes(&parts)?;
-        if parts.iter().any(|part| matches!(part, Part::Unpacked(..))) {
+        if self.is_any_unclaimed(&held.chain) {
             self.disk.sync_content()?;
+            failpoint::reach("images.pull.synced");
         }
-        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let layers = self.place(parts)?;
-        let image = StoredImage {
-            version: StoredImage::VERSION,
-            id,
-            config,
-            layers,
-        };
-        self.disk.write_record(&image)?;
+        let _writing = self.writer();
+        let stored = self.stored(image, &held.chain);
+        self.disk.write_record(&stored)?;
+        failpoint::reach("images.pull.recorded");
+        let stored = stored.without_document();
         let mut index = self.state().index.clone();
-        index.add(image.clone(), names);
-        self.disk.write_names(&index.names)?;
-        let record = self.record(&index, &image);
-        self.state().index = index;
-        drop(writing);
+        let is_new = !index.images.contains_key(&stored.id);
+        index.add(stored.clone(), names);
+        if let Err(error) = self.disk.write_names(&index.names) {
+            if is_new {
+                self.disk.delete_record(&stored.id)?;
+            }
+            return Err(error);
+        }
+        failpoint::reach("images.pull.named");
+        let record = self.record(&index, &stored);
+        let mut state = self.state();
+        state.index = index;
+        for id in &held.chain {
+            if state.unclaimed.remove(id).is_some() {
+                self.disk.notes().delete(id)?;
+            }
+        }
         Ok(record)
     }
 
-    /// Removes the image a client means, with all its names, and whatever no image needs any more.
-    /// Nothing of that name is no error. Blocks.
-    pub(super) fn remove(
-        &self,
-        query: &Query,
-        in_use: &BTreeSet<ImageId>,
-    ) -> Result<Option<ImageId>, StoreError> {
-        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = self
-            .state()
-            .index
-            .resolve(query)
-            .map(|image| image.id.clone());
-        if let Some(id) = &id {
-            if in_use.contains(id) {
-                self.disk.retire(id)?;
-            } else {
-                self.disk.delete_record(id)?;
-            }
-            let names = {
-                let mut state = self.state();
-                state.index.remove(id, in_use);
-                state.index.names.clone()
-            };
-            // Names without a record mean nothing, so a disk too full to write them does no harm.
-            if let Err(error) = self.disk.write_names(&names) {
-                tracing::warn!(%error, "names of a removed image stay on disk");
-            }
-        }
-        let doomed = self.detach_unneeded(in_use)?;
-        drop(writing);
-        for path in doomed {
-            remove_tree(&path).map_err(StoreError::at("remove", &path))?;
-        }
-        Ok(id)
+    fn is_any_unclaimed(&self, chain: &[ChainId]) -> bool {
+        let state = self.state();
+        chain.iter().any(|id| state.unclaimed.contains_key(id))
     }
 
-    /// Deletes what no image needs any more. Blocks.
-    pub(super) fn collect(&self, in_use: &BTreeSet<ImageId>) -> Result<(), StoreError> {
-        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let doomed = self.detach_unneeded(in_use)?;
-        drop(writing);
-        for path in doomed {
-            remove_tree(&path).map_err(StoreError::at("remove", &path))?;
+    fn stored(&self, image: NewImage, chain: &[ChainId]) -> StoredImage {
+        let state = self.state();
+        let layers = chain.iter().map(|id| StoredLayer {
+            chain_id: id.clone(),
+            footprint: *state
+                .layers
+                .get(id)
+                .expect("a held layer that has its place is not deleted"),
+        });
+        StoredImage {
+            version: StoredImage::VERSION,
+            id: image.id,
+            config: image.config,
+            layers: layers.collect(),
+            annotations: image.annotations,
+            document: Some(image.document),
         }
-        Ok(())
-    }
-
-    /// Takes what nobody needs out of the store. Under the state's lock, so that no pull can begin
-    /// to count on a layer that is going.
-    fn detach_unneeded(&self, in_use: &BTreeSet<ImageId>) -> Result<Vec<PathBuf>, StoreError> {
-        let mut state = self.state();
-        let held = state.held.keys().cloned().collect();
-        let plan = gc::plan(&state.index, state.layers.keys(), in_use, &held);
-        for id in &plan.images {
-            self.disk.delete_retired(id)?;
-            state.index.retired.remove(id);
-        }
-        let mut doomed = Vec::new();
-        for layer in &plan.layers {
-            doomed.push(self.disk.detach_layer(layer)?);
-            state.layers.remove(layer);
-        }
-        Ok(doomed)
-    }
-
-    fn inherit_attributes(&self, parts: &[Part]) -> Result<(), StoreError> {
-        let mut below: Vec<PathBuf> = Vec::new();
-        for part in parts {
-            let path = match part {
-                Part::Present(id) => self.disk.layer(id),
-                Part::Unpacked(_, staged, finished) => {
-                    inherit::inherit(&staged.0, &finished.implicit, &below)
-                        .map_err(StoreError::at("finish", &staged.0))?;
-                    staged.0.clone()
-                }
-            };
-            below.insert(0, path);
-        }
-        Ok(())
-    }
-
-    fn place(&self, parts: Vec<Part>) -> Result<Vec<StoredLayer>, StoreError> {
-        let mut layers = Vec::with_capacity(parts.len());
-        for part in parts {
-            let (chain_id, footprint) = match part {
-                Part::Present(id) => {
-                    let footprint = self.state().layers.get(&id).copied();
-                    (id, footprint.expect("a held layer is not deleted"))
-                }
-                Part::Unpacked(id, staged, finished) => {
-                    // Another pull may have been faster: its layer is the same.
-                    self.disk.place_layer(&staged.0, &id)?;
-                    self.state().layers.insert(id.clone(), finished.footprint);
-                    (id, finished.footprint)
-                }
-            };
-            layers.push(StoredLayer {
-                chain_id,
-                footprint,
-            });
-        }
-        self.disk.sync_directory("layers")?;
-        Ok(layers)
     }
 
     fn record(&self, index: &Index, image: &StoredImage) -> ImageRecord {
         let (repo_tags, repo_digests) = index.names_of(&image.id);
+        let layers = image.layers.iter();
         ImageRecord {
             id: image.id.clone(),
             repo_tags,
             repo_digests,
             size: image.size(),
             config: image.config.clone(),
-            layers: image
-                .layers
-                .iter()
+            annotations: image.annotations.clone(),
+            layers: layers
                 .map(|layer| self.disk.layer(&layer.chain_id))
                 .collect(),
             pinned: false,
         }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,19 +1,16 @@
 //! Directories that an archive uses without naming them.
 
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::attributes;
+use crate::image::walk::Walk;
 use crate::sys::beneath::{Kind, Root, kind, link_target, subdirectory};
-
-/// As many as the kernel follows in one path.
-const MAX_LINKS: usize = 40;
 
 /// The directory that was asked for.
 pub(super) struct Made {
@@ -26,48 +23,29 @@ pub(super) struct Made {
 /// Makes `path` below `root`, following links of the layer as a process inside would, also those
 /// that lead to a directory which only a lower layer has.
 pub(super) fn make(root: &Root, path: &Path) -> io::Result<Made> {
-    let mut pending = components(path);
-    let mut resolved = PathBuf::new();
+    let mut walk = Walk::new(path);
     let mut created = Vec::new();
-    let mut links = 0;
-    while let Some(name) = pending.pop_front() {
-        if name == ".." {
-            resolved.pop();
-            continue;
-        }
-        let parent = root.real_directory(&resolved)?;
+    while let Some(name) = walk.next() {
+        let parent = root.real_directory(walk.at())?;
         match kind(&parent, &name)? {
-            Some(Kind::Directory) => resolved.push(name),
+            Some(Kind::Directory) => walk.enter(name),
             None => {
                 let inode = make_directory(&parent, &name)?;
-                resolved.push(name);
-                created.push((inode, resolved.clone()));
+                walk.enter(name);
+                created.push((inode, walk.at().to_owned()));
             }
             Some(Kind::Whiteout) => {
                 rustix::fs::unlinkat(&parent, &name, AtFlags::empty())?;
                 make_directory(&parent, &name)?;
                 attributes::make_opaque(subdirectory(&parent, &name)?)?;
-                resolved.push(name);
+                walk.enter(name);
             }
-            Some(Kind::Symlink) => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::LOOP.into());
-                }
-                let target = link_target(&parent, &name)?;
-                if target.is_absolute() {
-                    resolved.clear();
-                }
-                components(&target)
-                    .into_iter()
-                    .rev()
-                    .for_each(|name| pending.push_front(name));
-            }
+            Some(Kind::Symlink) => walk.follow(&link_target(&parent, &name)?)?,
             Some(Kind::File | Kind::Other) => return Err(Errno::NOTDIR.into()),
         }
     }
     Ok(Made {
-        directory: root.real_directory(&resolved)?,
+        directory: root.real_directory(walk.at())?,
         created,
     })
 }
@@ -77,14 +55,4 @@ fn make_directory(parent: &OwnedFd, name: &OsStr) -> io::Result<u64> {
     let directory = subdirectory(parent, name)?;
     rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
     attributes::inode(directory)
-}
-
-fn components(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            _ => None,
-        })
-        .collect()
 }
