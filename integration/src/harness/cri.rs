@@ -10,7 +10,8 @@ use podling_proto::podling::v1::node_client::NodeClient;
 use podling_proto::runtime::v1::image_service_client::ImageServiceClient;
 use podling_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use podling_proto::runtime::v1::{
-    Container, ListContainersRequest, ListPodSandboxRequest, PodSandbox,
+    Container, Image, ImageSpec, ImageStatusRequest, ListContainersRequest, ListPodSandboxRequest,
+    PodSandbox, PullImageRequest, RemoveImageRequest,
 };
 use rustix::fs::{Mode, OFlags};
 use tokio::net::UnixStream;
@@ -56,6 +57,38 @@ impl Cri {
         Ok(answer.into_inner().names)
     }
 
+    /// Pulls an image and returns its id.
+    pub async fn pull(&self, image: &str) -> Result<String, tonic::Status> {
+        let request = PullImageRequest {
+            image: named(image),
+            ..PullImageRequest::default()
+        };
+        let answer = self.images.clone().pull_image(request).await?;
+        Ok(answer.into_inner().image_ref)
+    }
+
+    /// Removes an image with all its names.
+    pub async fn remove_image(&self, image: &str) -> Result<(), tonic::Status> {
+        let request = RemoveImageRequest {
+            image: named(image),
+        };
+        self.images.clone().remove_image(request).await?;
+        Ok(())
+    }
+
+    /// What is known of an image; `None` when it is not here.
+    pub async fn image(&self, image: &str) -> Option<Image> {
+        let request = ImageStatusRequest {
+            image: named(image),
+            verbose: false,
+        };
+        let answer = self.images.clone().image_status(request).await;
+        answer
+            .expect("an image may be asked for")
+            .into_inner()
+            .image
+    }
+
     /// Every container, running or not.
     pub async fn containers(&self) -> Vec<Container> {
         let answer = self
@@ -78,6 +111,13 @@ impl Cri {
             .await;
         answer.expect("sandboxes are listed").into_inner().items
     }
+}
+
+fn named(image: &str) -> Option<ImageSpec> {
+    Some(ImageSpec {
+        image: image.to_owned(),
+        ..ImageSpec::default()
+    })
 }
 
 /// Opens the socket through its directory, because the path may be longer than an address holds.

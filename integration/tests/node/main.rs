@@ -12,6 +12,8 @@ mod commands;
 mod containers;
 mod failpoints;
 mod full_disk;
+mod image_crashes;
+mod images;
 mod init;
 mod kill;
 mod manifests;
