@@ -93,10 +93,7 @@ async fn whole_layers_of_a_cancelled_pull_are_not_fetched_again() {
         "one"
     );
     let asked = asked.lock().unwrap().clone();
-    assert_eq!(
-        [0, 1, 2].map(|number| asked[&layer_path(number)]),
-        [1, 1, 2]
-    );
+    assert_eq!([0, 1].map(|number| asked[&layer_path(number)]), [1, 1]);
     let notes = node.dir.path().join("images/unclaimed");
     assert_eq!(fs::read_dir(notes).unwrap().count(), 0);
 }
@@ -145,6 +142,10 @@ async fn one_who_stops_waiting_does_not_end_the_pull_of_another() {
     assert!(tokio::time::timeout(pause, &mut other).await.is_err());
     pull_in_part(&node, &name).await;
     assert!(tokio::time::timeout(pause, &mut other).await.is_err());
+    wait_until("the last layer is still on its way", async || {
+        assert!(tokio::time::timeout(pause, &mut other).await.is_err());
+        node.unfinished() == 1
+    })
+    .await;
     assert_eq!(asked.lock().unwrap()["/v2/app/manifests/v1"], 1);
-    assert_eq!(node.unfinished(), 1, "the last layer is still on its way");
 }
