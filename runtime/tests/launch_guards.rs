@@ -361,6 +361,17 @@ async fn rows_22_and_23_the_container_is_in_its_cgroups_and_sees_them_read_only(
 }
 
 #[tokio::test]
+async fn a_container_and_its_execs_have_the_usual_umask() {
+    let mut pod = Pod::start().await;
+    let container = pod.container("umask; sleep 1000");
+    pod.launch(&container).await.expect("a launch");
+    pod.wait_for_log("stdout F 0022\n").await;
+    let ask = process(&["sh", "-c", "umask"]);
+    let (output, _) = pod.exec(container.id(), ask).await.expect("an exec");
+    assert_eq!(output, "0022\n");
+}
+
+#[tokio::test]
 async fn a_profile_is_compiled_once_and_then_taken_from_the_cache() {
     let mut pod = Pod::start().await;
     let cache = pod.dir.path().join("seccomp");

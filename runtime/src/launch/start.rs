@@ -7,8 +7,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use oci_spec::runtime::Spec;
+use rustix::fs::Mode;
 
-use crate::model::process::CapabilityMasks;
+use crate::model::process::{CapabilityMasks, DEFAULT_UMASK};
 use crate::monitor::launcher::{LaunchReport, REPORT_FD};
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage};
 use crate::monitor::wire;
@@ -50,6 +51,8 @@ fn begin(socket: &OwnedFd) -> Result<Option<Started>, LaunchFailure> {
 fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<Started, LaunchFailure> {
     let complaints =
         Complaints::collect().map_err(failed(LaunchStage::Request, "collecting errors"))?;
+    // The monitor's own files are nobody else's; a container's files are as on any host.
+    rustix::process::umask(Mode::from_raw_mode(DEFAULT_UMASK));
     let mut spec = load(&request.bundle)?;
     spec::check(&spec).map_err(|error| failure(LaunchStage::Spec, error))?;
     check_terminal(request, &spec)?;

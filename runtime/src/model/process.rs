@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The file mode creation mask of a process whose spec sets none.
+pub const DEFAULT_UMASK: u32 = 0o022;
+
 /// One process, ready to be executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSpec {

@@ -12,7 +12,7 @@ use rustix::fs::Mode;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::protocol::ExecFailure;
-use crate::model::process::ProcessSpec;
+use crate::model::process::{DEFAULT_UMASK, ProcessSpec};
 use crate::sys::{credentials, label, program, rlimit, seccomp, signal, stdio, terminal};
 
 /// A process to become.
@@ -82,9 +82,8 @@ impl Confinement<'_> {
         for limit in &process.rlimits {
             rlimit::set(limit).map_err(|error| failed("resource limit", &error))?;
         }
-        if let Some(mask) = process.umask {
-            rustix::process::umask(Mode::from_raw_mode(mask & 0o777));
-        }
+        let mask = process.umask.unwrap_or(DEFAULT_UMASK);
+        rustix::process::umask(Mode::from_raw_mode(mask & 0o777));
         if let Some(profile) = &process.apparmor_profile {
             label::set_apparmor_profile(self.host_proc, profile)
                 .map_err(|error| failed(&format!("AppArmor profile {profile:?}"), &error))?;
