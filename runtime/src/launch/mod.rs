@@ -3,8 +3,8 @@
 //! ```text
 //! request ─► spec::adjust (pure: guards) ─► cgroup joined ─► stage ─► create ─► verify ─► start
 //!                                                             │
-//!                     namespace B: the container's overlay, its cgroups read-only
-//!                     namespace A: a copy of B without any cgroup file system
+//!                     namespace B: the container's overlay, its cgroups read-only, what is bound
+//!                     namespace A: the host's mounts without any cgroup file system
 //! ```
 //!
 //! libcontainer runs in A and enters B through the spec's mount namespace path when it prepares the
@@ -15,6 +15,7 @@
 pub mod start;
 
 mod capability;
+mod cgroup_view;
 mod compilation;
 mod complaints;
 mod console;
@@ -23,6 +24,8 @@ mod executor;
 mod failure;
 mod newer_calls;
 mod seccomp;
+mod sources;
 mod spec;
 mod stage;
+mod staging;
 mod verify;

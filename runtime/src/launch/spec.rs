@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) hard_limits: BTreeMap<i32, u64>,
     /// Where the overlay is mounted.
     pub(super) rootfs: PathBuf,
+    /// What is bound in place of the spec's sources, by destination.
+    pub(super) sources: BTreeMap<PathBuf, PathBuf>,
     /// The mount namespace that the container's root is prepared in.
     pub(super) mount_namespace: PathBuf,
     /// The directory that shows the container's cgroups.
@@ -61,17 +63,11 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
         .linux()
         .as_ref()
         .ok_or(SpecError::Missing("linux part"))?;
-    if has_namespace(linux, LinuxNamespaceType::User) {
-        return unsupported("a user namespace");
-    }
     if !has_namespace(linux, LinuxNamespaceType::Mount) {
         return unsupported("a container without a mount namespace of its own");
     }
-    if linux.rootfs_propagation().as_deref() == Some("shared") {
-        return unsupported("shared propagation of the root");
-    }
-    for mount in spec.mounts().iter().flatten() {
-        check_mount(mount)?;
+    if !has_namespace(linux, LinuxNamespaceType::User) {
+        check_ids(spec)?;
     }
     let limit = linux
         .resources()
@@ -83,19 +79,17 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
     }
 }
 
-fn check_mount(mount: &Mount) -> Result<(), SpecError> {
-    let target = mount.destination().display();
-    if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-        return Err(SpecError::Unsupported(format!(
-            "the idmapped mount at {target}"
-        )));
+/// Ids are those of the pod's user namespace or the host's own.
+fn check_ids(spec: &Spec) -> Result<(), SpecError> {
+    let is_mapped =
+        |mount: &&Mount| mount.uid_mappings().is_some() || mount.gid_mappings().is_some();
+    match spec.mounts().iter().flatten().find(is_mapped) {
+        Some(mount) => Err(SpecError::Unsupported(format!(
+            "the idmapped mount at {} without a user namespace",
+            mount.destination().display()
+        ))),
+        None => Ok(()),
     }
-    let is_shared = |option: &String| option == "shared" || option == "rshared";
-    if mount.options().iter().flatten().any(is_shared) {
-        let what = format!("bidirectional propagation of the mount at {target}");
-        return Err(SpecError::Unsupported(what));
-    }
-    Ok(())
 }
 
 /// Turns a checked spec into the one that libcontainer carries out.
@@ -184,6 +178,8 @@ fn adjust_mounts(mounts: Vec<Mount>, facts: &Facts) -> Vec<Mount> {
         let is_cgroup = matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"));
         adjusted.push(if is_cgroup {
             cgroup_bind(&mount, facts)
+        } else if let Some(source) = facts.sources.get(mount.destination()) {
+            staged_bind(mount, source)
         } else {
             mount
         });
@@ -204,6 +200,15 @@ fn cgroup_bind(mount: &Mount, facts: &Facts) -> Mount {
         .options(options)
         .build()
         .expect("every field that a mount needs is given")
+}
+
+/// What was staged has the ids and the propagation that libcontainer cannot give it (row 16).
+fn staged_bind(mut mount: Mount, source: &Path) -> Mount {
+    mount
+        .set_source(Some(source.to_owned()))
+        .set_uid_mappings(None)
+        .set_gid_mappings(None);
+    mount
 }
 
 fn default_dev() -> Mount {

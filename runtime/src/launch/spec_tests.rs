@@ -9,6 +9,7 @@ fn facts() -> Facts {
         bounding: !(1 << capability::SYS_RESOURCE),
         hard_limits: BTreeMap::from([(libc::RLIMIT_NOFILE as i32, 1000)]),
         rootfs: "/rootfs".into(),
+        sources: BTreeMap::from([("/staged".into(), "/stage/1".into())]),
         mount_namespace: "/proc/self/fd/9".into(),
         cgroup_view: "/view".into(),
         cgroup_path: "/own".into(),
@@ -74,17 +75,11 @@ fn row_16_and_17_what_libcontainer_cannot_do_is_refused_by_name() {
     let mapping = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
     let mount =
         json!([{"destination": "/v", "source": "/v", "type": "bind", "uidMappings": mapping}]);
-    let shared = json!([{"destination": "/v", "source": "/v", "type": "bind", "options": ["rbind", "rshared"]}]);
-    let cases: [(&str, Value, &str); 2] = [
+    let cases: [(&str, Value, &str); 1] = [
         (
             "/mounts",
             mount,
-            "the idmapped mount at /v is not supported",
-        ),
-        (
-            "/mounts",
-            shared,
-            "bidirectional propagation of the mount at /v is not supported",
+            "the idmapped mount at /v without a user namespace is not supported",
         ),
     ];
     for (place, value, message) in cases {
@@ -94,6 +89,19 @@ fn row_16_and_17_what_libcontainer_cannot_do_is_refused_by_name() {
         });
         assert_eq!(check(&spec).expect_err(place).to_string(), message);
     }
+}
+
+#[test]
+fn row_16_what_is_staged_is_bound_as_it_is() {
+    let mapping = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
+    let spec = adjusted(|spec| {
+        spec["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "user", "path": "/u"}]);
+        spec["mounts"] = json!([{"destination": "/staged", "source": "/v", "type": "bind",
+            "options": ["rbind", "rslave", "ro"], "uidMappings": mapping, "gidMappings": mapping}]);
+    });
+    let bound = json!({"destination": "/staged", "source": "/stage/1", "type": "bind",
+        "options": ["rbind", "rslave", "ro"]});
+    assert_eq!(spec["mounts"][1], bound);
 }
 
 #[test]

@@ -1,33 +1,44 @@
 //! The two mount namespaces of a launch.
 //!
-//! B, where the container's root is prepared: the overlay is mounted, and the container's cgroups
-//! are shown at one place. A, where libcontainer runs: a copy of B without any cgroup file system,
-//! with a tmpfs where they were.
+//! ```text
+//! the host's ──► clones of what is bound ──┐
+//!      ├──► B: root, cgroups, binds staged ◄┘   belongs to the pod's user namespace, if it has one
+//!      └──► A: no cgroup file system, a tmpfs where they were
+//! ```
+//!
+//! B, where the container's root is prepared, has everything that libcontainer mounts. A, where
+//! libcontainer runs, shows it no cgroup. Both begin as copies of the host's mounts as of now: the
+//! monitor's own, from when the pod was made, would lack what was mounted since on a host whose
+//! mounts are private.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Mount, Spec};
-use rustix::mount::MountFlags;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage};
-use crate::sys::overlay::mount_overlay;
-use crate::sys::{mount, rooted};
+use crate::sys::mount_tree::MountTree;
+use crate::sys::{mount, rooted, user_namespace};
 
+use super::cgroup_view::{CgroupView, hide_cgroups};
 use super::failure::failed;
-
-/// Where cgroup file systems are mounted, and in A the tmpfs of this launch.
-pub(super) const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+use super::sources::{self, Source};
+use super::staging::{Staging, root_of_user_namespace};
 
 /// What was staged.
 #[derive(Debug)]
 pub(super) struct Stage {
     /// Mount namespace B.
     pub(super) namespace: OwnedFd,
+    /// In B, the root file system.
+    pub(super) rootfs: PathBuf,
     /// In B, the directory that shows the container's cgroups.
     pub(super) cgroup_view: PathBuf,
+    /// In B, what is to be bound in place of the spec's sources, by destination.
+    pub(super) sources: BTreeMap<PathBuf, PathBuf>,
     /// In A, an empty directory that nobody else sees.
     pub(super) scratch: PathBuf,
 }
@@ -39,183 +50,121 @@ impl Stage {
     }
 }
 
-/// Leaves this process in A.
-pub(super) fn prepare(request: &LaunchRequest, spec: &Spec) -> Result<Stage, LaunchFailure> {
+/// Leaves this process in A. `host` is the host's mount namespace.
+pub(super) fn prepare(
+    request: &LaunchRequest,
+    host: BorrowedFd<'_>,
+    spec: &Spec,
+) -> Result<Stage, LaunchFailure> {
     let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
-    mount::unshare_mounts().map_err(failed_at("new mount namespace"))?;
-    let overlay = &request.overlay;
-    mount_overlay(overlay).map_err(failed_at("mounting the root file system"))?;
-    make_directories(&overlay.target, &request.directories, spec)
-        .map_err(failed_at("making directories that the image lacks"))?;
-    let cgroup_view = show_cgroups(&request.cgroup_dirs, spec)
-        .map_err(failed_at("showing the container its cgroups"))?;
-    let namespace = mount::own_namespace().map_err(failed_at("mount namespace"))?;
+    let shm = request.shm_dir.as_deref().map(MountTree::of).transpose();
+    let shm = shm.map_err(failed_at("taking the pod's shared memory"))?;
+    let ids = user_namespace(spec).map_err(failed_at("opening the pod's user namespace"))?;
+    mount::enter(host).map_err(failed_at("entering the host's mount namespace"))?;
+    let sources = sources::clone_all(spec, request, shm, ids.as_ref().map(AsFd::as_fd))?;
+    let namespace = enter_b(ids.as_ref()).map_err(failed_at("new mount namespace"))?;
+    let has_ids = ids.is_some();
+    let mut stage = fill_b(request, spec, sources, ids, namespace)?;
+    if has_ids {
+        mount::enter(host).map_err(failed_at("leaving the container's mount namespace"))?;
+    }
     mount::unshare_mounts().map_err(failed_at("second mount namespace"))?;
-    let scratch = hide_cgroups().map_err(failed_at("hiding cgroups from libcontainer"))?;
+    stage.scratch = hide_cgroups().map_err(failed_at("hiding cgroups from libcontainer"))?;
+    if has_ids {
+        // libcontainer looks for the root in A too.
+        fs::create_dir(root_of_user_namespace()).map_err(failed_at("scratch directory"))?;
+    }
+    Ok(stage)
+}
+
+/// The user namespace that the spec joins, if it is not the host's.
+fn user_namespace(spec: &Spec) -> io::Result<Option<OwnedFd>> {
+    let linux = spec.linux().as_ref();
+    let namespaces = linux.into_iter().flat_map(|linux| linux.namespaces());
+    let of_user = namespaces
+        .flatten()
+        .find(|namespace| namespace.typ() == LinuxNamespaceType::User);
+    match of_user.and_then(|namespace| namespace.path().as_ref()) {
+        Some(path) => Ok(Some(fs::File::open(path)?.into())),
+        None => Ok(None),
+    }
+}
+
+/// Makes B and enters it. No mount event comes into it: what a container gets of them, it gets
+/// through what is staged.
+fn enter_b(user_namespace: Option<&OwnedFd>) -> io::Result<OwnedFd> {
+    let namespace = match user_namespace {
+        Some(ids) => {
+            let namespace = user_namespace::copy_mounts_into(ids.as_fd())?;
+            mount::enter(namespace.as_fd())?;
+            namespace
+        }
+        None => {
+            mount::copy_mounts()?;
+            mount::own_namespace()?
+        }
+    };
+    mount::cut_off()?;
+    Ok(namespace)
+}
+
+fn fill_b(
+    request: &LaunchRequest,
+    spec: &Spec,
+    trees: Vec<Source>,
+    user_namespace: Option<OwnedFd>,
+    namespace: OwnedFd,
+) -> Result<Stage, LaunchFailure> {
+    let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
+    let at_cgroups = failed_at("showing the container its cgroups");
+    let cgroups = CgroupView::open(&request.cgroup_dirs, spec).map_err(&at_cgroups)?;
+    let mut staging =
+        Staging::begin(user_namespace).map_err(failed_at("making a place for mounts"))?;
+    let cgroup_view = staging.place_cgroups(cgroups).map_err(&at_cgroups)?;
+    let rootfs = staging
+        .place_root(&request.overlay)
+        .map_err(failed_at("mounting the root file system"))?;
+    make_directories(&rootfs, request, spec)
+        .map_err(failed_at("making directories that the image lacks"))?;
+    let mut sources = BTreeMap::new();
+    for Source { destination, tree } in trees {
+        let at_bind = format!("staging what is mounted at {}", destination.display());
+        let placed = staging.place(tree);
+        let place = placed.map_err(failed(LaunchStage::Rootfs, &at_bind))?;
+        sources.insert(destination, place);
+    }
+    for image in &request.image_volumes {
+        let at_image = format!("mounting the image at {}", image.destination.display());
+        let placed = staging.place_image(image);
+        let place = placed.map_err(failed(LaunchStage::Rootfs, &at_image))?;
+        sources.insert(image.destination.clone(), place);
+    }
+    sources::check_targets(&rootfs, spec, &sources)?;
     Ok(Stage {
         namespace,
+        rootfs,
         cgroup_view,
-        scratch,
+        sources,
+        scratch: PathBuf::new(),
     })
 }
 
 /// Makes the directories that the image lacks (the working directory, its volumes) in the
 /// container's writable layer. What lies on a mount of its own is left to whoever filled that.
-fn make_directories(rootfs: &Path, directories: &[String], spec: &Spec) -> io::Result<()> {
+fn make_directories(rootfs: &Path, request: &LaunchRequest, spec: &Spec) -> io::Result<()> {
     let is_on_a_mount = |directory: &Path| {
         let mut mounts = spec.mounts().iter().flatten();
         mounts.any(|mount| directory.starts_with(mount.destination()))
     };
-    for directory in directories.iter().map(Path::new) {
+    for directory in request.directories.iter().map(Path::new) {
         if directory == Path::new("/") || is_on_a_mount(directory) {
             continue;
         }
-        match rooted::make_directories(mount::open_dir(rootfs)?, directory) {
+        match rooted::make_directories(mount::open_dir(rootfs)?, directory, request.owner) {
             // A file is in the way: entering it gives the error that users know.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
             result => result?,
         }
     }
     Ok(())
-}
-
-/// Shows the directories `dirs` the way a host shows its hierarchies, if the spec asks for it. On
-/// v2 that is the single directory itself.
-fn show_cgroups(dirs: &[PathBuf], spec: &Spec) -> io::Result<PathBuf> {
-    let root = Path::new(CGROUP_ROOT);
-    let is_cgroup = |mount: &&Mount| matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"));
-    let Some(asked) = spec.mounts().iter().flatten().find(is_cgroup) else {
-        return Ok(root.to_owned());
-    };
-    if let [dir] = dirs
-        && !dir.join("tasks").exists()
-    {
-        return Ok(dir.clone());
-    }
-    let is_read_only = asked
-        .options()
-        .iter()
-        .flatten()
-        .any(|option| option == "ro");
-    let access = if is_read_only {
-        MountFlags::RDONLY
-    } else {
-        MountFlags::empty()
-    };
-    let hierarchies = dirs
-        .iter()
-        .filter_map(|dir| Some((hierarchy(dir, root)?, dir)))
-        .map(|(name, dir)| Ok((name, mount::open_dir(dir)?)))
-        .collect::<io::Result<Vec<(String, OwnedFd)>>>()?;
-    mount::tmpfs(root, mount::PLAIN, "mode=755,size=64k")?;
-    for (name, dir) in &hierarchies {
-        let target = root.join(name);
-        fs::create_dir(&target)?;
-        mount::bind(
-            Path::new(&format!("/proc/self/fd/{}", dir.as_raw_fd())),
-            &target,
-        )?;
-        mount::remount_bind(&target, mount::PLAIN | access)?;
-        link_controllers(root, name)?;
-    }
-    mount::remount_bind(root, mount::PLAIN | access)?;
-    Ok(root.to_owned())
-}
-
-/// The name of the hierarchy that `dir` lies in: its first component below the cgroup root.
-fn hierarchy(dir: &Path, root: &Path) -> Option<String> {
-    let first = dir.strip_prefix(root).ok()?.components().next()?;
-    Some(first.as_os_str().to_str()?.to_owned())
-}
-
-/// `cpu` and `cpuacct` lead to `cpu,cpuacct`, as on a host.
-fn link_controllers(root: &Path, name: &str) -> io::Result<()> {
-    for controller in name.split(',').filter(|controller| *controller != name) {
-        match std::os::unix::fs::symlink(name, root.join(controller)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Takes every cgroup file system out of this namespace and puts a tmpfs in their place, which
-/// libcgroups takes for a host of v1 without any hierarchy.
-fn hide_cgroups() -> io::Result<PathBuf> {
-    loop {
-        let table = fs::read_to_string("/proc/self/mountinfo")?;
-        // The first one first: the others lie below it and go with it, and every unmount waits for
-        // a grace period of the kernel.
-        let Some(target) = table.lines().find_map(cgroup_mount_point) else {
-            break;
-        };
-        mount::detach(&target)?;
-    }
-    let root = Path::new(CGROUP_ROOT);
-    mount::tmpfs(root, mount::PLAIN, "mode=700,size=16m")?;
-    Ok(root.to_owned())
-}
-
-/// The mount point of a line of mountinfo, if it is a cgroup file system, or the tmpfs that holds
-/// them.
-fn cgroup_mount_point(line: &str) -> Option<PathBuf> {
-    let (place, kind) = line.split_once(" - ")?;
-    let target = unescape(place.split(' ').nth(4)?);
-    let kind = kind.split(' ').next()?;
-    let is_cgroup = matches!(kind, "cgroup" | "cgroup2") || target == CGROUP_ROOT;
-    is_cgroup.then(|| target.into())
-}
-
-/// Undoes mountinfo's escapes: space, tab, newline and backslash as octal numbers.
-fn unescape(field: &str) -> String {
-    [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ]
-    .iter()
-    .fold(field.to_owned(), |text, (escape, plain)| {
-        text.replace(escape, plain)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cgroup_mounts_are_found_in_mountinfo() {
-        let cases = [
-            (
-                "30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw",
-                Some("/sys/fs/cgroup"),
-            ),
-            (
-                "31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu",
-                Some("/sys/fs/cgroup/cpu"),
-            ),
-            (
-                "32 30 0:28 /a /mnt/a\\040b rw shared:1 - cgroup2 cgroup2 rw",
-                Some("/mnt/a b"),
-            ),
-            ("33 30 0:29 / /tmp rw - tmpfs tmpfs rw", None),
-        ];
-        for (line, target) in cases {
-            assert_eq!(cgroup_mount_point(line), target.map(PathBuf::from));
-        }
-    }
-
-    #[test]
-    fn a_hierarchy_is_named_after_its_mount_point() {
-        let dir = Path::new("/sys/fs/cgroup/cpu,cpuacct/pods/x");
-        assert_eq!(
-            hierarchy(dir, Path::new(CGROUP_ROOT)).as_deref(),
-            Some("cpu,cpuacct")
-        );
-        assert_eq!(
-            hierarchy(Path::new("/elsewhere/x"), Path::new(CGROUP_ROOT)),
-            None
-        );
-    }
 }

@@ -43,12 +43,18 @@ fn begin(socket: &OwnedFd) -> Result<Option<Started>, LaunchFailure> {
     let request = wire::receive::<LaunchRequest>(socket.as_fd())
         .map_err(failed(LaunchStage::Request, "reading the request"))?;
     match request {
-        Some(message) => launch(&message.body, streams).map(Some),
+        Some(message) => launch(message, streams).map(Some),
         None => Ok(None),
     }
 }
 
-fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<Started, LaunchFailure> {
+fn launch(
+    mut message: wire::Message<LaunchRequest>,
+    streams: [OwnedFd; 3],
+) -> Result<Started, LaunchFailure> {
+    let no_host = || failure(LaunchStage::Request, "the host's mounts are not with it");
+    let host = message.fds.pop().ok_or_else(no_host)?;
+    let request = &message.body;
     let complaints =
         Complaints::collect().map_err(failed(LaunchStage::Request, "collecting errors"))?;
     // The monitor's own files are nobody else's; a container's files are as on any host.
@@ -56,7 +62,6 @@ fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<Started, Lau
     let mut spec = load(&request.bundle)?;
     spec::check(&spec).map_err(|error| failure(LaunchStage::Spec, error))?;
     check_terminal(request, &spec)?;
-    check_sources(&spec)?;
     let profile = spec
         .linux()
         .as_ref()
@@ -68,12 +73,13 @@ fn launch(request: &LaunchRequest, streams: [OwnedFd; 3]) -> Result<Started, Lau
     let host_proc = mount::open_dir(Path::new("/proc"))
         .map_err(failed(LaunchStage::Create, "opening /proc"))?;
     set_oom_score(&spec, host_proc.as_fd())?;
-    let stage = stage::prepare(request, &spec)?;
+    let stage = stage::prepare(request, host.as_fd(), &spec)?;
     let facts = Facts {
         bounding: credentials::bounding()
             .map_err(failed(LaunchStage::Create, "reading the bounding set"))?,
         hard_limits: hard_limits(&spec)?,
-        rootfs: request.overlay.target.clone(),
+        rootfs: stage.rootfs.clone(),
+        sources: stage.sources.clone(),
         mount_namespace: stage.namespace_path(),
         cgroup_view: stage.cgroup_view.clone(),
         cgroup_path: Path::new("/").join(request.container_id.as_str()),
@@ -139,25 +145,6 @@ fn check_terminal(request: &LaunchRequest, spec: &Spec) -> Result<(), LaunchFail
             "request and spec differ about a terminal",
         )),
     }
-}
-
-/// Says which mount cannot work while its source can still be named.
-fn check_sources(spec: &Spec) -> Result<(), LaunchFailure> {
-    for mount in spec.mounts().iter().flatten() {
-        let is_bind = |option: &String| option == "bind" || option == "rbind";
-        let is_bind =
-            mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(is_bind);
-        if let (true, Some(source)) = (is_bind, mount.source())
-            && let Err(error) = fs::metadata(source)
-        {
-            let (source, target) = (source.display(), mount.destination().display());
-            let message = format!(
-                "error mounting {source:?} to rootfs at {target:?}: stat {source}: {error}"
-            );
-            return Err(failure(LaunchStage::Spec, message));
-        }
-    }
-    Ok(())
 }
 
 /// On v2 this process was born in the container's cgroup.

@@ -144,6 +144,32 @@ pub struct Namespaces {
     pub pid: NamespaceMode,
     /// `Pod` or `Node`.
     pub ipc: NamespaceMode,
+    /// User namespace of the pod; `None` is the host's.
+    #[serde(default)]
+    pub user: Option<UserNamespace>,
+}
+
+/// `UserNamespace` of mode POD: one range of ids of the host that the pod's ids, from 0 on, stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserNamespace {
+    /// The host's user id that is 0 in the pod.
+    pub uid: u32,
+    /// The host's group id that is 0 in the pod.
+    pub gid: u32,
+    /// How many ids there are.
+    pub length: u32,
+}
+
+impl UserNamespace {
+    /// Whether this user or group id exists in the pod.
+    pub fn has(&self, id: u32) -> bool {
+        id < self.length
+    }
+
+    /// The host's user and group id of this pair, if both exist in the pod.
+    pub fn on_host(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        (self.has(uid) && self.has(gid)).then(|| (self.uid + uid, self.gid + gid))
+    }
 }
 
 /// `LinuxSandboxSecurityContext`, as far as it is carried out.
@@ -249,6 +275,51 @@ pub struct Mount {
     pub recursive_read_only: bool,
     /// How mount events travel.
     pub propagation: Propagation,
+    /// The ids that its files are shown with; must be the pod's.
+    #[serde(default)]
+    pub mapping: Option<UserNamespace>,
+    /// The image whose files are shown, instead of a host path.
+    #[serde(default)]
+    pub image: Option<ImageSource>,
+    /// What its files cannot do.
+    #[serde(default)]
+    pub options: Vec<MountOption>,
+}
+
+/// `Mount.image`: the files of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSource {
+    /// By id or any name it has.
+    pub image: String,
+    /// As the user wrote it; empty when the client does not say.
+    pub user_specified_image: String,
+    /// The file or directory of the image that is shown; empty is its root.
+    pub sub_path: String,
+}
+
+/// One of `Mount.mount_options`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountOption {
+    /// No program can be executed.
+    NoExec,
+    /// No device can be opened.
+    NoDev,
+    /// No program gets more than its caller has.
+    NoSuid,
+}
+
+impl MountOption {
+    /// Every option there is.
+    pub const ALL: [Self; 3] = [Self::NoExec, Self::NoDev, Self::NoSuid];
+
+    /// Its name, as the contract, the OCI spec and mount(8) have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoExec => "noexec",
+            Self::NoDev => "nodev",
+            Self::NoSuid => "nosuid",
+        }
+    }
 }
 
 /// `MountPropagation`.

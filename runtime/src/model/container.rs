@@ -30,10 +30,22 @@ pub struct ContainerRecord {
     pub stop_signal: i32,
     /// Who it runs as.
     pub user: User,
+    /// The images that its mounts show.
+    #[serde(default)]
+    pub image_volumes: Vec<ImageVolume>,
     /// Nanoseconds since the epoch.
     pub created_at: i64,
     /// How far it has come.
     pub state: ContainerState,
+}
+
+/// An image that a mount of a container shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageVolume {
+    /// The mount, by its place in the container as the client wrote it.
+    pub container_path: String,
+    /// Id of the image (`sha256:…`).
+    pub image_id: String,
 }
 
 /// Who a container runs as, once the image had its say.

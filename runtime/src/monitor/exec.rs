@@ -26,7 +26,7 @@ use crate::sys::process::{Child, Clone3, Forked, Parent, clone3, exit_now};
 use crate::sys::{cgroup, mount, oom, seqpacket, terminal};
 
 /// Every namespace that a container may have of its own, but for user and time.
-const NAMESPACES: ThreadNameSpaceType = ThreadNameSpaceType::MOUNT
+pub(super) const NAMESPACES: ThreadNameSpaceType = ThreadNameSpaceType::MOUNT
     .union(ThreadNameSpaceType::CONTROL_GROUP)
     .union(ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME)
     .union(ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION)
@@ -40,6 +40,8 @@ pub(super) struct Target<'a> {
     pub(super) pidfd: BorrowedFd<'a>,
     /// The pid of that.
     pub(super) pid: i32,
+    /// The namespaces that it may have of its own.
+    pub(super) namespaces: ThreadNameSpaceType,
     /// The cgroup directories to join.
     pub(super) cgroup_dirs: &'a [PathBuf],
     /// Its bundle, where the compiled seccomp filter is.
@@ -218,7 +220,7 @@ impl Helper<'_> {
             None => oom::score_of(target.pid).map_err(|error| failed("oom_score_adj", &error))?,
         };
         oom::set_score(target.host_proc, score).map_err(|error| failed("oom_score_adj", &error))?;
-        mount::enter_namespaces(target.pidfd, NAMESPACES)
+        mount::enter_namespaces(target.pidfd, target.namespaces)
             .map_err(|error| failed("entering the namespaces", &error))
     }
 }

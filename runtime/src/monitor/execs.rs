@@ -101,6 +101,7 @@ impl Monitor {
         let target = Target {
             pidfd: pidfd.as_fd(),
             pid: *pid,
+            namespaces: self.surroundings.namespaces,
             cgroup_dirs: &dirs,
             bundle: &container.bundle,
             host_proc: self.surroundings.host_proc.as_fd(),

@@ -42,8 +42,13 @@ pub(super) struct Launch {
     pub(super) input: Input,
 }
 
-/// Starts podling-launch on `request`. On cgroup v2 it is born in the container's cgroup.
-pub(super) fn start(launch: BorrowedFd<'_>, request: &LaunchRequest) -> io::Result<Launch> {
+/// Starts podling-launch on `request`, with the host's mounts at hand. On cgroup v2 it is born in the
+/// container's cgroup.
+pub(super) fn start(
+    launch: BorrowedFd<'_>,
+    host_mounts: BorrowedFd<'_>,
+    request: &LaunchRequest,
+) -> io::Result<Launch> {
     let cgroup = cgroup::unified(&request.cgroup_dirs)?;
     let (ours, theirs) = seqpacket::pair()?;
     let (stdin, input) = input(request)?;
@@ -65,7 +70,7 @@ pub(super) fn start(launch: BorrowedFd<'_>, request: &LaunchRequest) -> io::Resu
     for (_, output) in &outputs {
         rustix::io::ioctl_fionbio(output, true)?;
     }
-    wire::send(ours.as_fd(), request, &[])?;
+    wire::send(ours.as_fd(), request, &[host_mounts])?;
     Ok(Launch {
         helper,
         report: ours,

@@ -30,7 +30,12 @@ impl Monitor {
         let attempt = |what: &str, error: io::Error| launch_failure(&format!("{what}: {error}"));
         let log = LogFile::open(request.log_path.as_deref())
             .map_err(|error| attempt("opening the log file", error))?;
-        let launch = launcher::start(self.surroundings.launch.as_fd(), &request)
+        let Surroundings {
+            launch,
+            host_mounts,
+            ..
+        } = &self.surroundings;
+        let launch = launcher::start(launch.as_fd(), host_mounts.as_fd(), &request)
             .map_err(|error| attempt("starting podling-launch", error))?;
         let phase = Phase::Launching {
             helper: launch.helper,

@@ -13,7 +13,9 @@ use super::pause_filter;
 use super::protocol::{PauseFilter, PodNamespace, SandboxSpec};
 use crate::model::process::CapabilityMasks;
 use crate::sys::process::{Child, Clone3, Forked, clone3, exit_now};
-use crate::sys::{cgroup, credentials, mount, oom, program, seccomp, signal, stdio};
+use crate::sys::{
+    cgroup, credentials, mount, oom, program, seccomp, signal, stdio, user_namespace,
+};
 
 /// What pause is made from.
 #[derive(Debug)]
@@ -33,15 +35,20 @@ impl Pause<'_> {
     pub(super) fn start(&self) -> io::Result<Child> {
         let cgroup = cgroup::unified(&self.spec.cgroup_dirs)?;
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (waiting, gate) = self.gate()?.unzip();
         let request = Clone3 {
             namespaces: namespaces(self.spec),
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
             ..Clone3::default()
         };
         match clone3(request)? {
-            Forked::Child => self.fail(writer, cgroup.is_some()),
+            Forked::Child => {
+                drop(gate);
+                self.fail(writer, waiting, cgroup.is_some())
+            }
             Forked::Parent(child) => {
-                drop(writer);
+                drop((writer, waiting));
+                self.open(gate, child.pid)?;
                 let mut message = String::new();
                 File::from(reader).read_to_string(&mut message)?;
                 match message.is_empty() {
@@ -52,9 +59,28 @@ impl Pause<'_> {
         }
     }
 
+    /// What a process with a user namespace of its own waits at until it has ids there.
+    fn gate(&self) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
+        match self.spec.user_namespace {
+            Some(_) => Ok(Some(pipe_with(PipeFlags::CLOEXEC)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives the new process its ids, and what it cannot take itself any more, and lets it go on.
+    fn open(&self, gate: Option<OwnedFd>, pid: i32) -> io::Result<()> {
+        if let (Some(ids), Some(gate)) = (&self.spec.user_namespace, gate) {
+            user_namespace::map(self.host_proc, pid, ids).map_err(at("writing its ids"))?;
+            oom::set_score_of(self.host_proc, pid, self.spec.oom_score_adj)
+                .map_err(at("oom_score_adj"))?;
+            File::from(gate).write_all(b"!")?;
+        }
+        Ok(())
+    }
+
     /// Becomes pause or says why not.
-    fn fail(&self, report: OwnedFd, in_cgroup: bool) -> ! {
-        let error = match self.become_pause(in_cgroup) {
+    fn fail(&self, report: OwnedFd, waiting: Option<OwnedFd>, in_cgroup: bool) -> ! {
+        let error = match self.become_pause(waiting, in_cgroup) {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -62,12 +88,31 @@ impl Pause<'_> {
         exit_now(1)
     }
 
-    fn become_pause(&self, in_cgroup: bool) -> io::Result<std::convert::Infallible> {
+    fn become_pause(
+        &self,
+        waiting: Option<OwnedFd>,
+        in_cgroup: bool,
+    ) -> io::Result<std::convert::Infallible> {
         let spec = self.spec;
+        let has_own_ids = waiting.is_some();
+        if let Some(waiting) = waiting {
+            File::from(waiting)
+                .read_exact(&mut [0])
+                .map_err(at("waiting for its ids"))?;
+        }
         if !in_cgroup {
             cgroup::join(&spec.cgroup_dirs).map_err(at("joining the cgroup"))?;
         }
-        oom::set_score(self.host_proc, spec.oom_score_adj).map_err(at("oom_score_adj"))?;
+        let root = self
+            .mount_empty_root()
+            .map_err(at("mounting an empty root"))?;
+        match has_own_ids {
+            // From here on the host's files are anybody else's, and the namespaces its own.
+            true => credentials::become_root().map_err(at("becoming root"))?,
+            false => {
+                oom::set_score(self.host_proc, spec.oom_score_adj).map_err(at("oom_score_adj"))?;
+            }
+        }
         if spec.network == PodNamespace::New && !spec.hostname.is_empty() {
             rustix::system::sethostname(spec.hostname.as_bytes())
                 .map_err(|errno| at("setting the hostname")(errno.into()))?;
@@ -77,11 +122,15 @@ impl Pause<'_> {
         }
         let null = stdio::null()?;
         stdio::install([null.as_fd(); 3])?;
-        self.enter_empty_root()
-            .map_err(at("entering an empty root"))?;
+        mount::pivot_into(root.as_fd()).map_err(at("entering an empty root"))?;
+        self.execute()
+    }
+
+    /// Drops every privilege and executes the program.
+    fn execute(&self) -> io::Result<std::convert::Infallible> {
         signal::reset()?;
         rustix::process::setsid()?;
-        let user = &spec.user;
+        let user = &self.spec.user;
         let ids = credentials::Ids {
             uid: user.uid,
             gid: user.gid,
@@ -103,15 +152,19 @@ impl Pause<'_> {
 
     /// Pause opens no file, so its root is an empty, read-only directory that holds nothing of
     /// the host for a container to find under `/proc/1/root`.
-    fn enter_empty_root(&self) -> io::Result<()> {
+    fn mount_empty_root(&self) -> io::Result<OwnedFd> {
         let flags = mount::PLAIN | MountFlags::RDONLY;
         mount::tmpfs(self.mount_point, flags, "mode=555,size=4k,nr_inodes=1")?;
-        mount::pivot_into(self.mount_point)
+        mount::open_dir(self.mount_point)
     }
 }
 
 fn namespaces(spec: &SandboxSpec) -> u64 {
     let mut flags = libc::CLONE_NEWNS;
+    if spec.user_namespace.is_some() {
+        // Made first by the kernel, so that it owns all the others.
+        flags |= libc::CLONE_NEWUSER;
+    }
     if spec.network == PodNamespace::New {
         flags |= libc::CLONE_NEWNET | libc::CLONE_NEWUTS;
     }

@@ -13,9 +13,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::config::UserNamespace;
 use crate::model::container::ExitStatus;
 use crate::model::{ContainerId, SandboxId};
-use crate::snapshot::Overlay;
+use crate::snapshot::{ImageTree, Overlay};
 
 pub use session::{AttachCall, Detached, ExecCall, ExecFailure, ExecRequest, Stream};
 
@@ -49,6 +50,9 @@ pub struct SandboxSpec {
     /// Which system calls pause may make.
     #[serde(default)]
     pub filter: PauseFilter,
+    /// The ids of the user namespace that owns all the others; `None` is the host's.
+    #[serde(default)]
+    pub user_namespace: Option<UserNamespace>,
 }
 
 /// Which system calls pause may make.
@@ -274,6 +278,15 @@ pub struct LaunchRequest {
     /// without one, every launch compiles.
     #[serde(default)]
     pub seccomp_cache: Option<PathBuf>,
+    /// The directory that only the pod's monitor sees with the pod's shared memory on it.
+    #[serde(default)]
+    pub shm_dir: Option<PathBuf>,
+    /// Mounts of the spec whose source is an image, not a host path.
+    #[serde(default)]
+    pub image_volumes: Vec<ImageTree>,
+    /// User and group of the host that own what is made in the root file system.
+    #[serde(default)]
+    pub owner: (u32, u32),
 }
 
 /// A container runs.

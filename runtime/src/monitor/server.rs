@@ -18,6 +18,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::thread::ThreadNameSpaceType;
+
 use super::attachments::Attachment;
 use super::container::Container;
 use super::execs::Exec;
@@ -40,6 +42,10 @@ pub(super) struct Surroundings {
     pub(super) launch: OwnedFd,
     /// A directory of the host's procfs.
     pub(super) host_proc: OwnedFd,
+    /// The mount namespace that the monitor was started in.
+    pub(super) host_mounts: OwnedFd,
+    /// The namespaces that a container may have of its own.
+    pub(super) namespaces: ThreadNameSpaceType,
     /// Where exit records go.
     pub(super) exits: ExitRecords,
     /// Where the socket is.

@@ -12,8 +12,10 @@ use std::path::Path;
 use rustix::fs::Mode;
 use rustix::mount::MountFlags;
 use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
+use rustix::thread::ThreadNameSpaceType;
 
 use super::client::SOCKET;
+use super::exec;
 use super::exits::ExitRecords;
 use super::pause::Pause;
 use super::protocol::{PauseStarted, PodNamespace, Reply, SandboxSpec};
@@ -76,10 +78,11 @@ fn start(spec: &SandboxSpec) -> io::Result<Serving> {
     rustix::process::setsid()?;
     set_child_subreaper(Some(rustix::process::getpid()))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let host_mounts = mount::own_namespace()?;
     mount::unshare_mounts()?;
     rustix::process::chdir("/")?;
     if spec.ipc == PodNamespace::New {
-        mount_shm(&run_dir, spec.shm_size)?;
+        mount_shm(&run_dir, spec)?;
     }
     let launch = program(&spec.launch)?;
     let pause = program(&spec.pause)?;
@@ -98,6 +101,8 @@ fn start(spec: &SandboxSpec) -> io::Result<Serving> {
     let surroundings = Surroundings {
         launch,
         host_proc,
+        host_mounts,
+        namespaces: namespaces(spec),
         exits,
         run_dir,
     };
@@ -133,14 +138,29 @@ fn redirect_errors(run_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn mount_shm(run_dir: &Path, size: u64) -> io::Result<()> {
+/// The namespaces that containers of the pod may have of their own.
+fn namespaces(spec: &SandboxSpec) -> ThreadNameSpaceType {
+    match spec.user_namespace {
+        Some(_) => exec::NAMESPACES | ThreadNameSpaceType::USER,
+        // Joining the namespace that one is in already is an error.
+        None => exec::NAMESPACES,
+    }
+}
+
+/// The pod's shared memory belongs to the root of its user namespace.
+fn mount_shm(run_dir: &Path, spec: &SandboxSpec) -> io::Result<()> {
+    let size = spec.shm_size;
+    let (uid, gid) = spec.user_namespace.map_or((0, 0), |user_namespace| {
+        (user_namespace.uid, user_namespace.gid)
+    });
     let dir = run_dir.join("shm");
     match std::fs::create_dir(&dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount::tmpfs(&dir, flags, &format!("mode=1777,size={size}"))
+    let options = format!("mode=1777,size={size},uid={uid},gid={gid}");
+    mount::tmpfs(&dir, flags, &options)
 }
 
 fn program(path: &Path) -> io::Result<OwnedFd> {

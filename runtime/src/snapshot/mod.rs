@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::config::UserNamespace;
 use crate::sys::beneath::create_directories;
 use crate::sys::remove::remove_tree;
 
@@ -28,6 +29,17 @@ pub struct Overlay {
     pub work: PathBuf,
     /// Where it is mounted.
     pub target: PathBuf,
+}
+
+/// The files of an image, shown read-only in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageTree {
+    /// Where in the container.
+    pub destination: PathBuf,
+    /// The image's layers, top first.
+    pub lower: Vec<PathBuf>,
+    /// The file or directory that is shown; empty is all.
+    pub sub_path: String,
 }
 
 /// Why a container's directories could not be made or removed.
@@ -71,7 +83,14 @@ pub fn overlay(layers: &[PathBuf], container_dir: &Path) -> Overlay {
 
 /// Makes the directories of a container's overlay. The container's own directory keeps everybody
 /// else out, so that its setuid programs are out of reach of the host's users.
-pub fn create(layers: &[PathBuf], container_dir: &Path) -> Result<Overlay, SnapshotError> {
+///
+/// In a user namespace the layers are shown with its ids, and what the container writes has those
+/// on the disk too: so has the root directory.
+pub fn create(
+    layers: &[PathBuf],
+    container_dir: &Path,
+    user_namespace: Option<&UserNamespace>,
+) -> Result<Overlay, SnapshotError> {
     let overlay = overlay(layers, container_dir);
     make_directory(container_dir, 0o700)?;
     if layers.is_empty() {
@@ -84,7 +103,7 @@ pub fn create(layers: &[PathBuf], container_dir: &Path) -> Result<Overlay, Snaps
     ] {
         make_directory(path, mode)?;
     }
-    copy_root_attributes(&overlay)?;
+    copy_root_attributes(&overlay, user_namespace)?;
     Ok(overlay)
 }
 
@@ -105,11 +124,18 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), SnapshotError> {
 }
 
 /// The root directory of an overlay is the upper one's: it gets owner and mode of the image's root.
-fn copy_root_attributes(overlay: &Overlay) -> Result<(), SnapshotError> {
+fn copy_root_attributes(
+    overlay: &Overlay,
+    user_namespace: Option<&UserNamespace>,
+) -> Result<(), SnapshotError> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     let copy = || {
         let root = overlay.lower[0].metadata()?;
-        chown(&overlay.upper, Some(root.uid()), Some(root.gid()))?;
+        let (uid, gid) = (root.uid(), root.gid());
+        let (uid, gid) = user_namespace
+            .and_then(|ids| ids.on_host(uid, gid))
+            .unwrap_or((uid, gid));
+        chown(&overlay.upper, Some(uid), Some(gid))?;
         let mode = std::fs::Permissions::from_mode(root.mode() & 0o7777);
         std::fs::set_permissions(&overlay.upper, mode)
     };

@@ -20,7 +20,7 @@ fn the_root_directory_has_the_mode_of_the_image_and_nobody_else_gets_in() {
     fs::create_dir(&layer).unwrap();
     fs::set_permissions(&layer, fs::Permissions::from_mode(0o1777)).unwrap();
     let container = dir.path().join("containers/one");
-    let overlay = create(&[layer], &container).unwrap();
+    let overlay = create(&[layer], &container, None).unwrap();
     assert_eq!(overlay.upper.metadata().unwrap().mode() & 0o7777, 0o1777);
     assert_eq!(container.metadata().unwrap().mode() & 0o7777, 0o700);
 }
@@ -29,8 +29,8 @@ fn the_root_directory_has_the_mode_of_the_image_and_nobody_else_gets_in() {
 fn creating_and_removing_twice_is_the_same_as_once() {
     let dir = tempfile::tempdir().unwrap();
     let container = dir.path().join("one");
-    let first = create(&[], &container).unwrap();
-    assert_eq!(create(&[], &container).unwrap(), first);
+    let first = create(&[], &container, None).unwrap();
+    assert_eq!(create(&[], &container, None).unwrap(), first);
     assert!(
         first.lower[0].is_dir(),
         "an image without layers has an empty root"

@@ -39,6 +39,14 @@ pub fn become_user(ids: Ids<'_>, masks: &CapabilityMasks) -> io::Result<()> {
     set_sets(&masks)
 }
 
+/// Becomes root of the user namespace that this process is in, and keeps its capabilities.
+pub fn become_root() -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
+}
+
 /// Gives up what lies outside of `masks`, without becoming anybody else.
 pub fn limit_capabilities(masks: &CapabilityMasks) -> io::Result<()> {
     let masks = within(masks, bounding()?);

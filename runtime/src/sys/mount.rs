@@ -2,16 +2,21 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind,
-    mount_change, mount_remount, open_tree, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
+    mount_remount, unmount,
 };
 use rustix::process::{chdir, fchdir};
-use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
+    move_into_thread_name_spaces,
+};
+
+use super::mount_tree::MountTree;
 
 /// nosuid, nodev, noexec: what every file system of ours gets that holds no programs.
 pub const PLAIN: MountFlags = MountFlags::NOSUID
@@ -27,6 +32,26 @@ pub fn unshare_mounts() -> io::Result<()> {
     let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", flags)?;
     Ok(())
+}
+
+/// Cuts the mounts of this process's namespace off from all others.
+pub fn cut_off() -> io::Result<()> {
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(mount_change("/", flags)?)
+}
+
+/// Gives this process a copy of its mounts, for as long as it keeps them.
+pub fn copy_mounts() -> io::Result<()> {
+    // SAFETY: no thread shares this process's descriptors or memory.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?)
+}
+
+/// Enters a mount namespace: its root becomes this process's root and working directory.
+pub fn enter(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(move_into_link_name_space(
+        namespace,
+        Some(LinkNameSpaceType::Mount),
+    )?)
 }
 
 /// The mount namespace of this process.
@@ -72,35 +97,14 @@ pub fn detach(target: &Path) -> io::Result<()> {
 /// A container that gets hold of a process of ours (`/proc/<pid>/exe`) reaches the file through that
 /// mount and cannot open it for writing (the class of CVE-2019-5736).
 pub fn read_only_program(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(rustix::fs::CWD, path, flags)?;
-    let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
-    // SAFETY: the path is empty (AT_EMPTY_PATH); `attributes` has the size that is passed.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    match result {
-        0 => Ok(tree),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let tree = MountTree::of(path)?;
+    tree.make_read_only()?;
+    Ok(tree.into())
 }
 
 /// Makes `root`, a mount point, this process's root and lets go of everything else.
-pub fn pivot_into(root: &Path) -> io::Result<()> {
-    let new_root = open_dir(root)?;
-    fchdir(&new_root)?;
+pub fn pivot_into(root: BorrowedFd<'_>) -> io::Result<()> {
+    fchdir(root)?;
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
     chdir("/")?;

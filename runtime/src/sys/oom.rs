@@ -11,9 +11,19 @@ use rustix::fs::{Mode, OFlags, openat};
 /// Lowering it below what the process was born with needs CAP_SYS_RESOURCE. Without, the value
 /// stays as low as it is. Returns whether the wanted value was set.
 pub fn set_score(proc: BorrowedFd<'_>, wanted: i32) -> io::Result<bool> {
+    write_score(proc, "self", wanted)
+}
+
+/// The same for another process.
+pub fn set_score_of(proc: BorrowedFd<'_>, pid: i32, wanted: i32) -> io::Result<bool> {
+    write_score(proc, &pid.to_string(), wanted)
+}
+
+fn write_score(proc: BorrowedFd<'_>, process: &str, wanted: i32) -> io::Result<bool> {
     let wanted = wanted.clamp(-1000, 1000);
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let file = openat(proc, "self/oom_score_adj", flags, Mode::empty())?;
+    let name = format!("{process}/oom_score_adj");
+    let file = openat(proc, name, flags, Mode::empty())?;
     match rustix::io::write(&file, wanted.to_string().as_bytes()) {
         Ok(_) => Ok(true),
         Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Ok(false),

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -22,23 +22,56 @@ use crate::snapshot::Overlay;
 
 /// Mounts the overlay at its target in the calling process's mount namespace.
 pub fn mount_overlay(overlay: &Overlay) -> io::Result<()> {
-    match mount_by_directory(overlay) {
-        Err(Errno::NOSYS | Errno::INVAL) => mount_by_descriptor(overlay),
+    mount_layers(&Layers::of(overlay))
+}
+
+/// Mounts at least two directories, top first, over each other at `target`, read-only.
+pub fn mount_read_only(lower: &[PathBuf], target: &Path) -> io::Result<()> {
+    mount_layers(&Layers {
+        lower,
+        upper_and_work: None,
+        target,
+    })
+}
+
+/// What is mounted over each other, and where.
+struct Layers<'a> {
+    lower: &'a [PathBuf],
+    /// Where changes go; without, there are none.
+    upper_and_work: Option<(&'a Path, &'a Path)>,
+    target: &'a Path,
+}
+
+impl<'a> Layers<'a> {
+    fn of(overlay: &'a Overlay) -> Self {
+        Self {
+            lower: &overlay.lower,
+            upper_and_work: Some((&overlay.upper, &overlay.work)),
+            target: &overlay.target,
+        }
+    }
+}
+
+fn mount_layers(layers: &Layers<'_>) -> io::Result<()> {
+    match mount_by_directory(layers) {
+        Err(Errno::NOSYS | Errno::INVAL) => mount_by_descriptor(layers),
         result => Ok(result?),
     }
 }
 
 /// The way of kernels since 6.8: no limit, and the mount table shows real paths.
-fn mount_by_directory(overlay: &Overlay) -> Result<(), Errno> {
+fn mount_by_directory(layers: &Layers<'_>) -> Result<(), Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = &context;
     fsconfig_set_string(context, "source", "overlay")?;
-    for lower in &overlay.lower {
+    for lower in layers.lower {
         fsconfig_set_string(context, "lowerdir+", lower.as_path())?;
     }
-    fsconfig_set_string(context, "upperdir", overlay.upper.as_path())?;
-    fsconfig_set_string(context, "workdir", overlay.work.as_path())?;
-    fsconfig_set_flag(context, "volatile")?;
+    if let Some((upper, work)) = layers.upper_and_work {
+        fsconfig_set_string(context, "upperdir", upper)?;
+        fsconfig_set_string(context, "workdir", work)?;
+        fsconfig_set_flag(context, "volatile")?;
+    }
     fsconfig_create(context)?;
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;
     let mounted = fsmount(context, flags, MountAttrFlags::empty())?;
@@ -47,34 +80,39 @@ fn mount_by_directory(overlay: &Overlay) -> Result<(), Errno> {
         &mounted,
         "",
         rustix::fs::CWD,
-        overlay.target.as_path(),
+        layers.target,
         from_descriptor,
     )
 }
 
 /// The way of older kernels: one page of options, with short names for the directories.
-fn mount_by_descriptor(overlay: &Overlay) -> io::Result<()> {
+fn mount_by_descriptor(layers: &Layers<'_>) -> io::Result<()> {
     let open = |path: &Path| -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(rustix::fs::open(path, flags, Mode::empty())?)
     };
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let lower = overlay
+    let lower = layers
         .lower
         .iter()
         .map(|path| open(path))
         .collect::<io::Result<Vec<_>>>()?;
-    let (upper, work) = (open(&overlay.upper)?, open(&overlay.work)?);
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={},volatile",
-        lower.iter().map(name).collect::<Vec<_>>().join(":"),
-        name(&upper),
-        name(&work),
-    );
+    let writable = layers
+        .upper_and_work
+        .map(|(upper, work)| Ok::<_, io::Error>((open(upper)?, open(work)?)))
+        .transpose()?;
+    let names = lower.iter().map(name).collect::<Vec<_>>().join(":");
+    let options = match &writable {
+        Some((upper, work)) => {
+            let (upper, work) = (name(upper), name(work));
+            format!("lowerdir={names},upperdir={upper},workdir={work},volatile")
+        }
+        None => format!("lowerdir={names}"),
+    };
     let options = std::ffi::CString::new(options).expect("the names have no NUL");
     mount(
         "overlay",
-        &overlay.target,
+        layers.target,
         "overlay",
         MountFlags::empty(),
         options.as_c_str(),

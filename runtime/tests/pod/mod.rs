@@ -95,6 +95,7 @@ impl Pod {
             oom_score_adj: 0,
             shm_size: 1 << 20,
             filter: PauseFilter::None,
+            user_namespace: None,
         };
         change(&mut spec);
         let monitor = program("podling-monitor", env!("CARGO_BIN_EXE_podling-monitor"));
@@ -151,6 +152,9 @@ impl Pod {
                 stdin: false,
                 stdin_once: false,
                 seccomp_cache: None,
+                shm_dir: Some(self.run_dir().join("shm")),
+                image_volumes: Vec::new(),
+                owner: (0, 0),
             },
         }
     }

@@ -31,7 +31,7 @@ fn layered(dir: &Path, count: usize) -> Overlay {
             layer
         })
         .collect();
-    crate::snapshot::create(&layers, &dir.join("container")).unwrap()
+    crate::snapshot::create(&layers, &dir.join("container"), None).unwrap()
 }
 
 fn every_layer_is_seen(mount: impl FnOnce(&Overlay) + Send + 'static, count: usize) {
@@ -59,7 +59,10 @@ fn five_hundred_layers_are_mounted_one_by_one() {
 
 #[test]
 fn an_older_kernel_mounts_two_hundred_layers_by_descriptor() {
-    every_layer_is_seen(|overlay| mount_by_descriptor(overlay).unwrap(), 200);
+    every_layer_is_seen(
+        |overlay| mount_by_descriptor(&Layers::of(overlay)).unwrap(),
+        200,
+    );
 }
 
 #[test]
