@@ -20,6 +20,7 @@ use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs}
 use crate::network::{
     BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
 };
+use crate::spec::HostFacts;
 use crate::stats::Stats;
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
@@ -128,12 +129,7 @@ impl Runtime {
         make_dirs(&layout)?;
         let lock = take_lock(&layout)?;
         check_programs(&settings.programs)?;
-        if let Err(error) = host::load_apparmor_default() {
-            let error = &error as &dyn std::error::Error;
-            // Who asks for the profile by name of a field is refused; the others run without.
-            tracing::warn!(error, "the default AppArmor profile is not loaded");
-        }
-        let host = host::read()?;
+        let host = look_at_host(&layout)?;
         let boot_id = host::boot_id()?;
         let mut registries = settings.registries;
         registries.certs_dirs.extend(layout.registry_certs());
@@ -246,6 +242,22 @@ fn make_dirs(layout: &Layout) -> Result<(), AppError> {
         made.map_err(|source| AppError::Directory { path, source })?;
     }
     Ok(())
+}
+
+fn look_at_host(layout: &Layout) -> Result<HostFacts, AppError> {
+    if let Err(error) = host::load_apparmor_default() {
+        let error = &error as &dyn std::error::Error;
+        // Who asks for the profile by name of a field is refused; the others run without.
+        tracing::warn!(error, "the default AppArmor profile is not loaded");
+    }
+    let tried = host::can_have_user_namespaces(&layout.state_dir());
+    if let Err(error) = &tried {
+        tracing::info!(%error, "no user namespaces for pods");
+    }
+    Ok(HostFacts {
+        user_namespaces: tried.is_ok(),
+        ..host::read()?
+    })
 }
 
 fn take_lock(layout: &Layout) -> Result<std::os::fd::OwnedFd, AppError> {

@@ -23,11 +23,11 @@ async fn pod_with(ids: UserNamespace) -> Pod {
     let pod = Pod::with(|spec| {
         spec.user_namespace = Some(ids);
         spec.sysctls.insert(
-            "net.ipv4.ip_unprivileged_port_start".to_owned(),
+            "net/ipv4/ip_unprivileged_port_start".to_owned(),
             "80".to_owned(),
         );
         spec.sysctls
-            .insert("kernel.shm_rmid_forced".to_owned(), "1".to_owned());
+            .insert("kernel/shm_rmid_forced".to_owned(), "1".to_owned());
         let last = 65_535.min(ids.length - 1);
         spec.user = PauseUser {
             uid: last,

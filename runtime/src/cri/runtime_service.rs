@@ -282,6 +282,7 @@ impl RuntimeService for Runtime {
         let network = tokio::task::spawn_blocking(move || network.status()).await;
         let network = network.map_err(|error| Status::internal(error.to_string()))?;
         let verbose = request.into_inner().verbose;
+        let host = &self.lifecycle.parts().host;
         let info = if verbose {
             info::of_runtime(&self.lifecycle, &network)
         } else {
@@ -295,14 +296,14 @@ impl RuntimeService for Runtime {
             runtime_handlers: vec![cri::RuntimeHandler {
                 name: String::new(),
                 features: Some(cri::RuntimeHandlerFeatures {
-                    recursive_read_only_mounts: self.lifecycle.parts().host.recursive_read_only,
-                    user_namespaces: false,
+                    recursive_read_only_mounts: host.recursive_read_only,
+                    user_namespaces: host.user_namespaces,
                 }),
             }],
             features: Some(cri::RuntimeFeatures {
                 supplemental_groups_policy: true,
-                user_namespaces_host_network: false,
-                mount_options: false,
+                user_namespaces_host_network: host.user_namespaces,
+                mount_options: true,
             }),
         }))
     }

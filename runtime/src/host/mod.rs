@@ -5,6 +5,8 @@ mod apparmor;
 mod devices;
 mod mounts;
 mod profiles;
+mod propagation;
+mod user_namespaces;
 
 use std::fs;
 use std::io;
@@ -18,6 +20,7 @@ pub use apparmor::{AppArmorError, has_apparmor_profile, load_apparmor_default};
 pub use devices::{DeviceError, all_devices, device_nodes, devices};
 pub use mounts::{MountError, resolve_mounts};
 pub use profiles::{ProfileError, check_apparmor_profile, seccomp_profile};
+pub use user_namespaces::can_have_user_namespaces;
 
 const CAP_SYS_RESOURCE: u32 = 24;
 const LOWEST_OOM_SCORE_ADJ: i32 = -1000;
@@ -66,6 +69,8 @@ pub fn read() -> Result<HostFacts, HostError> {
         cgroup_mode,
         swap_limit: can_limit_swap(cgroup_mode),
         recursive_read_only: kernel_version(&release).is_some_and(|version| version >= (5, 12)),
+        // Depends on where images lie: `can_have_user_namespaces` tells.
+        user_namespaces: false,
         apparmor: apparmor::state(),
         open_files: open_files().map_err(|source| HostError::Limits { source })?,
     })

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::propagation;
 use crate::model::config::Mount;
 
 /// Why a mount's host path cannot be used.
@@ -14,6 +15,14 @@ pub enum MountError {
     Resolve {
         /// Which.
         path: PathBuf,
+        /// Where it is to be mounted.
+        destination: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The mount below it cannot propagate so.
+    #[error("cannot propagate mounts of the mount at {destination}")]
+    Propagation {
         /// Where it is to be mounted.
         destination: String,
         /// Why.
@@ -34,9 +43,16 @@ pub fn resolve_mounts(mounts: &[Mount]) -> Result<Vec<Mount>, MountError> {
 }
 
 fn resolve(mount: &Mount) -> Result<Mount, MountError> {
+    if mount.image.is_some() {
+        return Ok(mount.clone());
+    }
     let path = Path::new(&mount.host_path);
     let resolved = resolve_or_make(path).map_err(|source| MountError::Resolve {
         path: path.to_owned(),
+        destination: mount.container_path.clone(),
+        source,
+    })?;
+    propagation::check(&resolved, mount.propagation).map_err(|source| MountError::Propagation {
         destination: mount.container_path.clone(),
         source,
     })?;

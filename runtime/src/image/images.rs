@@ -1,6 +1,7 @@
 //! The images of this machine: what the rest of the runtime asks for.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::accounts::{self, AccountsError};
 use super::id::ImageId;
 use super::import::{self, ImportError};
+use super::merged::MergedDirectory;
 use super::platform::Platform;
 use super::progress::{Progress, Reporter};
 use super::pull::{Pull, PullError};
@@ -204,6 +206,17 @@ impl Images {
         self.lock_accounts()
             .insert(image.id.clone(), Arc::new(read.clone()));
         Ok(read)
+    }
+
+    /// Whether an image has a file or directory at `path`.
+    pub async fn has_path(&self, image: &ImageRecord, path: &str) -> io::Result<bool> {
+        let top_first: Vec<PathBuf> = image.layers.iter().rev().cloned().collect();
+        let path = PathBuf::from(path);
+        let looking = spawn_blocking(move || match top_first.is_empty() {
+            true => Ok(false),
+            false => MergedDirectory::open(&top_first)?.has(&path),
+        });
+        looking.await.expect("looking into an image does not panic")
     }
 
     /// What the images take on the disk, as counted when they were unpacked.

@@ -75,6 +75,15 @@ impl MergedDirectory {
         Err(Errno::ISDIR.into())
     }
 
+    /// Whether there is anything at `path`, following links inside.
+    pub(super) fn has(&self, path: &Path) -> io::Result<bool> {
+        match self.file(path) {
+            Ok(file) => Ok(file.is_some()),
+            Err(error) if error.raw_os_error() == Some(Errno::ISDIR.raw_os_error()) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     fn share(&self) -> io::Result<Self> {
         Ok(Self(
             self.0

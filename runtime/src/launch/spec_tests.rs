@@ -75,13 +75,11 @@ fn row_16_and_17_what_libcontainer_cannot_do_is_refused_by_name() {
     let mapping = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
     let mount =
         json!([{"destination": "/v", "source": "/v", "type": "bind", "uidMappings": mapping}]);
-    let cases: [(&str, Value, &str); 1] = [
-        (
-            "/mounts",
-            mount,
-            "the idmapped mount at /v without a user namespace is not supported",
-        ),
-    ];
+    let cases: [(&str, Value, &str); 1] = [(
+        "/mounts",
+        mount,
+        "the idmapped mount at /v without a user namespace is not supported",
+    )];
     for (place, value, message) in cases {
         let spec = spec(|spec| {
             let (parent, key) = place.rsplit_once('/').expect("a pointer");

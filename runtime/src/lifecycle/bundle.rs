@@ -27,7 +27,7 @@ use crate::model::container::User;
 use crate::model::process::ProcessSpec;
 use crate::model::{ContainerRecord, ContainerState};
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest};
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, ImageTree, SnapshotError};
 use crate::spec::{
     self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
     SpecError, SpecInput,
@@ -97,6 +97,7 @@ pub(super) struct Bundle {
     log_path: Option<PathBuf>,
     seccomp_cache: PathBuf,
     cdi_dirs: Vec<PathBuf>,
+    image_volumes: Vec<ImageTree>,
 }
 
 /// What turned out while the directory was prepared.
@@ -127,13 +128,23 @@ impl Bundle {
             ),
             seccomp_cache: pod.parts.layout.seccomp_cache(),
             cdi_dirs: pod.parts.layout.cdi_dirs(),
+            image_volumes: Vec::new(),
             container,
         })
     }
 
+    /// The same with the images that its mounts show.
+    pub(super) fn with_images(self, image_volumes: Vec<ImageTree>) -> Self {
+        Self {
+            image_volumes,
+            ..self
+        }
+    }
+
     /// Prepares the directory. Blocks.
     pub(super) fn write(self) -> Result<Prepared, BundleError> {
-        let overlay = snapshot::create(&self.layers, &self.dir)?;
+        let user_namespace = self.sandbox.user_namespace.as_ref();
+        let overlay = snapshot::create(&self.layers, &self.dir, user_namespace)?;
         let described = self.describe(&overlay.target)?;
         for note in &described.notes {
             tracing::info!(container = %self.container.id, "{note}");
@@ -155,6 +166,11 @@ impl Bundle {
             stdin: self.container.config.stdin,
             stdin_once: self.container.config.stdin_once,
             seccomp_cache: Some(self.seccomp_cache),
+            shm_dir: self.sandbox.own_shm_dir(),
+            image_volumes: self.image_volumes,
+            owner: user_namespace
+                .and_then(|namespace| namespace.on_host(0, 0))
+                .unwrap_or_default(),
         };
         write_json(&self.dir.join("config.json"), &described.spec)?;
         let limits = cgroup_limits(&described.spec);
@@ -248,6 +264,7 @@ fn sandbox_facts(
         id: pod.sandbox.id.clone(),
         pause_pid,
         target_pid: target_pid(pod, config)?,
+        user_namespace: pod.sandbox.config.security.namespaces.user,
         hostname: pod.sandbox.config.hostname.clone(),
         hostname_file: Some(dir.join("hostname")),
         hosts_file: Some(dir.join("hosts")),

@@ -24,6 +24,7 @@ devices:
 
 fn host() -> HostFacts {
     HostFacts {
+        user_namespaces: true,
         hostname: "node-1".to_owned(),
         bounding: (1 << 41) - 1,
         oom_score_adj_floor: -1000,
@@ -47,6 +48,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
     let dir = root.join("container");
     fs::create_dir_all(&dir).unwrap();
     Bundle {
+        image_volumes: Vec::new(),
         dir,
         layers: vec![root.to_owned()],
         image: ImageFacts {
@@ -55,6 +57,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
         },
         accounts: Accounts::default(),
         sandbox: SandboxFacts {
+            user_namespace: None,
             id: sandbox_id.clone(),
             pause_pid: 7,
             target_pid: None,
@@ -70,6 +73,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
         seccomp_cache: root.join("seccomp"),
         cdi_dirs: vec![cdi],
         container: ContainerRecord {
+            image_volumes: Vec::new(),
             id,
             sandbox_id,
             config,

@@ -5,11 +5,12 @@ use super::bundle::{self, Bundle};
 use super::error::{BoxError, LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{clock, paths, random};
+use super::{clock, image_volumes, paths, random};
 use crate::failpoint;
 use crate::image::{ImageRecord, Lease};
 use crate::model::container::User;
 use crate::model::{ContainerConfig, ContainerId, ContainerRecord, ContainerState};
+use crate::snapshot::ImageTree;
 
 /// Makes a container. Asking again with the same name and attempt gives the same container.
 pub(super) async fn create(
@@ -28,12 +29,14 @@ pub(super) async fn create(
             )));
         }
     };
-    // Let go only when the container is recorded and told: it is that which keeps the image then.
+    // Let go only when the container is recorded and told: it is that which keeps the images then.
     let image = lease_image(pod, &config)?;
+    let volumes = image_volumes::find(pod, &config).await?;
     let id = ContainerId::from_random(random::bytes());
-    reserve(pod, &id, config, &image)?;
+    reserve(pod, &id, config, &image, &volumes)?;
     failpoint::reach("create_container.reserved");
-    let prepared = match prepare(pod, &id, &image, pause_pid).await {
+    let trees = image_volumes::trees(&volumes);
+    let prepared = match prepare(pod, &id, &image, trees, pause_pid).await {
         Ok(prepared) => prepared,
         Err(error) => {
             forget(pod, &id);
@@ -88,6 +91,7 @@ fn reserve(
     id: &ContainerId,
     config: ContainerConfig,
     image: &ImageRecord,
+    volumes: &[image_volumes::Found],
 ) -> Result<(), LifecycleError> {
     let image_id = image.id.to_string();
     let record = ContainerRecord {
@@ -102,6 +106,7 @@ fn reserve(
         image_id,
         stop_signal: 0,
         user: User::default(),
+        image_volumes: image_volumes::recorded(volumes),
         created_at: clock::now(),
         state: ContainerState::Reserved,
     };
@@ -117,6 +122,7 @@ async fn prepare(
     pod: &Pod,
     id: &ContainerId,
     image: &ImageRecord,
+    volumes: Vec<ImageTree>,
     pause_pid: i32,
 ) -> Result<bundle::Prepared, LifecycleError> {
     let accounts = pod.parts.images.accounts(image).await;
@@ -124,6 +130,7 @@ async fn prepare(
         accounts.map_err(|error| LifecycleError::failed("read the image's accounts", error))?;
     let container = pod.container(id)?.clone();
     let bundle = Bundle::of(pod, container, image.clone(), accounts, pause_pid)?;
+    let bundle = bundle.with_images(volumes);
     let attempted = format!("prepare container {id}");
     let written = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write())).await?;
     written.map_err(|error| match error.is_of_the_request() {

@@ -21,6 +21,7 @@ pub mod events;
 mod exec;
 mod exec_sync;
 mod exits;
+mod image_volumes;
 mod inspect;
 mod measure;
 mod parts;
@@ -86,6 +87,7 @@ impl Lifecycle {
         };
         // A cgroup parent that is none is refused before anything exists.
         paths::cgroup(&self.parts, &sandbox, sandbox.id.as_str())?;
+        run_sandbox::check_user_namespace(&sandbox.config.security, &self.parts.host)?;
         let metadata = sandbox.config.metadata.clone();
         let (handle, unowned) = pod::prepare(PodSnapshot {
             sandbox,

@@ -96,12 +96,16 @@ impl Pods {
             .collect()
     }
 
-    /// Ids of the images that containers were made from: their layers are needed.
+    /// Ids of the images that containers were made from, or show: their layers are needed.
     pub fn images_in_use(&self) -> BTreeSet<String> {
         let pods = self.snapshots();
         let containers = pods.iter().flat_map(|pod| pod.containers.values());
         containers
-            .map(|container| container.image_id.clone())
+            .flat_map(|container| {
+                let volumes = container.image_volumes.iter();
+                let volumes = volumes.map(|volume| volume.image_id.clone());
+                volumes.chain([container.image_id.clone()])
+            })
             .collect()
     }
 

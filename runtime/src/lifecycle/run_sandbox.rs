@@ -20,12 +20,12 @@ use super::{paths, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::host;
 use crate::model::SandboxState;
-use crate::model::config::{NamespaceMode, SecurityProfile};
+use crate::model::config::{NamespaceMode, SandboxSecurity, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
 use crate::monitor::protocol::{PauseFilter, PauseUser, PodNamespace, SandboxSpec};
 use crate::network::{AttachRequest, Wishes};
-use crate::spec::{self, files};
+use crate::spec::{self, HostFacts, files};
 
 /// What pause runs as when the client does not say: the user of every infra image.
 const PAUSE_ID: u32 = 65535;
@@ -200,15 +200,12 @@ fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> Result<SandboxSpec, Lif
         ipc: pod_namespace(&security.namespaces.ipc),
         pid: pod_namespace(&security.namespaces.pid),
         sysctls,
-        user: PauseUser {
-            uid: security.run_as_user.unwrap_or(PAUSE_ID),
-            gid: security.run_as_group.unwrap_or(PAUSE_ID),
-            groups: security.supplemental_groups.clone(),
-        },
+        user: pause_user(security),
         cgroup_dirs,
         oom_score_adj: PAUSE_OOM_SCORE_ADJ,
         shm_size: SHM_SIZE,
         filter: pause_filter(&security.seccomp)?,
+        user_namespace: security.namespaces.user,
     })
 }
 
@@ -229,6 +226,43 @@ fn pause_filter(profile: &SecurityProfile) -> Result<PauseFilter, LifecycleError
             );
             Ok(PauseFilter::Own)
         }
+    }
+}
+
+/// Pause's own id is the last one of a user namespace that is too short to have it.
+fn pause_user(security: &SandboxSecurity) -> PauseUser {
+    let own = match security.namespaces.user {
+        Some(namespace) => PAUSE_ID.min(namespace.length - 1),
+        None => PAUSE_ID,
+    };
+    PauseUser {
+        uid: security.run_as_user.unwrap_or(own),
+        gid: security.run_as_group.unwrap_or(own),
+        groups: security.supplemental_groups.clone(),
+    }
+}
+
+/// Refuses a user namespace that this machine cannot make, or in which pause would be nobody.
+pub(super) fn check_user_namespace(
+    security: &SandboxSecurity,
+    host: &HostFacts,
+) -> Result<(), LifecycleError> {
+    let Some(namespace) = security.namespaces.user else {
+        return Ok(());
+    };
+    if !host.user_namespaces {
+        let why =
+            "user namespaces are not possible on this machine: see the runtime's log at its start";
+        return Err(LifecycleError::Invalid(why.to_owned()));
+    }
+    let user = pause_user(security);
+    let mut ids = [user.uid, user.gid].into_iter().chain(user.groups);
+    match ids.find(|&id| !namespace.has(id)) {
+        Some(id) => Err(LifecycleError::Invalid(format!(
+            "user or group {id} of the sandbox does not exist in its user namespace, which has {} ids",
+            namespace.length
+        ))),
+        None => Ok(()),
     }
 }
 

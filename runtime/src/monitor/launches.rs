@@ -8,7 +8,7 @@ use super::container::{Container, LAUNCH, Phase};
 use super::launcher::{self, LaunchReport};
 use super::log::{Lines, LogFile};
 use super::protocol::{LaunchFailure, LaunchRequest, LaunchStage, Launched, Reply, Stream};
-use super::server::{Monitor, now};
+use super::server::{Monitor, Surroundings, now};
 use super::source::{Fate, Source};
 use super::wire;
 use crate::model::ContainerId;

@@ -141,7 +141,7 @@ impl Pause<'_> {
         rustix::thread::set_no_new_privs(true)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         stdio::close_others_on_exec()?;
-        if spec.filter == PauseFilter::Own {
+        if self.spec.filter == PauseFilter::Own {
             seccomp::load(&pause_filter::filter()).map_err(at("loading its seccomp filter"))?;
         }
         Err(at("executing it")(program::execute_fd(

@@ -8,7 +8,7 @@ use super::linux::linux;
 use super::process::process;
 use super::{
     ContainerSpec, SpecError, SpecInput, capabilities, device_mounts, mounts, stop_signal, user,
-    volumes,
+    user_namespace, volumes,
 };
 
 /// The version of the OCI runtime spec that is written.
@@ -25,6 +25,7 @@ pub fn container_spec(input: &SpecInput<'_>) -> Result<ContainerSpec, SpecError>
     } = *input;
     let mut notes = Vec::new();
     let identity = user::identity(&config.security, image, input.accounts)?;
+    user_namespace::check(&config.security, &identity, sandbox)?;
     let masks = capabilities::capabilities(&config.security, host, &mut notes)?;
     let process = process(input, &identity, &masks, &mut notes)?;
     let mut directories = vec![process.cwd().display().to_string()];

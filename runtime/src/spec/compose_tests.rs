@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::model::config::{
-    Capabilities, ContainerSecurity, EnvVar, Mount, NamespaceMode, Namespaces, Propagation,
-    Resources, RunAs, SecurityProfile, SupplementalGroupsPolicy,
+    Capabilities, ContainerSecurity, EnvVar, ImageSource, Mount, MountOption, NamespaceMode,
+    Namespaces, Propagation, Resources, RunAs, SecurityProfile, SupplementalGroupsPolicy,
+    UserNamespace,
 };
 use crate::model::{ContainerConfig, ContainerId};
 use crate::spec::{Accounts, CgroupMode, HostDevice, HostFacts, SandboxFacts, fixture};
@@ -188,6 +189,7 @@ fn a_privileged_container_on_the_host() {
                 network: NamespaceMode::Node,
                 pid: NamespaceMode::Node,
                 ipc: NamespaceMode::Node,
+                user: None,
             },
             masked_paths: words("/proc/kcore"),
             seccomp: SecurityProfile::RuntimeDefault,
@@ -218,6 +220,39 @@ fn a_privileged_container_on_the_host() {
         ..fixture::host()
     };
     matches_golden("privileged", &case);
+}
+
+#[test]
+fn a_container_in_a_user_namespace() {
+    let namespace = UserNamespace {
+        uid: 100_000,
+        gid: 200_000,
+        length: 65_536,
+    };
+    let mut case = Case::of(ContainerConfig {
+        mounts: vec![
+            Mount {
+                container_path: "/data".to_owned(),
+                host_path: "/pods/1/data".to_owned(),
+                mapping: Some(namespace),
+                options: vec![MountOption::NoExec],
+                propagation: Propagation::HostToContainer,
+                ..Default::default()
+            },
+            Mount {
+                container_path: "/model".to_owned(),
+                readonly: true,
+                image: Some(ImageSource {
+                    image: "sha256:model".to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+        ],
+        ..Default::default()
+    });
+    case.sandbox.user_namespace = Some(namespace);
+    matches_golden("user_namespace", &case);
 }
 
 #[test]

@@ -59,6 +59,21 @@ pub enum SpecError {
     /// What recursive read-only asks for cannot be had.
     #[error("mount at {0:?} cannot be recursively read-only: {1}")]
     RecursiveReadOnly(String, &'static str),
+    /// What a mount's propagation asks for cannot be had.
+    #[error("mount at {0:?} cannot be bidirectional: {1}")]
+    Bidirectional(String, &'static str),
+    /// A mount of an image that asks for more than its files.
+    #[error("mount of an image at {0:?}: {1}")]
+    ImageVolume(String, &'static str),
+    /// A mount with other ids than its pod's.
+    #[error("mount at {0:?} has id mappings that are not those of the pod's user namespace")]
+    OtherMapping(String),
+    /// A container with another user namespace than its pod's.
+    #[error("the container's user namespace is not the one of its sandbox")]
+    OtherUserNamespace,
+    /// A user or group that the pod's user namespace lacks.
+    #[error("user or group {0} does not exist in the pod's user namespace, which has {1} ids")]
+    NotMapped(u32, u32),
     /// `Target` without a running target.
     #[error("the container whose pid namespace is to be joined does not run")]
     NoTarget,

@@ -13,6 +13,7 @@ pub(super) fn host() -> HostFacts {
         cgroup_mode: CgroupMode::V1,
         swap_limit: true,
         recursive_read_only: true,
+        user_namespaces: true,
         apparmor: AppArmor::Disabled,
         open_files: OpenFiles {
             soft: 1024,
@@ -32,6 +33,7 @@ pub(super) fn sandbox() -> SandboxFacts {
         hosts_file: file("hosts"),
         resolv_conf: file("resolv.conf"),
         shm_dir: PathBuf::from("/run/sandboxes/s/shm"),
+        user_namespace: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::LinuxDeviceType;
 
 use super::DeviceMount;
-use crate::model::config::{ContainerConfig, Mount};
+use crate::model::config::{ContainerConfig, Mount, UserNamespace};
 use crate::model::{ContainerId, SandboxId};
 
 /// All inputs of [`container_spec`](super::container_spec).
@@ -84,6 +84,16 @@ pub struct SandboxFacts {
     pub resolv_conf: Option<PathBuf>,
     /// Directory shown as `/dev/shm`: the pod's tmpfs, or the host's own with host IPC.
     pub shm_dir: PathBuf,
+    /// The pod's user namespace; `None` is the host's.
+    pub user_namespace: Option<UserNamespace>,
+}
+
+impl SandboxFacts {
+    /// The directory with the pod's own shared memory; `None` with host IPC.
+    pub fn own_shm_dir(&self) -> Option<PathBuf> {
+        let is_hosts = self.shm_dir == Path::new("/dev/shm");
+        (!is_hosts).then(|| self.shm_dir.clone())
+    }
 }
 
 /// What the machine, and this process on it, can do.
@@ -101,6 +111,8 @@ pub struct HostFacts {
     pub swap_limit: bool,
     /// Whether the kernel can make a mount read-only with all that is below it.
     pub recursive_read_only: bool,
+    /// Whether pods can have user namespaces: the kernel makes them, and shows files with their ids.
+    pub user_namespaces: bool,
     /// AppArmor.
     pub apparmor: AppArmor,
     /// How many files a container's processes may have open.

@@ -40,6 +40,7 @@ mod seccomp;
 mod stop_signal;
 mod sysctls;
 mod user;
+mod user_namespace;
 mod volumes;
 mod working_dir;
 

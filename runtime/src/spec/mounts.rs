@@ -10,7 +10,7 @@ use oci_spec::runtime::{Mount as SpecMount, MountBuilder};
 
 use super::default_mounts::{kernel_mounts, sandbox_mounts};
 use super::path::{depth, is_within, normalized};
-use super::{HostFacts, PathFault, SandboxFacts, SpecError};
+use super::{HostFacts, PathFault, SandboxFacts, SpecError, user_namespace};
 use crate::model::config::{ContainerSecurity, Mount, Propagation};
 
 /// Files of /proc that may be replaced, as lxcfs does.
@@ -37,7 +37,7 @@ pub(super) fn mounts(
 ) -> Result<Vec<SpecMount>, SpecError> {
     let requested: Vec<SpecMount> = requested
         .iter()
-        .map(|mount| convert(mount, host))
+        .map(|mount| convert(mount, security, sandbox, host))
         .collect::<Result<_, _>>()?;
     refuse_duplicates(&requested)?;
     let is_replaced = |mount: &SpecMount| {
@@ -45,7 +45,7 @@ pub(super) fn mounts(
             .iter()
             .any(|other| other.destination() == mount.destination())
     };
-    let defaults = kernel_mounts(security)
+    let defaults = kernel_mounts(security, sandbox, host)
         .into_iter()
         .chain(sandbox_mounts(sandbox, security));
     let mut mounts: Vec<SpecMount> = defaults.filter(|mount| !is_replaced(mount)).collect();
@@ -70,28 +70,70 @@ pub(super) fn rootfs_propagation(requested: &[Mount]) -> Option<String> {
     }
 }
 
-fn convert(mount: &Mount, host: &HostFacts) -> Result<SpecMount, SpecError> {
+fn convert(
+    mount: &Mount,
+    security: &ContainerSecurity,
+    sandbox: &SandboxFacts,
+    host: &HostFacts,
+) -> Result<SpecMount, SpecError> {
     let destination = normalized(&mount.container_path)
         .map_err(|fault| SpecError::MountDestination(mount.container_path.clone(), fault))?;
     refuse_forbidden(&destination)?;
-    let source = normalized(&mount.host_path)
-        .map_err(|fault| SpecError::MountSource(mount.host_path.clone(), fault))?;
-    let propagation = match mount.propagation {
-        Propagation::Private => "rprivate",
-        Propagation::HostToContainer => "rslave",
-        Propagation::Bidirectional => "rshared",
-    };
-    let options = ["rbind", propagation, access(mount, host)?]
-        .map(str::to_owned)
-        .to_vec();
+    let mut options = vec![
+        "rbind",
+        propagation(mount, security, sandbox)?,
+        access(mount, host)?,
+    ];
+    options.extend(mount.options.iter().map(|option| option.name()));
     let builder = MountBuilder::default()
         .destination(destination)
         .typ("bind")
-        .source(source);
-    Ok(builder
-        .options(options)
-        .build()
-        .expect("every field has a default"))
+        .source(source(mount)?)
+        .options(options.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let mut converted = builder.build().expect("every field has a default");
+    match (&mount.mapping, &sandbox.user_namespace) {
+        (None, _) => {}
+        (Some(asked), Some(namespace)) if asked == namespace => {
+            user_namespace::map(&mut converted, namespace);
+        }
+        (Some(_), _) => return Err(SpecError::OtherMapping(mount.container_path.clone())),
+    }
+    Ok(converted)
+}
+
+/// The host path, or the image that podling-launch mounts in its place.
+fn source(mount: &Mount) -> Result<String, SpecError> {
+    let refused = |why| Err(SpecError::ImageVolume(mount.container_path.clone(), why));
+    match &mount.image {
+        None => normalized(&mount.host_path)
+            .map_err(|fault| SpecError::MountSource(mount.host_path.clone(), fault)),
+        Some(_) if !mount.host_path.is_empty() => refused("a host path is given too"),
+        Some(_) if !mount.readonly => refused("it can only be read-only"),
+        Some(_) if mount.propagation != Propagation::Private => {
+            refused("its propagation can only be private")
+        }
+        Some(image) => Ok(image.image.clone()),
+    }
+}
+
+/// The option for propagation. Into the host only a container can mount that could do so anyway.
+fn propagation(
+    mount: &Mount,
+    security: &ContainerSecurity,
+    sandbox: &SandboxFacts,
+) -> Result<&'static str, SpecError> {
+    let refused = |why| Err(SpecError::Bidirectional(mount.container_path.clone(), why));
+    match mount.propagation {
+        Propagation::Private => Ok("rprivate"),
+        Propagation::HostToContainer => Ok("rslave"),
+        Propagation::Bidirectional if !security.privileged => {
+            refused("the container is not privileged")
+        }
+        Propagation::Bidirectional if sandbox.user_namespace.is_some() => {
+            refused("the pod has a user namespace, whose root may not mount on the host")
+        }
+        Propagation::Bidirectional => Ok("rshared"),
+    }
 }
 
 /// The option for read-only, with the conditions that CRI sets for the recursive kind.

@@ -1,6 +1,7 @@
 //! Tests of the mount list.
 
 use super::*;
+use crate::model::config::{ImageSource, MountOption, NamespaceMode, UserNamespace};
 use crate::spec::fixture;
 
 fn request(container_path: &str) -> Mount {
@@ -118,10 +119,6 @@ fn propagation_and_access_become_options() {
             mount(Propagation::HostToContainer, true, false),
             "rbind,rslave,ro",
         ),
-        (
-            mount(Propagation::Bidirectional, false, false),
-            "rbind,rshared,rw",
-        ),
     ] {
         assert_eq!(
             find(&plain(&[asked]).unwrap(), "/a"),
@@ -137,6 +134,137 @@ fn propagation_and_access_become_options() {
             Err(SpecError::RecursiveReadOnly(..))
         ));
     }
+}
+
+#[test]
+fn only_a_privileged_container_of_the_host_s_users_mounts_on_the_host() {
+    let mount = Mount {
+        propagation: Propagation::Bidirectional,
+        ..request("/a")
+    };
+    let requested = std::slice::from_ref(&mount);
+    let privileged = ContainerSecurity {
+        privileged: true,
+        ..Default::default()
+    };
+    let lines = compose(requested, &privileged).unwrap();
+    assert_eq!(find(&lines, "/a"), ["/host/dir rbind,rshared,rw"]);
+    assert!(matches!(
+        plain(requested),
+        Err(SpecError::Bidirectional(..))
+    ));
+    let in_user_namespace = SandboxFacts {
+        user_namespace: Some(NAMESPACE),
+        ..fixture::sandbox()
+    };
+    let got = mounts(requested, &privileged, &in_user_namespace, &fixture::host());
+    assert!(matches!(got, Err(SpecError::Bidirectional(..))));
+}
+
+const NAMESPACE: UserNamespace = UserNamespace {
+    uid: 1000,
+    gid: 1000,
+    length: 65_536,
+};
+
+#[test]
+fn mount_options_are_added() {
+    let mount = Mount {
+        options: vec![MountOption::NoExec, MountOption::NoSuid],
+        ..request("/a")
+    };
+    assert_eq!(
+        find(&plain(&[mount]).unwrap(), "/a"),
+        ["/host/dir rbind,rprivate,rw,noexec,nosuid"]
+    );
+}
+
+#[test]
+fn the_ids_of_a_mount_are_those_of_its_pod() {
+    let with = |mapping, user_namespace| {
+        let mount = Mount {
+            mapping,
+            ..request("/a")
+        };
+        let sandbox = SandboxFacts {
+            user_namespace,
+            ..fixture::sandbox()
+        };
+        let security = ContainerSecurity::default();
+        mounts(&[mount], &security, &sandbox, &fixture::host())
+    };
+    assert!(with(Some(NAMESPACE), Some(NAMESPACE)).is_ok());
+    assert!(with(None, Some(NAMESPACE)).is_ok());
+    let other = UserNamespace {
+        length: 5,
+        ..NAMESPACE
+    };
+    for pod in [None, Some(other)] {
+        let got = with(Some(NAMESPACE), pod);
+        assert!(matches!(got, Err(SpecError::OtherMapping(_))), "{pod:?}");
+    }
+}
+
+#[test]
+fn an_image_is_mounted_read_only_and_nothing_else() {
+    let volume = Mount {
+        host_path: String::new(),
+        readonly: true,
+        image: Some(ImageSource {
+            image: "sha256:a".to_owned(),
+            ..Default::default()
+        }),
+        ..request("/a")
+    };
+    let lines = plain(std::slice::from_ref(&volume)).unwrap();
+    assert_eq!(find(&lines, "/a"), ["sha256:a rbind,rprivate,ro"]);
+    for wrong in [
+        Mount {
+            readonly: false,
+            ..volume.clone()
+        },
+        Mount {
+            host_path: "/x".to_owned(),
+            ..volume.clone()
+        },
+        Mount {
+            propagation: Propagation::HostToContainer,
+            ..volume.clone()
+        },
+    ] {
+        assert!(matches!(plain(&[wrong]), Err(SpecError::ImageVolume(..))));
+    }
+}
+
+#[test]
+fn a_user_namespace_that_does_not_own_the_network_is_shown_the_host_s_sys() {
+    let sandbox = SandboxFacts {
+        user_namespace: Some(UserNamespace {
+            length: 3,
+            ..NAMESPACE
+        }),
+        ..fixture::sandbox()
+    };
+    let mut security = ContainerSecurity::default();
+    security.namespaces.network = NamespaceMode::Node;
+    let list = mounts(&[], &security, &sandbox, &fixture::host()).unwrap();
+    let at = |path: &str| {
+        let mut list = list.iter();
+        list.find(|mount| text(mount) == path).unwrap().clone()
+    };
+    assert_eq!(at("/sys").typ().as_deref(), Some("bind"));
+    assert!(
+        at("/sys")
+            .options()
+            .iter()
+            .flatten()
+            .any(|option| option == "rro")
+    );
+    let terminals = at("/dev/pts").options().clone().unwrap();
+    assert!(
+        !terminals.contains(&"gid=5".to_owned()),
+        "no group 5 of three"
+    );
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub(super) fn namespaces(
 ) -> Result<Vec<LinuxNamespace>, SpecError> {
     let asked = &security.namespaces;
     let mut list = vec![own(LinuxNamespaceType::Mount)];
+    if sandbox.user_namespace.is_some() {
+        list.push(joined(LinuxNamespaceType::User, sandbox.pause_pid));
+    }
     if is_pods("network", &asked.network)? {
         list.push(joined(LinuxNamespaceType::Network, sandbox.pause_pid));
         // The hostname belongs to the network, so the UTS namespace goes with it.
@@ -76,8 +79,10 @@ fn joined(kind: LinuxNamespaceType, pid: i32) -> LinuxNamespace {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::model::config::Namespaces;
+    use crate::model::config::{Namespaces, UserNamespace};
     use crate::spec::fixture;
 
     fn run(asked: Namespaces, mode: CgroupMode) -> Result<String, SpecError> {
@@ -113,9 +118,32 @@ mod tests {
             (Pod, target(), Pod, format!("mnt {pods} /proc/9/ns/pid")),
             (Node, Container, Node, "mnt pid".to_owned()),
         ] {
-            let got = run(Namespaces { network, pid, ipc }, CgroupMode::V1);
+            let got = run(
+                Namespaces {
+                    network,
+                    pid,
+                    ipc,
+                    user: None,
+                },
+                CgroupMode::V1,
+            );
             assert_eq!(got.unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn the_user_namespace_of_the_pod_is_joined() {
+        let sandbox = SandboxFacts {
+            user_namespace: Some(UserNamespace {
+                uid: 1000,
+                gid: 1000,
+                length: 65_536,
+            }),
+            ..fixture::sandbox()
+        };
+        let list = namespaces(&ContainerSecurity::default(), &sandbox, &fixture::host()).unwrap();
+        let path = Path::new("/proc/7/ns/user");
+        assert!(list.iter().any(|one| one.path().as_deref() == Some(path)));
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Pod {
         let host = host::read().expect("the facts of this machine");
         let mut container = self.container("");
         let sandbox = SandboxFacts {
+            user_namespace: None,
             id: SandboxId::from_random([7; 32]),
             pause_pid: self.pause,
             target_pid: None,

@@ -2,6 +2,7 @@
 
 use podling_proto::runtime::v1 as cri;
 
+use super::user_namespace::user_namespace;
 use super::{DecodeError, invalid};
 use crate::model::config::{NamespaceMode, Namespaces, SecurityProfile};
 
@@ -41,14 +42,18 @@ pub(super) fn namespaces(options: Option<cri::NamespaceOption>) -> Result<Namesp
         target_id,
         userns_options,
     } = options;
-    if userns_options.is_some_and(|userns| userns.mode() == cri::NamespaceMode::Pod) {
-        return Err(DecodeError::Unsupported("namespace_options.userns_options"));
-    }
-    Ok(Namespaces {
+    let namespaces = Namespaces {
         network: pod_or_node("namespace_options.network", network)?,
         pid: mode("namespace_options.pid", pid, target_id)?,
         ipc: pod_or_node("namespace_options.ipc", ipc)?,
-    })
+        user: user_namespace(userns_options)?,
+    };
+    let is_hosts = |mode: &NamespaceMode| *mode == NamespaceMode::Node;
+    if namespaces.user.is_some() && (is_hosts(&namespaces.pid) || is_hosts(&namespaces.ipc)) {
+        let rule = "a pod with a user namespace cannot use the host's pid or ipc namespace";
+        return Err(invalid("namespace_options.userns_options", "POD", rule));
+    }
+    Ok(namespaces)
 }
 
 fn pod_or_node(field: &'static str, value: i32) -> Result<NamespaceMode, DecodeError> {

@@ -3,10 +3,11 @@
 use podling_proto::runtime::v1 as cri;
 
 use super::super::signal;
+use super::mount::mount;
 use super::security::security;
 use super::{DecodeError, invalid};
 use crate::model::ContainerConfig;
-use crate::model::config::{ContainerMetadata, Device, EnvVar, Mount, Propagation, Resources};
+use crate::model::config::{ContainerMetadata, Device, EnvVar, Resources};
 
 /// Decodes what a container is to be made from.
 pub(crate) fn container_config(
@@ -91,50 +92,6 @@ fn relative(field: &'static str, path: String) -> Result<String, DecodeError> {
         ));
     }
     Ok(path)
-}
-
-fn mount(mount: cri::Mount) -> Result<Mount, DecodeError> {
-    let cri::Mount {
-        container_path,
-        host_path,
-        readonly,
-        selinux_relabel: _, // There is nothing to relabel without SELinux.
-        propagation,
-        uid_mappings,
-        gid_mappings,
-        recursive_read_only,
-        image,
-        image_sub_path: _,
-        mount_options,
-    } = mount;
-    if !uid_mappings.is_empty() || !gid_mappings.is_empty() {
-        return Err(DecodeError::Unsupported("mounts[].uidMappings"));
-    }
-    if image.is_some_and(|image| !image.image.is_empty()) {
-        return Err(DecodeError::Unsupported("mounts[].image"));
-    }
-    if !mount_options.is_empty() {
-        return Err(DecodeError::Unsupported("mounts[].mount_options"));
-    }
-    let propagation = match cri::MountPropagation::try_from(propagation) {
-        Ok(cri::MountPropagation::PropagationPrivate) => Propagation::Private,
-        Ok(cri::MountPropagation::PropagationHostToContainer) => Propagation::HostToContainer,
-        Ok(cri::MountPropagation::PropagationBidirectional) => Propagation::Bidirectional,
-        Err(_) => {
-            return Err(invalid(
-                "mounts[].propagation",
-                propagation,
-                "a MountPropagation",
-            ));
-        }
-    };
-    Ok(Mount {
-        container_path,
-        host_path,
-        readonly,
-        recursive_read_only,
-        propagation,
-    })
 }
 
 fn device(device: cri::Device) -> Device {

@@ -8,8 +8,10 @@ use std::fmt::Display;
 mod auth;
 mod common;
 mod container;
+mod mount;
 mod sandbox;
 mod security;
+mod user_namespace;
 
 pub(super) use auth::login;
 pub(super) use container::{container_config, resources_of};

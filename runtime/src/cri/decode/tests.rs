@@ -142,18 +142,25 @@ fn a_container_that_cannot_be_made_as_asked_is_refused_by_name() {
             "needs a reference",
         ),
         (
-            "image volume",
+            "user namespace of a pod with the host's processes",
             |c| {
-                let image = Some(cri::ImageSpec {
-                    image: "x".into(),
+                let ids = vec![cri::IdMapping {
+                    host_id: 1000,
+                    container_id: 0,
+                    length: 65_536,
+                }];
+                let user = cri::UserNamespace {
+                    mode: cri::NamespaceMode::Pod.into(),
+                    uids: ids.clone(),
+                    gids: ids,
+                };
+                context(c).namespace_options = Some(cri::NamespaceOption {
+                    pid: cri::NamespaceMode::Node.into(),
+                    userns_options: Some(user),
                     ..Default::default()
                 });
-                c.mounts = vec![cri::Mount {
-                    image,
-                    ..Default::default()
-                }];
             },
-            "mounts[].image is not supported",
+            "cannot use the host's pid",
         ),
         (
             "policy",

@@ -3,6 +3,7 @@
 use podling_proto::runtime::v1 as cri;
 
 use super::super::signal;
+use super::ids;
 use crate::model::config::{Mount, Propagation, Resources};
 use crate::model::{ContainerRecord, ContainerState, ExitStatus};
 
@@ -53,7 +54,12 @@ pub(crate) fn container_status(
         message: end.message,
         labels: record.config.labels.clone(),
         annotations: record.config.annotations.clone(),
-        mounts: record.config.mounts.iter().map(mount).collect(),
+        mounts: record
+            .config
+            .mounts
+            .iter()
+            .map(|asked| mount(asked, record))
+            .collect(),
         log_path: log_path(log_directory, &record.config.log_path),
         resources: Some(cri::ContainerResources {
             linux: Some(resources(&record.config.resources)),
@@ -153,20 +159,45 @@ fn log_path(directory: &str, path: &str) -> String {
     format!("{}/{path}", directory.trim_end_matches('/'))
 }
 
-fn mount(mount: &Mount) -> cri::Mount {
+fn mount(mount: &Mount, record: &ContainerRecord) -> cri::Mount {
     let propagation = match mount.propagation {
         Propagation::Private => cri::MountPropagation::PropagationPrivate,
         Propagation::HostToContainer => cri::MountPropagation::PropagationHostToContainer,
         Propagation::Bidirectional => cri::MountPropagation::PropagationBidirectional,
     };
+    let mapping = mount.mapping.as_ref();
+    let image = mount.image.as_ref();
     cri::Mount {
         container_path: mount.container_path.clone(),
         host_path: mount.host_path.clone(),
         readonly: mount.readonly,
+        selinux_relabel: false,
         propagation: propagation.into(),
+        uid_mappings: mapping.map(|all| ids(all.uid, all)).into_iter().collect(),
+        gid_mappings: mapping.map(|all| ids(all.gid, all)).into_iter().collect(),
         recursive_read_only: mount.recursive_read_only,
-        ..Default::default()
+        image: image.map(|image| cri::ImageSpec {
+            image: image.image.clone(),
+            user_specified_image: image.user_specified_image.clone(),
+            image_ref: image_ref(mount, record),
+            ..Default::default()
+        }),
+        image_sub_path: image.map_or_else(String::new, |image| image.sub_path.clone()),
+        mount_options: mount
+            .options
+            .iter()
+            .map(|option| option.name().to_owned())
+            .collect(),
     }
+}
+
+/// The image that a mount shows, by the name that PullImage answers with.
+fn image_ref(mount: &Mount, record: &ContainerRecord) -> String {
+    let volumes = &record.image_volumes;
+    volumes
+        .iter()
+        .find(|volume| volume.container_path == mount.container_path)
+        .map_or_else(String::new, |volume| volume.image_id.clone())
 }
 
 fn resources(resources: &Resources) -> cri::LinuxContainerResources {

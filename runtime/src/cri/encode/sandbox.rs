@@ -2,8 +2,9 @@
 
 use podling_proto::runtime::v1 as cri;
 
+use super::ids;
 use crate::model::SandboxRecord;
-use crate::model::config::{NamespaceMode, PodMetadata};
+use crate::model::config::{NamespaceMode, PodMetadata, UserNamespace};
 
 /// Ready or not.
 pub(crate) fn sandbox_state(sandbox: &SandboxRecord) -> cri::PodSandboxState {
@@ -36,6 +37,7 @@ pub(crate) fn sandbox_status(record: &SandboxRecord) -> cri::PodSandboxStatus {
         network: mode(&namespaces.network).into(),
         pid: mode(&namespaces.pid).into(),
         ipc: mode(&namespaces.ipc).into(),
+        userns_options: namespaces.user.as_ref().map(user_namespace),
         ..Default::default()
     };
     cri::PodSandboxStatus {
@@ -55,6 +57,14 @@ pub(crate) fn sandbox_status(record: &SandboxRecord) -> cri::PodSandboxStatus {
         labels: record.config.labels.clone(),
         annotations: record.config.annotations.clone(),
         runtime_handler: record.config.runtime_handler.clone(),
+    }
+}
+
+fn user_namespace(namespace: &UserNamespace) -> cri::UserNamespace {
+    cri::UserNamespace {
+        mode: cri::NamespaceMode::Pod.into(),
+        uids: vec![ids(namespace.uid, namespace)],
+        gids: vec![ids(namespace.gid, namespace)],
     }
 }
 

@@ -78,6 +78,7 @@ fn a_container_shows_its_request_and_its_spec() {
     };
     config.metadata.name = "main".to_owned();
     let record = ContainerRecord {
+        image_volumes: Vec::new(),
         id: ContainerId::from_random([2; 32]),
         sandbox_id: SandboxId::from_random([1; 32]),
         config,

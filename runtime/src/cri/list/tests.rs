@@ -41,6 +41,7 @@ fn pod(number: u16) -> Arc<PodSnapshot> {
         state: SandboxState::Stopped,
     };
     let container = ContainerRecord {
+        image_volumes: Vec::new(),
         id: ContainerId::from_random(id(2, number)),
         sandbox_id: sandbox.id.clone(),
         config: ContainerConfig {

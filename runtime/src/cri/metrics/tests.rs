@@ -25,6 +25,7 @@ fn pod() -> PodSnapshot {
     asked.metadata.name = "nginx".to_owned();
     asked.resources.memory_limit = Some(1000);
     let container = ContainerRecord {
+        image_volumes: Vec::new(),
         id: ContainerId::from_random([2; 32]),
         sandbox_id: sandbox_id.clone(),
         config: asked,
