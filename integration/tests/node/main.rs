@@ -18,6 +18,7 @@ mod init;
 mod kill;
 mod manifests;
 mod measured;
+mod mounts;
 mod network;
 mod restarts;
 mod serving;
