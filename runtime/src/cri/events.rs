@@ -1,27 +1,31 @@
 //! GetContainerEvents.
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use podling_proto::runtime::v1 as cri;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::encode::{container_status, sandbox_status};
 use crate::lifecycle::{Event, EventKind};
 
 /// Events as the contract has them. A subscriber that fell behind is told so, by an error that ends
-/// its stream: it must subscribe again and list anew. Nobody waits for it meanwhile.
+/// its stream: it must subscribe again and list anew. Nobody waits for it meanwhile, and a runtime
+/// that stops ends every stream.
 pub(super) fn encode_all(
     events: broadcast::Receiver<Event>,
+    shutdown: CancellationToken,
 ) -> impl Stream<Item = Result<cri::ContainerEventResponse, Status>> + Send {
-    stream::unfold(Some(events), |events| async {
+    let told = stream::unfold(Some(events), |events| async {
         let mut events = events?;
         match events.recv().await {
             Ok(event) => Some((Ok(encode(&event)), Some(events))),
             Err(RecvError::Lagged(count)) => Some((Err(lost(count)), None)),
             Err(RecvError::Closed) => None,
         }
-    })
+    });
+    told.take_until(shutdown.cancelled_owned())
 }
 
 fn lost(count: u64) -> Status {
@@ -59,7 +63,6 @@ mod tests {
     use std::pin::pin;
     use std::sync::Arc;
 
-    use futures::StreamExt;
     use tonic::Code;
 
     use super::super::decode::sandbox_config;
@@ -103,7 +106,7 @@ mod tests {
     async fn who_reads_gets_every_event_in_order_whatever_others_do() {
         let events = Events::default();
         let _slow = events.subscribe();
-        let mut read = pin!(encode_all(events.subscribe()));
+        let mut read = pin!(encode_all(events.subscribe(), CancellationToken::new()));
         for at in 0..10_000 {
             events.tell(event(at));
             let response = read.next().await.expect("an event").expect("none was lost");
@@ -116,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn who_falls_behind_is_told_and_its_stream_ends() {
         let events = Events::default();
-        let mut slow = pin!(encode_all(events.subscribe()));
+        let mut slow = pin!(encode_all(events.subscribe(), CancellationToken::new()));
         for at in 0..10_000 {
             events.tell(event(at));
         }
@@ -127,7 +130,7 @@ mod tests {
             .expect_err("events are lost");
         assert_eq!(status.code(), Code::DataLoss);
         assert!(slow.next().await.is_none());
-        let mut again = pin!(encode_all(events.subscribe()));
+        let mut again = pin!(encode_all(events.subscribe(), CancellationToken::new()));
         events.tell(event(7));
         let response = again
             .next()

@@ -273,8 +273,9 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::GetEventsRequest>,
     ) -> Answer<Self::GetContainerEventsStream> {
-        let events = self.lifecycle.parts().events.subscribe();
-        Ok(Response::new(Box::pin(events::encode_all(events))))
+        let parts = self.lifecycle.parts();
+        let events = events::encode_all(parts.events.subscribe(), parts.shutdown.clone());
+        Ok(Response::new(Box::pin(events)))
     }
 
     async fn status(&self, request: Request<cri::StatusRequest>) -> Answer<cri::StatusResponse> {

@@ -5,11 +5,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use podling_proto::podling::v1::node_server::NodeServer;
 use podling_proto::runtime::v1::image_service_server::ImageServiceServer;
 use podling_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
 use tokio::net::UnixListener;
+use tokio::time::sleep;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -26,6 +28,10 @@ use crate::streaming::Urls;
 const MESSAGE_LIMIT: usize = 16 << 20;
 /// Room for both 16 MiB streams of an ExecSync answer.
 const ANSWER_LIMIT: usize = 2 * MESSAGE_LIMIT + (1 << 20);
+
+/// How long calls that are underway may take to end once the runtime stops: a command that a client
+/// waits for may never.
+const LAST_CALLS: Duration = Duration::from_secs(10);
 
 /// Why the socket cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +98,23 @@ pub async fn serve(
     let images = ImageServiceServer::new(images)
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
-    Server::builder()
+    let serving = Server::builder()
         .add_service(runtime)
         .add_service(images)
         .add_service(node)
         .serve_with_incoming_shutdown(
             UnixListenerStream::new(listener),
-            shutdown.cancelled_owned(),
-        )
-        .await?;
+            shutdown.clone().cancelled_owned(),
+        );
+    let cut_off = async {
+        shutdown.cancelled().await;
+        sleep(LAST_CALLS).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        // What is cut off is recorded step by step, or belongs to a command that ends with it.
+        () = cut_off => tracing::info!("calls that were underway for long are cut off"),
+    }
     Ok(())
 }
 
