@@ -328,6 +328,13 @@ impl RuntimeService for Runtime {
         update::container(&self.lifecycle, request.into_inner()).await
     }
 
+    async fn update_runtime_config(
+        &self,
+        request: Request<cri::UpdateRuntimeConfigRequest>,
+    ) -> Answer<cri::UpdateRuntimeConfigResponse> {
+        update::runtime_config(&self.lifecycle, request.into_inner()).await
+    }
+
     async fn update_pod_sandbox_resources(
         &self,
         request: Request<cri::UpdatePodSandboxResourcesRequest>,
@@ -450,8 +457,6 @@ impl RuntimeService for Runtime {
 
     unimplemented_rpcs! {
 
-        update_runtime_config(UpdateRuntimeConfigRequest) -> cri::UpdateRuntimeConfigResponse =
-            "UpdateRuntimeConfig": "the pod CIDR is set at start";
         checkpoint_container(CheckpointContainerRequest) -> cri::CheckpointContainerResponse =
             "CheckpointContainer": "a restored container could not be trusted";
         checkpoint_pod(CheckpointPodRequest) -> cri::CheckpointPodResponse =

@@ -1,11 +1,14 @@
-//! UpdateContainerResources and UpdatePodSandboxResources.
+//! UpdateContainerResources, UpdatePodSandboxResources and UpdateRuntimeConfig.
+
+use std::sync::Arc;
 
 use podling_proto::runtime::v1 as cri;
-use tonic::Response;
+use tonic::{Response, Status};
 
 use super::decode::{DecodeError, pod_resources, resources_of};
 use super::runtime_service::Answer;
 use crate::lifecycle::Lifecycle;
+use crate::lifecycle::error::chain;
 
 /// New limits for a container.
 pub(super) async fn container(
@@ -40,4 +43,20 @@ pub(super) async fn pod_sandbox(
     let asked = pod_resources(resources, overhead)?;
     lifecycle.update_sandbox(&pod_sandbox_id, asked).await?;
     Ok(Response::new(cri::UpdatePodSandboxResourcesResponse {}))
+}
+
+/// Which addresses pods are to have.
+pub(super) async fn runtime_config(
+    lifecycle: &Lifecycle,
+    request: cri::UpdateRuntimeConfigRequest,
+) -> Answer<cri::UpdateRuntimeConfigResponse> {
+    let config = request.runtime_config.unwrap_or_default();
+    let cidr = config.network_config.unwrap_or_default().pod_cidr;
+    if !cidr.is_empty() {
+        let network = Arc::clone(&lifecycle.parts().network);
+        let agreed = tokio::task::spawn_blocking(move || network.agree_to(&cidr)).await;
+        let agreed = agreed.map_err(|error| Status::internal(error.to_string()))?;
+        agreed.map_err(|error| Status::failed_precondition(chain(&error)))?;
+    }
+    Ok(Response::new(cri::UpdateRuntimeConfigResponse {}))
 }

@@ -64,6 +64,14 @@ pub enum NetworkError {
     /// The bridge cannot be removed.
     #[error(transparent)]
     Remove(#[from] BridgeError),
+    /// Pods on the bridge have other addresses.
+    #[error("the built-in bridge has pod CIDR {ours}: restart podling with --pod-cidr {asked}")]
+    Cidr {
+        /// What a client wants.
+        asked: String,
+        /// What the bridge was made with.
+        ours: String,
+    },
     /// The network cannot give the pod what it wants.
     #[error(transparent)]
     Wish(#[from] RefusedWish),
@@ -166,6 +174,19 @@ impl PodNetwork {
             Choice::Cni(network, _) => Ok(self.cni.accept(&network, id, wishes)?),
             Choice::Nothing(why) => Err(CniError::NoNetwork(why).into()),
             Choice::Bridge => Ok(()),
+        }
+    }
+
+    /// Agrees that pods get their addresses from `cidr`. A CNI network has a word of its own in that,
+    /// so it agrees to everything; the bridge keeps what it was made with.
+    pub fn agree_to(&self, cidr: &str) -> Result<(), NetworkError> {
+        let ours = self.settings.subnet.to_string();
+        match self.choose()? {
+            Choice::Bridge if cidr != ours => Err(NetworkError::Cidr {
+                asked: cidr.to_owned(),
+                ours,
+            }),
+            _ => Ok(()),
         }
     }
 
