@@ -81,7 +81,7 @@ async fn succeeds(pod: &mut Pod, script: &str) {
 async fn root_of_a_container_is_nobody_on_the_host() {
     let mut pod = pod_with(IDS).await;
     let script =
-        "cat /proc/self/uid_map /proc/self/gid_map; id -u; touch /made /tmp/made; sleep 1000";
+        "cat /proc/self/uid_map /proc/self/gid_map; touch /made /tmp/made; id -u; sleep 1000";
     let container = container(&mut pod, script);
     let pid = pod.launch(&container).await.expect("a launch");
     pod.wait_for_log("stdout F 0\n").await;
