@@ -14,6 +14,11 @@ EXAMPLE_IMAGES := $(TARGET_DIR)/example-images
 # Debian packages are downloaded once.
 PACKAGE_CACHE := $(TARGET_DIR)/images/cache
 
+# critest and crictl of cri-tools, and a registry that has the images that they pull.
+CRITEST ?=
+CRICTL ?=
+export CRITEST_REGISTRY ?=
+
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -65,6 +70,16 @@ bench: build example-images ## Measure this build; ARGS="--endpoint NAME=unix://
 	cargo build --release --locked -p podling-integration --bin podling-bench
 	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench $(ARGS)
+
+.PHONY: critest
+critest: test-programs ## Run CRITEST=FILE against the runtime; CRITEST_REGISTRY=URL serves its images
+	@test -n "$(CRITEST)" || { echo "Name the program: make critest CRITEST=FILE" >&2; exit 1; }
+	@exec scripts/critest.sh $(TARGET_DIR)/$(TUPLE)/debug/podling $(CRITEST) $(TARGET_DIR)/critest $(ARGS)
+
+.PHONY: crictl
+crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL serves the image
+	@test -n "$(CRICTL)" || { echo "Name the program: make crictl CRICTL=FILE" >&2; exit 1; }
+	@exec scripts/crictl.sh $(TARGET_DIR)/$(TUPLE)/debug/podling $(CRICTL) $(TARGET_DIR)/crictl
 
 .PHONY: image
 image: build ## Build the infra image from pause, as OCI layout and docker archive

@@ -26,22 +26,46 @@ wait_until() {
     done
 }
 
-# Starts the node, and has it ended however the script ends.
-start_node() {
+# Starts podling as a daemon of this root, with these arguments.
+start_daemon() {
     if [ "$(id -u)" != 0 ]; then
         echo "$(basename "$0"): a node needs root" >&2
         exit 1
     fi
     mkdir -p "$root"
-    say "Starting a node below $(realpath --relative-to=. "$root")"
     # In a session of its own: Ctrl-C is for the script, which passes it on.
-    setsid "$podling" --root "$root" up --end-pods-on-exit --node-name "$name" \
-        --pod-cidr "$cidr" --bridge "$name" --cgroup-root "/$name" \
+    setsid "$podling" --root "$root" "$@" --pod-cidr "$cidr" --bridge "$name" \
         >>"$log" 2>&1 </dev/null &
     daemon=$!
+}
+
+# Starts the node, and has it ended however the script ends.
+start_node() {
+    say "Starting a node below $(realpath --relative-to=. "$root")"
+    start_daemon up --end-pods-on-exit --node-name "$name" --cgroup-root "/$name"
     trap 'end_node $?' EXIT
     trap 'end_node 0' INT TERM
     wait_until "the node answers" node get pods
+}
+
+# Starts the runtime alone, and has it ended however the script ends.
+start_runtime() {
+    say "Starting a runtime below $(realpath --relative-to=. "$root")"
+    start_daemon runtime
+    trap 'end_runtime $?' EXIT
+    trap 'end_runtime 130' INT TERM
+    wait_until "the runtime answers" node images
+}
+
+# Ends the runtime; a node that takes over then ends the pods that clients have left.
+end_runtime() {
+    trap '' INT TERM
+    trap - EXIT
+    local status=$1
+    kill -TERM "$daemon" 2>/dev/null || true
+    wait "$daemon" || { echo "$(basename "$0"): podling did not end well" >&2; status=1; }
+    start_node
+    end_node "$status"
 }
 
 # Ends the daemon, which ends its pods; the root goes only when that has worked.
@@ -59,4 +83,21 @@ end_node() {
         status=1
     fi
     exit "$status"
+}
+
+# For critest and crictl: `endpoint`, a configuration of their own in place of the machine's, and, when
+# CRITEST_REGISTRY names a registry, every other registry as a mirror of it.
+prepare_cri_tools() {
+    local host directory
+    mkdir -p "$root"
+    endpoint=unix://$root/run/podling/podling.sock
+    printf 'runtime-endpoint: %s\nimage-endpoint: %s\ntimeout: 30\n' "$endpoint" "$endpoint" \
+        >"$root/crictl.yaml"
+    [ -n "${CRITEST_REGISTRY:-}" ] || return 0
+    for host in registry.k8s.io k8s.gcr.io gcr.io docker.io quay.io public.ecr.aws; do
+        directory=$root/etc/podling/certs.d/$host
+        mkdir -p "$directory"
+        printf 'server = "%s"\n[host."%s"]\n  capabilities = ["pull", "resolve"]\n' \
+            "$CRITEST_REGISTRY" "$CRITEST_REGISTRY" >"$directory/hosts.toml"
+    done
 }
