@@ -71,6 +71,13 @@ bench: build example-images ## Measure this build; ARGS="--endpoint NAME=unix://
 	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: build example-images image ## Measure beside Debian's containerd; PODLING_NETWORK=cni: both by plugin
+	cargo build --release --locked -p podling-integration --bin podling-bench
+	@exec scripts/bench-peers.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
+		$(EXAMPLE_IMAGES) $(TARGET_DIR)/images/pause.oci.tar $(TARGET_DIR)/peers \
+		$(TARGET_DIR)/bench-peers $(ARGS)
+
 .PHONY: critest
 critest: test-programs ## Run CRITEST=FILE against the runtime; CRITEST_REGISTRY=URL serves its images
 	@test -n "$(CRITEST)" || { echo "Name the program: make critest CRITEST=FILE" >&2; exit 1; }

@@ -1,5 +1,6 @@
 # Sourced by the scripts that run a node below a root of its own.
-# Wants: podling, root (absolute paths), name (of the node, its bridge and cgroup), cidr.
+# Wants: podling, root (absolute paths), name (of the node, its bridge and cgroup), cidr; node_arguments
+# are more arguments of `podling up`.
 
 patience=120 # seconds
 log=$root/podling.log
@@ -42,7 +43,8 @@ start_daemon() {
 # Starts the node, and has it ended however the script ends.
 start_node() {
     say "Starting a node below $(realpath --relative-to=. "$root")"
-    start_daemon up --end-pods-on-exit --node-name "$name" --cgroup-root "/$name"
+    start_daemon up --end-pods-on-exit --node-name "$name" --cgroup-root "/$name" \
+        ${node_arguments[@]+"${node_arguments[@]}"}
     trap 'end_node $?' EXIT
     trap 'end_node 0' INT TERM
     wait_until "the node answers" node get pods

@@ -93,7 +93,7 @@ async fn measure(options: &Options, run: &str) -> Result<Vec<Row>, BenchError> {
     }
     let names = options.endpoints.iter().map(|endpoint| &endpoint.name);
     let mut rows: Vec<Row> = names.map(|name| named(name)).collect();
-    let mut floor_row = named("floor");
+    let mut floor_row = named(report::FLOOR);
     for number in 0..WARM_UP + options.samples {
         let is_counted = number >= WARM_UP;
         if let Some(floor) = &mut floor {

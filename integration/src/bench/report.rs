@@ -51,9 +51,12 @@ pub struct Memory {
     pub rss: u64,
 }
 
+/// The name of the row that others are compared with.
+pub const FLOOR: &str = "floor";
+
 /// Three tables, each at most 120 columns wide: going up, going down, many pods.
 pub fn tables(rows: &[Row]) -> String {
-    let floor = rows.first().filter(|row| row.load.is_none());
+    let floor = rows.first().filter(|row| row.name == FLOOR);
     let up = steps(
         rows,
         &Step::UP,
@@ -250,6 +253,12 @@ mod tests {
             cpu: 100.0,
             helper_cpu: 100.0,
         }
+    }
+
+    #[test]
+    fn without_a_floor_nothing_is_compared_with_it() {
+        let text = tables(&[row("ours", 12, None), row("theirs", 24, None)]);
+        assert!(!text.contains("2.0"), "{text}");
     }
 
     #[test]
