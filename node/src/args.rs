@@ -45,6 +45,17 @@ pub(crate) enum Daemon {
     Kubelet(KubeletArguments),
 }
 
+impl Daemon {
+    /// Which configuration it has.
+    pub(crate) fn config(&self) -> &ConfigArguments {
+        match self {
+            Self::Up(up) => &up.runtime.config,
+            Self::Runtime(runtime) => &runtime.config,
+            Self::Kubelet(kubelet) => &kubelet.config,
+        }
+    }
+}
+
 /// The commands that ask a running node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ask {
@@ -99,26 +110,40 @@ pub(crate) struct LogArguments {
     pub(crate) verbose: u8,
 }
 
-/// What concerns the runtime.
+/// Which configuration a daemon has.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// Configuration file; flags override it [default: ROOT/etc/podling/config.yaml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say what is wrong with the configuration, or "ok", and start nothing.
+    #[arg(long)]
+    pub(crate) check_config: bool,
+}
+
+/// What concerns the runtime; what is not given is as the configuration file says.
 #[derive(Debug, Args)]
 pub(crate) struct RuntimeArguments {
-    /// Addresses that pods get.
-    #[arg(long, default_value = "10.88.0.0/16", value_name = "CIDR")]
-    pub(crate) pod_cidr: String,
-    /// Bridge that pods hang on; made when it does not exist.
-    #[arg(long, default_value = "podling0", value_name = "NAME")]
-    pub(crate) bridge: String,
+    /// Addresses that pods get [default: 10.88.0.0/16].
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) pod_cidr: Option<String>,
+    /// Bridge that pods hang on; made when it does not exist [default: podling0].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bridge: Option<String>,
     /// Directory of CNI configurations; when it is given, the built-in bridge is not used [default:
     /// ROOT/etc/cni/net.d, and the built-in bridge while that has none].
     #[arg(long, value_name = "DIR")]
     pub(crate) cni_conf_dir: Option<PathBuf>,
-    /// Directories of CNI plugins, separated by colons or in several flags.
-    #[arg(long, value_name = "DIRS", default_values = ["/opt/cni/bin", "/usr/lib/cni"])]
+    /// Directories of CNI plugins, separated by colons or in several flags [default:
+    /// /opt/cni/bin:/usr/lib/cni].
+    #[arg(long, value_name = "DIRS")]
     pub(crate) cni_bin_dir: Vec<String>,
-    /// Kill CNI plugins that have not attached or detached a pod after so many seconds.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) cni_timeout: u32,
+    /// Kill CNI plugins that have not attached or detached a pod after so many seconds [default: 60].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cni_timeout: Option<u32>,
+    /// Where the rest stands.
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
     /// How much to log.
     #[command(flatten)]
     pub(crate) log: LogArguments,
@@ -166,6 +191,9 @@ pub(crate) struct KubeletArguments {
     /// CRI socket to use, as a path or unix:// [default: ROOT/run/podling/podling.sock].
     #[arg(long, value_name = "SOCKET")]
     pub(crate) container_runtime_endpoint: Option<String>,
+    /// Where the rest stands.
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
     /// How much to log.
     #[command(flatten)]
     pub(crate) log: LogArguments,
@@ -239,7 +267,7 @@ pub(crate) struct LogsArguments {
     #[arg(long)]
     pub(crate) timestamps: bool,
     /// Only what was written in this time until now: `30s`, `5m`, `1h30m`.
-    #[arg(long, value_name = "DURATION", value_parser = crate::command::since::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
     pub(crate) since: Option<std::time::Duration>,
 }
 

@@ -11,6 +11,7 @@ mod args;
 mod command;
 mod cri;
 mod daemon;
+mod duration;
 mod kubelet;
 mod print;
 

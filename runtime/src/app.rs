@@ -41,9 +41,9 @@ pub struct Settings {
     pub cni: Cni,
     /// Cgroup below which pods go whose client names no parent.
     pub cgroup_parent: String,
-    /// Where the streams of Exec, Attach and PortForward are served; port 0 takes a free one.
-    pub streaming_address: SocketAddr,
-    /// How registries are spoken to.
+    /// The streams of Exec, Attach and PortForward.
+    pub streaming: StreamingSettings,
+    /// How registries are spoken to; without a directory of certificates, those below the root.
     pub registries: RegistrySettings,
 }
 
@@ -57,6 +57,20 @@ pub struct Cni {
     pub bin_dirs: Vec<PathBuf>,
     /// How long the plugins may take together to attach, or to detach, a pod.
     pub time_limit: Duration,
+}
+
+/// What a runtime is told about streams.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamingSettings {
+    /// Where they are served; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// How long a connection may be silent.
+    pub idle: Duration,
+}
+
+impl StreamingSettings {
+    /// How long clients expect that a connection may be silent.
+    pub const DEFAULT_IDLE: Duration = Limits::USUAL.idle;
 }
 
 /// Why a runtime cannot start or go on.
@@ -117,6 +131,7 @@ pub enum AppError {
 pub struct Runtime {
     lifecycle: Lifecycle,
     streaming: Server,
+    stream_limits: Limits,
     socket: PathBuf,
     // Released by the kernel however the process ends.
     _lock: std::os::fd::OwnedFd,
@@ -132,7 +147,9 @@ impl Runtime {
         let host = look_at_host(&layout)?;
         let boot_id = host::boot_id()?;
         let mut registries = settings.registries;
-        registries.certs_dirs.extend(layout.registry_certs());
+        if registries.certs_dirs.is_empty() {
+            registries.certs_dirs.extend(layout.registry_certs());
+        }
         let images = Images::open(&layout.images(), &boot_id, registries)?;
         let network = NetworkSettings {
             bridge: BridgeSettings {
@@ -173,11 +190,15 @@ impl Runtime {
         };
         let socket = parts.layout.socket();
         stop_plugins_at_the_end(&parts);
-        let streaming = Server::listen(settings.streaming_address).await?;
+        let streaming = Server::listen(settings.streaming.address).await?;
         let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
         Ok(Self {
             lifecycle,
             streaming,
+            stream_limits: Limits {
+                idle: settings.streaming.idle,
+                ..Limits::USUAL
+            },
             socket,
             _lock: lock,
         })
@@ -205,7 +226,7 @@ impl Runtime {
         };
         let streams = self
             .streaming
-            .serve(sessions, Limits::default(), shutdown.clone());
+            .serve(sessions, self.stream_limits, shutdown.clone());
         let rpcs = async {
             let served = cri::serve(&self.socket, services, shutdown).await;
             // However serving ended, nothing else goes on without it.

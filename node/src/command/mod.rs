@@ -9,7 +9,6 @@ mod logs;
 mod output;
 mod pull;
 mod rmi;
-pub(crate) mod since;
 mod version;
 
 use std::error::Error;

@@ -1,8 +1,8 @@
 //! The daemons: runtime and kubelet, together or each alone.
 //!
 //! ```text
-//! settings (pure) ─► up ─┬─► podling_runtime::app   serves the CRI socket
-//!                        └─► podling_kubelet::app   talks to it
+//! config, settings (pure) ─► up ─┬─► podling_runtime::app   serves the CRI socket
+//!                                └─► podling_kubelet::app   talks to it
 //! signal ─► stop the kubelet (its pods first?) ─► stop the runtime ─► take the network down?
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! the next daemon of the same root takes them over.
 
 mod cgroups;
+pub(crate) mod config;
 mod kubelet;
 mod logging;
 mod part;
@@ -28,6 +29,7 @@ use podling_runtime::layout::Layout;
 
 use crate::args::{Daemon, KubeletArguments, RuntimeArguments, UpArguments};
 use crate::cri;
+use config::{Problem, Problems, RuntimeConfiguration};
 use part::Part;
 
 /// Between two looks at a socket that is about to be there.
@@ -35,20 +37,46 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Runs a daemon until it is told to end.
+/// Runs a daemon until it is told to end, or only says whether its configuration is well.
 pub(crate) async fn run(layout: &Layout, daemon: Daemon) -> Outcome {
+    let configured = configure(layout, &daemon)?;
+    if daemon.config().check_config {
+        println!("ok");
+        return Ok(());
+    }
     match daemon {
-        Daemon::Up(arguments) => up(layout, arguments).await,
-        Daemon::Runtime(arguments) => runtime_alone(layout, &arguments).await,
+        Daemon::Up(arguments) => up(layout, arguments, configured).await,
+        Daemon::Runtime(arguments) => runtime_alone(layout, &arguments, configured).await,
         Daemon::Kubelet(arguments) => kubelet_alone(layout, arguments).await,
     }
 }
 
-async fn up(layout: &Layout, arguments: UpArguments) -> Outcome {
+/// What the file and the flags make of the defaults, or everything that is wrong with them.
+fn configure(layout: &Layout, daemon: &Daemon) -> Result<RuntimeConfiguration, Problems> {
+    let (documents, mut problems) = config::read(layout, daemon.config());
+    let (flags, cgroup_parent) = match daemon {
+        Daemon::Up(up) => (Some(&up.runtime), up.kubelet.cgroup_root.as_str()),
+        Daemon::Runtime(runtime) => (Some(runtime), runtime::DEFAULT_CGROUP_PARENT),
+        Daemon::Kubelet(_) => (None, runtime::DEFAULT_CGROUP_PARENT),
+    };
+    let defaults = RuntimeConfiguration::defaults(layout, cgroup_parent);
+    let runtime = config::runtime(defaults, documents.runtime.as_ref(), flags, &mut problems);
+    let has_kubelet = !matches!(daemon, Daemon::Runtime(_));
+    if let Some(document) = documents.kubelet.filter(|_| has_kubelet) {
+        problems.all.push(Problem::File {
+            line: document.first_line,
+            message: "a KubeletConfiguration is not honoured yet: use flags".to_owned(),
+        });
+    }
+    problems.none().map(|()| runtime)
+}
+
+async fn up(layout: &Layout, arguments: UpArguments, configured: RuntimeConfiguration) -> Outcome {
     logging::start(arguments.runtime.log.verbose);
     let told_to_end = signals::told_to_end()?;
     let cgroup_root = arguments.kubelet.cgroup_root.clone();
-    let (mut runtime, network) = runtime::start(layout, &arguments.runtime, &cgroup_root).await?;
+    let cgroup_parent = configured.cgroup_parent.clone();
+    let (mut runtime, network) = runtime::start(layout, configured).await?;
     wait_for_socket(&layout.socket(), &mut runtime).await?;
     let at_end = if arguments.end_pods_on_exit {
         AtEnd::EndPods
@@ -73,15 +101,19 @@ async fn up(layout: &Layout, arguments: UpArguments) -> Outcome {
     if arguments.end_pods_on_exit {
         network.tear_down()?;
         cgroups::remove_empty(&cgroup_root);
+        cgroups::remove_empty(&cgroup_parent);
     }
     Ok(())
 }
 
-async fn runtime_alone(layout: &Layout, arguments: &RuntimeArguments) -> Outcome {
+async fn runtime_alone(
+    layout: &Layout,
+    arguments: &RuntimeArguments,
+    configured: RuntimeConfiguration,
+) -> Outcome {
     logging::start(arguments.log.verbose);
     let told_to_end = signals::told_to_end()?;
-    let parent = runtime::DEFAULT_CGROUP_PARENT;
-    let (mut runtime, _) = runtime::start(layout, arguments, parent).await?;
+    let (mut runtime, _) = runtime::start(layout, configured).await?;
     wait_for_socket(&layout.socket(), &mut runtime).await?;
     ready::announce(layout);
     tokio::select! {

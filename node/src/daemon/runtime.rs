@@ -1,19 +1,16 @@
 //! The runtime as a part of this process.
 
 use std::error::Error;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use podling_runtime::app::{Cni, Runtime, Settings};
-use podling_runtime::image::RegistrySettings;
+use podling_runtime::app::{Cni, Runtime, Settings, StreamingSettings};
 use podling_runtime::layout::Layout;
 use podling_runtime::network::PodNetwork;
 use tokio_util::sync::CancellationToken;
 
+use super::config::RuntimeConfiguration;
 use super::part::Part;
-use super::{programs, settings};
-use crate::args::RuntimeArguments;
+use super::programs;
 
 /// Where pods go whose client names no cgroup.
 pub(super) const DEFAULT_CGROUP_PARENT: &str = "/podling";
@@ -22,23 +19,30 @@ pub(super) const DEFAULT_CGROUP_PARENT: &str = "/podling";
 /// down once nothing hangs on it any more.
 pub(super) async fn start(
     layout: &Layout,
-    arguments: &RuntimeArguments,
-    cgroup_parent: &str,
+    configured: RuntimeConfiguration,
 ) -> Result<(Part, Arc<PodNetwork>), Box<dyn Error>> {
+    let RuntimeConfiguration {
+        cgroup_parent,
+        network,
+        streaming,
+        registries,
+    } = configured;
     let settings = Settings {
         root: layout.root().to_owned(),
         programs: programs::beside_this_one()?,
-        bridge: arguments.bridge.clone(),
-        pod_cidr: settings::subnet(&arguments.pod_cidr)?,
+        bridge: network.bridge,
+        pod_cidr: network.pod_cidr,
         cni: Cni {
-            conf_dir: arguments.cni_conf_dir.clone(),
-            bin_dirs: settings::directories(&arguments.cni_bin_dir),
-            time_limit: Duration::from_secs(arguments.cni_timeout.into()),
+            conf_dir: network.cni_conf_dir,
+            bin_dirs: network.cni_bin_dirs,
+            time_limit: network.cni_timeout,
         },
-        cgroup_parent: cgroup_parent.to_owned(),
-        // Only processes of this machine, and whatever port is free: clients are told the URL.
-        streaming_address: (Ipv4Addr::LOCALHOST, 0).into(),
-        registries: RegistrySettings::default(),
+        cgroup_parent,
+        streaming: StreamingSettings {
+            address: streaming.address,
+            idle: streaming.idle_timeout,
+        },
+        registries: registries.settings(),
     };
     let stop = CancellationToken::new();
     let runtime = Runtime::open(settings, stop.clone()).await?;

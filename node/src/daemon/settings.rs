@@ -1,49 +1,11 @@
-//! From flags to the settings of runtime and kubelet.
+//! From flags to the settings of the kubelet.
 #![deny(clippy::disallowed_methods)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use podling_runtime::network::{InvalidSubnet, Ipv4Subnet};
-
 /// Upstream's read-only port.
 const READ_ONLY_PORT: u16 = 10_255;
-
-/// Why a flag means nothing.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidFlag {
-    /// Not an address and a prefix.
-    #[error("--pod-cidr {0:?} is not a network such as 10.88.0.0/16")]
-    PodCidr(String),
-    /// A network that pods cannot have.
-    #[error("--pod-cidr {text} cannot be used")]
-    Subnet {
-        /// As it was given.
-        text: String,
-        /// Why.
-        source: InvalidSubnet,
-    },
-}
-
-/// Reads `10.88.0.0/16`.
-pub(super) fn subnet(text: &str) -> Result<Ipv4Subnet, InvalidFlag> {
-    let parts = text.split_once('/').and_then(|(network, prefix)| {
-        Some((network.parse::<Ipv4Addr>().ok()?, prefix.parse().ok()?))
-    });
-    let (network, prefix) = parts.ok_or_else(|| InvalidFlag::PodCidr(text.to_owned()))?;
-    Ipv4Subnet::new(network, prefix).map_err(|source| InvalidFlag::Subnet {
-        text: text.to_owned(),
-        source,
-    })
-}
-
-/// The directories of a flag that may be repeated and whose values are separated by colons.
-pub(super) fn directories(flags: &[String]) -> Vec<PathBuf> {
-    let all = flags.iter().flat_map(|flag| flag.split(':'));
-    all.filter(|dir| !dir.is_empty())
-        .map(PathBuf::from)
-        .collect()
-}
 
 /// Where the kubelet listens: the well-known port for the machine's own node, any free one for
 /// others, so that nodes of several roots run side by side.
@@ -69,25 +31,6 @@ pub(super) fn socket(text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pod_cidr_is_a_network_with_a_prefix() {
-        assert!(subnet("10.1.2.0/24").is_ok());
-        for text in ["", "10.1.2.0", "10.1.2.0/", "10.1/16", "fd00::/64"] {
-            let error = subnet(text).unwrap_err();
-            assert!(matches!(error, InvalidFlag::PodCidr(_)), "{text}: {error}");
-        }
-        assert!(matches!(
-            subnet("10.1.2.0/33"),
-            Err(InvalidFlag::Subnet { .. })
-        ));
-    }
-
-    #[test]
-    fn directories_are_separated_by_colons_or_in_several_flags() {
-        let flags = ["/a:/b".to_owned(), "/c:".to_owned()];
-        assert_eq!(directories(&flags), ["/a", "/b", "/c"].map(PathBuf::from));
-    }
 
     #[test]
     fn only_the_machines_own_node_listens_on_the_well_known_port() {

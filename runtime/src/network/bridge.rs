@@ -289,7 +289,8 @@ fn is_our_bridge(link: &Link) -> bool {
     link.is_bridge && mac::is_ours(&link.mac)
 }
 
-fn is_interface_name(name: &str) -> bool {
+/// Whether a bridge can have this name.
+pub fn is_interface_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=15).contains(&name.len()) && name.chars().all(is_allowed) && name != "." && name != ".."
 }

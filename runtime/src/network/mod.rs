@@ -41,7 +41,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-pub use bridge::{BridgeError, NotReady};
+pub use bridge::{BridgeError, NotReady, is_interface_name};
 pub use choice::{
     NetworkError, NetworkSettings, NetworkStatus, PodNetwork, Readiness, Reserved, UseCni,
 };

@@ -27,14 +27,18 @@ pub struct Limits {
     pub leave: Duration,
 }
 
-impl Default for Limits {
+impl Limits {
     /// As clients know them.
+    pub const USUAL: Self = Self {
+        idle: Duration::from_secs(4 * 60 * 60),
+        creation: Duration::from_secs(30),
+        leave: Duration::from_secs(5),
+    };
+}
+
+impl Default for Limits {
     fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(4 * 60 * 60),
-            creation: Duration::from_secs(30),
-            leave: Duration::from_secs(5),
-        }
+        Self::USUAL
     }
 }
 
