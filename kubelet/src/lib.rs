@@ -27,5 +27,6 @@ pub mod resource;
 pub mod server;
 pub mod source;
 pub mod status;
+pub mod store;
 pub mod sync;
 pub mod volume;

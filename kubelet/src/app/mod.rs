@@ -1,7 +1,7 @@
 //! The composition root: every part is built and wired here, and nowhere else.
 //!
 //! ```text
-//! manifests ─► FileSource ─┐
+//! manifests ─► FileSource ─┬──── objects: Shelf ─► LocalObjects ─► PodExecutor
 //! runtime ──► Generator ───┼─► inbox ─► sync ─► RuntimeObserver, PodExecutor ─► runtime
 //!                          │             └────► PodTable, EventLog ─► server
 //! ```
@@ -35,8 +35,9 @@ use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::pulse::Pulse;
 use crate::resource::PodCgroups;
 use crate::server::{Exhibits, PodTable, serve};
-use crate::source::{FileSource, NodeIdentity};
+use crate::source::{FileParts, FileSource, NodeIdentity};
 use crate::status::Facts;
+use crate::store::{LocalObjects, Shelf, shelf};
 use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
 
 pub use settings::{AtEnd, Places, Settings};
@@ -172,7 +173,8 @@ impl Kubelet {
         shutdown: &CancellationToken,
     ) -> Result<(), AppError> {
         let (inbox, inputs) = mpsc::channel(INBOX);
-        let (generator, source) = (self.generator(inbox.clone()), self.source());
+        let (shelf, objects) = shelf();
+        let (generator, source) = (self.generator(inbox.clone()), self.source(shelf));
         let (to_generator, to_source, to_sync) = (stop.clone(), stop.clone(), stop.clone());
         let to_inbox = inbox.clone();
         parts.spawn(async move {
@@ -183,7 +185,7 @@ impl Kubelet {
             source.run(to_inbox, to_source).await;
             "manifest source"
         });
-        let world = Arc::new(self.world(runtime_name));
+        let world = Arc::new(self.world(runtime_name, objects));
         let mut sync = tokio::spawn(run_sync(world, inputs, to_sync));
 
         // The arms are only waited for once; what they would have said is asked below.
@@ -227,30 +229,33 @@ impl Kubelet {
         })
     }
 
-    fn source(&self) -> FileSource<EventLog, SystemClock> {
-        FileSource::new(
-            self.settings.manifests.clone(),
-            NodeIdentity {
+    fn source(&self, shelf: Shelf) -> FileSource<EventLog, SystemClock> {
+        FileSource::new(FileParts {
+            directory: self.settings.manifests.clone(),
+            node: NodeIdentity {
                 node_name: self.settings.node_name.clone(),
             },
-            self.settings.rescan,
-            Arc::clone(&self.events),
-            Arc::new(SystemClock),
-        )
+            rescan: self.settings.rescan,
+            events: Arc::clone(&self.events),
+            clock: Arc::new(SystemClock),
+            shelf,
+        })
     }
 
-    fn world(&self, runtime_name: String) -> World<Cast> {
+    fn world(&self, runtime_name: String, objects: LocalObjects) -> World<Cast> {
         let settings = &self.settings;
         let executor = PodExecutor::new(Parts {
             runtime: Arc::clone(&self.runtime),
             events: Arc::clone(&self.events) as _,
             clock: Arc::new(SystemClock),
             layout: self.layout.clone(),
+            objects: Arc::new(objects),
             cgroups: PodCgroups::new(settings.cgroup_driver, &settings.cgroup_root),
             node: Node {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),
                 memory_capacity: host::memory_capacity(),
+                allocatable: host::allocatable(&settings.root),
                 resolv_conf: settings.resolv_conf.clone(),
                 hosts_file: settings.hosts_file.clone(),
             },

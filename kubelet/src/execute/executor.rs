@@ -12,6 +12,7 @@ use crate::cri::Runtime;
 use crate::layout::Layout;
 use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
 use crate::resource::PodCgroups;
+use crate::store::Objects;
 use crate::sync::{Clock, EventRecorder, Executor, TerminateError};
 use crate::volume::Volumes;
 
@@ -25,6 +26,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where things are on disk.
     pub layout: Layout,
+    /// Has the objects that pods refer to.
+    pub objects: Arc<dyn Objects>,
     /// Makes the pods' cgroups.
     pub cgroups: PodCgroups,
     /// What pods see of the node.
@@ -36,6 +39,7 @@ pub struct PodExecutor {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) events: Arc<dyn EventRecorder>,
     pub(super) layout: Layout,
+    pub(super) objects: Arc<dyn Objects>,
     pub(super) cgroups: PodCgroups,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
@@ -50,6 +54,7 @@ impl PodExecutor {
             events,
             clock,
             layout,
+            objects,
             cgroups,
             node,
         } = parts;
@@ -59,6 +64,7 @@ impl PodExecutor {
             runtime,
             events,
             layout,
+            objects,
             cgroups,
             node,
         }
@@ -142,6 +148,7 @@ impl Executor for PodExecutor {
 
     async fn clean_up(&self, uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
         self.images.forget(uid);
+        self.objects.forget(uid);
         let volumes = self.volumes.clone();
         let cgroups = self.cgroups.clone();
         let logs = self.layout.pod_log(name, uid);

@@ -12,11 +12,13 @@
 mod backoff;
 mod container_config;
 mod dns;
+mod env_file;
 mod environment;
 mod executor;
 mod expand;
 mod hosts;
 mod images;
+mod look_up;
 mod network;
 mod node;
 mod report;
@@ -28,4 +30,4 @@ mod teardown;
 mod tests;
 
 pub use executor::{Parts, PodExecutor};
-pub use node::Node;
+pub use node::{Allocatable, Node};

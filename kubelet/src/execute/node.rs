@@ -12,8 +12,21 @@ pub struct Node {
     pub ips: Vec<IpAddr>,
     /// Bytes of memory it has.
     pub memory_capacity: u64,
+    /// What it has for pods.
+    pub allocatable: Allocatable,
     /// The resolv.conf that pods inherit.
     pub resolv_conf: PathBuf,
     /// The hosts file that pods of the host's network see.
     pub hosts_file: PathBuf,
+}
+
+/// What a node has for pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allocatable {
+    /// Thousandths of CPUs.
+    pub cpu_millis: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes on the node's own disk.
+    pub ephemeral_storage_bytes: u64,
 }

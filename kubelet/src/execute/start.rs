@@ -87,8 +87,10 @@ impl PodExecutor {
             pod_ips: &standing.ips,
             node_name: &self.node.name,
             host_ips: &self.node.ips,
+            allocatable: self.node.allocatable,
         };
-        let env = environment(container, facts).map_err(|error| error.to_string())?;
+        let looked_up = self.look_up(pod, container, &standing.volumes).await;
+        let env = environment(container, facts, &looked_up).map_err(|error| error.to_string())?;
         let mut mounts = self
             .volume_mounts(pod, container, &standing.volumes)
             .await?;

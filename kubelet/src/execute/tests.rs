@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Node, Parts, PodExecutor};
+use super::{Allocatable, Node, Parts, PodExecutor};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::layout::Layout;
 use crate::model::{
-    EnvValue, EnvVar, Event, FailureReason, Medium, NetworkMode, Pod, PodObservation, PullPolicy,
-    RestartPolicy, SyncReport, Volume, VolumeMount, VolumeSource,
+    ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Medium, NetworkMode, Object,
+    ObjectKind, Pod, PodObservation, PullPolicy, RestartPolicy, SyncReport, Volume, VolumeMount,
+    VolumeSource,
 };
 use crate::plan::fixture::{container, pod};
 use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
 use crate::pleg::RuntimeObserver;
 use crate::resource::{CgroupDriver, PodCgroups};
+use crate::store::{Shelf, shelf};
 use crate::sync::{Clock, EventRecorder, Executor, Observer};
 
 /// Keeps every event, in order.
@@ -37,6 +39,7 @@ struct Stage {
     notes: Arc<Notes>,
     backoff: CrashBackoff,
     layout: Layout,
+    shelf: Shelf,
     root: TempDir,
 }
 
@@ -47,10 +50,16 @@ impl Stage {
         std::fs::write(root.path().join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
         let runtime = FakeRuntime::new();
         let notes = Arc::new(Notes::default());
+        let (shelf, objects) = shelf();
         let node = Node {
             name: "node-a".to_owned(),
             ips: vec!["192.0.2.10".parse().unwrap()],
             memory_capacity: 8 << 30,
+            allocatable: Allocatable {
+                cpu_millis: 2000,
+                memory_bytes: 8 << 30,
+                ephemeral_storage_bytes: 100 << 30,
+            },
             resolv_conf: root.path().join("resolv.conf"),
             hosts_file: root.path().join("hosts"),
         };
@@ -59,6 +68,7 @@ impl Stage {
             events: Arc::clone(&notes) as Arc<dyn EventRecorder>,
             clock: Arc::new(runtime.clock()),
             layout: layout.clone(),
+            objects: Arc::new(objects),
             // The cgroups of tests are nobody's business but the runtime's.
             cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
             node,
@@ -74,6 +84,7 @@ impl Stage {
             notes,
             backoff,
             layout,
+            shelf,
             root,
         }
     }
@@ -362,6 +373,38 @@ async fn a_field_that_is_not_supported_is_named() {
         failure.message.contains("status.phase"),
         "{}",
         failure.message
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_waits_for_the_objects_that_its_environment_is_made_from() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    pod.spec.containers[0].env_from = vec![EnvFrom {
+        kind: ObjectKind::ConfigMap,
+        name: "settings".to_owned(),
+        prefix: "APP_".to_owned(),
+        optional: false,
+    }];
+    let report = stage.turn(&pod).await.unwrap();
+    let failure = &report.containers[&"web".into()];
+    assert_eq!(failure.reason, FailureReason::CreateContainerConfigError);
+    assert_eq!(failure.message, "configmap \"settings\" not found");
+
+    let key = pod.references().pop_first().expect("it refers to one");
+    let map = ConfigMap {
+        data: [("colour".to_owned(), "blue".to_owned())].into(),
+        ..ConfigMap::default()
+    };
+    stage
+        .shelf
+        .put([(key, Object::ConfigMap(Arc::new(map)))].into());
+    stage.settle(&pod).await;
+    let env = stage.runtime.config_of("web").env;
+    assert_eq!(
+        (env[0].name.as_str(), env[0].value.as_str()),
+        ("APP_colour", "blue")
     );
 }
 

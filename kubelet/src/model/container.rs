@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{ContainerName, ContainerSecurity, Requirements, VolumeMount};
+use super::{ContainerName, ContainerSecurity, EnvFrom, EnvVar, Requirements, VolumeMount};
 
 /// One container of a pod, of whichever list.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Container {
     pub args: Vec<String>,
     /// Where it starts; `None` is the image's choice.
     pub working_dir: Option<String>,
+    /// Objects of which every key is a variable, in order; those of `env` replace them.
+    pub env_from: Vec<EnvFrom>,
     /// Its environment, in order: a later variable may use an earlier one.
     pub env: Vec<EnvVar>,
     /// Ports it listens on.
@@ -78,24 +80,6 @@ pub enum PullPolicy {
     IfNotPresent,
     /// Never: it must be on the node.
     Never,
-}
-
-/// One environment variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvVar {
-    /// Its name.
-    pub name: String,
-    /// Where its value comes from.
-    pub value: EnvValue,
-}
-
-/// Where the value of an environment variable comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EnvValue {
-    /// Written in the manifest; `$(VAR)` not yet expanded.
-    Literal(String),
-    /// A field of the pod, for instance `status.podIP`.
-    Field(String),
 }
 
 /// A port a container listens on.

@@ -12,13 +12,16 @@
 mod action;
 mod change;
 mod container;
+mod environment;
 mod event;
 mod failure;
 mod id;
 mod image_name;
+mod object;
 mod observation;
 mod pod;
 mod quantity;
+mod reference;
 mod security;
 mod volume;
 
@@ -29,13 +32,17 @@ pub use action::{
 };
 pub use change::PodChange;
 pub use container::{
-    Container, ContainerHash, ContainerPort, EnvValue, EnvVar, EphemeralContainer, Protocol,
-    PullPolicy, TerminationMessage, TerminationMessagePolicy,
+    Container, ContainerHash, ContainerPort, EphemeralContainer, Protocol, PullPolicy,
+    TerminationMessage, TerminationMessagePolicy,
+};
+pub use environment::{
+    Amount, EnvFrom, EnvValue, EnvVar, FileKey, KeyReference, NodeResource, ResourceField,
 };
 pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, with_default_tag};
+pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, Secret};
 pub use observation::{
     ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,
 };

@@ -12,6 +12,30 @@ pub struct Quantity {
 }
 
 impl Quantity {
+    /// Nothing.
+    pub const ZERO: Self = Self { millis: 0 };
+    /// One unit.
+    pub const ONE: Self = Self { millis: 1000 };
+
+    /// So many units.
+    pub fn of_units(units: u64) -> Self {
+        Self {
+            millis: i128::from(units) * 1000,
+        }
+    }
+
+    /// So many thousandths.
+    pub fn of_millis(millis: u64) -> Self {
+        Self {
+            millis: i128::from(millis),
+        }
+    }
+
+    /// How many of `divisor` it is, a part of one counted as one.
+    pub fn divided_by(self, divisor: Self) -> i128 {
+        divide_away_from_zero(self.millis, divisor.millis.max(1))
+    }
+
     /// Reads a quantity; what is finer than a thousandth is rounded away from zero.
     pub fn parse(text: &str) -> Result<Self, InvalidQuantity> {
         let end = text
@@ -181,6 +205,22 @@ mod tests {
             "", "m", "1 Mi", "1mi", "1KB", "e3", "--1", "1.2.3", "1e", "1e99", "0x10",
         ] {
             assert_eq!(Quantity::parse(text), Err(InvalidQuantity), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_divisor_counts_as_a_whole_one() {
+        let rows = [
+            ("250m", "1", 1),
+            ("250m", "1m", 250),
+            ("1500m", "1", 2),
+            ("64Mi", "1Mi", 64),
+            ("65Mi", "1Gi", 1),
+            ("0", "1", 0),
+        ];
+        for (amount, divisor, expected) in rows {
+            let [amount, divisor] = [amount, divisor].map(|text| Quantity::parse(text).unwrap());
+            assert_eq!(amount.divided_by(divisor), expected);
         }
     }
 

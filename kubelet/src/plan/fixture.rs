@@ -30,6 +30,7 @@ pub(crate) fn container(name: &str) -> Container {
         command: Vec::new(),
         args: Vec::new(),
         working_dir: None,
+        env_from: Vec::new(),
         env: Vec::new(),
         ports: Vec::new(),
         resources: Requirements::default(),

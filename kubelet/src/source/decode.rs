@@ -1,20 +1,77 @@
-//! From a manifest's text to pods as Kubernetes describes them, unknown fields named.
+//! From a manifest's text to what Kubernetes describes, unknown fields named.
 //!
-//! A file holds YAML or JSON (which is YAML), one or more documents, each a v1 `Pod`, `PodList` or
-//! `List` of pods.
+//! A file holds YAML or JSON (which is YAML), one or more documents, each a v1 `Pod`, `ConfigMap` or
+//! `Secret`, or a list of them.
 #![deny(clippy::disallowed_methods)]
+
+mod list;
 
 use k8s_openapi::api::core::v1 as core;
 use serde::Deserialize;
 use serde_ignored::Path;
 
-/// A pod as it was written.
+use list::{ListSeed, kinds};
+
+/// One thing of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// The pod.
-    pub pod: core::Pod,
+    /// As it was written.
+    pub written: Written,
+    /// Where its document begins, counted from 1.
+    pub line: u64,
     /// Paths of fields that Kubernetes does not know.
     pub unknown: Vec<String>,
+}
+
+/// What a manifest describes, as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written {
+    /// A pod.
+    Pod(Box<core::Pod>),
+    /// An object that pods refer to.
+    ConfigMap(core::ConfigMap),
+    /// An object that pods refer to.
+    Secret(core::Secret),
+}
+
+/// The kinds that a manifest may describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Pod,
+    ConfigMap,
+    Secret,
+}
+
+/// What may stand in a manifest, for messages.
+const READ_HERE: &str = "a v1 Pod, ConfigMap or Secret";
+
+impl Kind {
+    fn of(header: &Header) -> Option<Self> {
+        match (header.api_version.as_str(), header.kind.as_str()) {
+            ("v1", "Pod") => Some(Self::Pod),
+            ("v1", "ConfigMap") => Some(Self::ConfigMap),
+            ("v1", "Secret") => Some(Self::Secret),
+            _ => None,
+        }
+    }
+
+    /// What the items of a list are that do not say it themselves.
+    fn of_items(header: &Header) -> Option<Self> {
+        match (header.api_version.as_str(), header.kind.as_str()) {
+            ("v1", "List" | "PodList") => Some(Self::Pod),
+            ("v1", "ConfigMapList") => Some(Self::ConfigMap),
+            ("v1", "SecretList") => Some(Self::Secret),
+            _ => None,
+        }
+    }
+
+    fn read<'de, D: serde::Deserializer<'de>>(self, from: D) -> Result<Written, D::Error> {
+        Ok(match self {
+            Self::Pod => Written::Pod(Box::new(core::Pod::deserialize(from)?)),
+            Self::ConfigMap => Written::ConfigMap(core::ConfigMap::deserialize(from)?),
+            Self::Secret => Written::Secret(core::Secret::deserialize(from)?),
+        })
+    }
 }
 
 /// Why a text is not a manifest.
@@ -27,13 +84,13 @@ pub struct DecodeError {
     pub message: String,
 }
 
-/// All pods of a manifest.
+/// Everything in a manifest.
 pub fn decode(text: &str) -> Result<Vec<Decoded>, DecodeError> {
-    let mut pods = Vec::new();
+    let mut all = Vec::new();
     for document in documents(text) {
-        pods.extend(decode_document(&document)?);
+        all.extend(decode_document(&document)?);
     }
-    Ok(pods)
+    Ok(all)
 }
 
 /// One document of a file: its text, behind as many empty lines as stand before it, so that line
@@ -79,76 +136,64 @@ struct Header {
     kind: String,
 }
 
-/// A list of pods.
-#[derive(Deserialize)]
-struct List {
-    #[serde(rename = "apiVersion")]
-    _api_version: String,
-    #[serde(rename = "kind")]
-    _kind: String,
-    #[serde(default, rename = "metadata")]
-    _metadata: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    items: Vec<core::Pod>,
-}
-
 fn decode_document(document: &Document) -> Result<Vec<Decoded>, DecodeError> {
     let header: Option<Header> = with_yaml(document, |yaml| Deserialize::deserialize(yaml))?;
     let Some(header) = header else {
         return Ok(Vec::new());
     };
-    match (header.api_version.as_str(), header.kind.as_str()) {
-        ("v1", "Pod") => {
-            let (pod, unknown) = tracked::<core::Pod>(document)?;
-            let unknown = unknown.iter().map(|steps| written(steps)).collect();
-            Ok(vec![Decoded { pod, unknown }])
-        }
-        ("v1", "List" | "PodList") => {
-            let (list, unknown) = tracked::<List>(document)?;
-            Ok(items(list, &unknown))
-        }
-        (version, kind) => Err(DecodeError {
-            line: document.first_line,
-            message: format!(
-                "apiVersion {version:?}, kind {kind:?} is neither a v1 Pod nor a v1 List of pods"
-            ),
-        }),
+    if let Some(kind) = Kind::of(&header) {
+        return decode_one(document, kind).map(|one| vec![one]);
+    }
+    match Kind::of_items(&header) {
+        Some(default) => decode_list(document, default),
+        None => Err(refused(document, &header)),
     }
 }
 
-/// Gives each pod of a list the unknown fields that are its own.
-fn items(list: List, unknown: &[Vec<Step>]) -> Vec<Decoded> {
-    let fields_of = |index: usize| {
-        let of_item = |steps: &&Vec<Step>| steps.get(1) == Some(&Step::Index(index));
-        unknown
-            .iter()
-            .filter(of_item)
-            .map(|steps| written(&steps[2..]))
-            .collect()
-    };
-    list.items
-        .into_iter()
-        .enumerate()
-        .map(|(index, pod)| Decoded {
-            pod,
-            unknown: fields_of(index),
-        })
-        .collect()
+fn refused(document: &Document, header: &Header) -> DecodeError {
+    let Header { api_version, kind } = header;
+    DecodeError {
+        line: document.first_line,
+        message: format!(
+            "apiVersion {api_version:?}, kind {kind:?} is neither {READ_HERE} nor a v1 List of them"
+        ),
+    }
 }
 
-/// Decodes a document, and the paths of what it says beyond `T`.
-fn tracked<T: for<'de> Deserialize<'de>>(
-    document: &Document,
-) -> Result<(T, Vec<Vec<Step>>), DecodeError> {
+fn decode_one(document: &Document, kind: Kind) -> Result<Decoded, DecodeError> {
     let mut unknown = Vec::new();
-    let value = with_yaml(document, |yaml| {
-        serde_ignored::deserialize(yaml, |path| unknown.push(steps(&path)))
+    let written = with_yaml(document, |yaml| {
+        let mut note = |path: Path<'_>| unknown.push(written(&steps(&path)));
+        kind.read(serde_ignored::Deserializer::new(yaml, &mut note))
     })?;
-    // A list's metadata says nothing about a pod.
-    unknown.retain(|steps| {
-        steps.first() != Some(&Step::Key("metadata".to_owned())) || steps.len() > 1
+    Ok(Decoded {
+        written,
+        line: document.first_line,
+        unknown,
+    })
+}
+
+/// A list is read twice: for what its items are, and for the items.
+fn decode_list(document: &Document, default: Kind) -> Result<Vec<Decoded>, DecodeError> {
+    let kinds = with_yaml(document, |yaml| kinds(yaml, default))?;
+    let mut unknown = Vec::new();
+    let items = with_yaml(document, |yaml| {
+        let mut note = |path: Path<'_>| unknown.push(steps(&path));
+        let yaml = serde_ignored::Deserializer::new(yaml, &mut note);
+        serde::de::DeserializeSeed::deserialize(ListSeed(&kinds), yaml)
+    })?;
+    // What a list says beside its items says nothing about them.
+    let fields_of = |index: usize| {
+        let of_item = |steps: &&Vec<Step>| steps.get(1) == Some(&Step::Index(index));
+        let of_item = unknown.iter().filter(of_item);
+        of_item.map(|steps| written(&steps[2..])).collect()
+    };
+    let decoded = items.into_iter().enumerate().map(|(index, item)| Decoded {
+        written: item,
+        line: document.first_line,
+        unknown: fields_of(index),
     });
-    Ok((value, unknown))
+    Ok(decoded.collect())
 }
 
 fn with_yaml<T>(
@@ -207,10 +252,13 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        let pods = decode(text).unwrap();
-        pods.into_iter()
-            .filter_map(|one| one.pod.metadata.name)
-            .collect()
+        let all = decode(text).unwrap();
+        let name = |one: Decoded| match one.written {
+            Written::Pod(pod) => pod.metadata.name,
+            Written::ConfigMap(map) => map.metadata.name.map(|name| format!("map {name}")),
+            Written::Secret(secret) => secret.metadata.name.map(|name| format!("secret {name}")),
+        };
+        all.into_iter().filter_map(name).collect()
     }
 
     #[test]
@@ -231,6 +279,15 @@ mod tests {
                 vec!["a", "b"],
             ),
             ("apiVersion: v1\nkind: PodList\nitems: []\n".to_owned(), vec![]),
+            (
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}\nstringData: {k: v}\n".to_owned(),
+                vec!["map a", "secret b"],
+            ),
+            (
+                "items:\n- {apiVersion: v1, kind: Secret, metadata: {name: a}}\n- metadata: {name: b}\napiVersion: v1\nkind: List\n".to_owned(),
+                vec!["secret a", "b"],
+            ),
+            ("apiVersion: v1\nkind: ConfigMapList\nitems: [{metadata: {name: a}}]\n".to_owned(), vec!["map a"]),
         ];
         for (text, expected) in rows {
             assert_eq!(names(&text), expected, "{text}");
@@ -247,6 +304,10 @@ mod tests {
                 4..=4,
             ),
             ("apiVersion: apps/v1\nkind: Deployment\n", 1..=1),
+            (
+                "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service}\n",
+                4..=4,
+            ),
             ("just words\n", 1..=1),
         ];
         for (text, lines) in rows {
@@ -290,7 +351,9 @@ mod tests {
     #[test]
     fn numbers_serve_as_quantities() {
         let text = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: a\n    resources: {limits: {cpu: 1}}\n";
-        let pod = &decode(text).unwrap()[0].pod;
+        let Written::Pod(pod) = &decode(text).unwrap()[0].written else {
+            panic!("it is a pod");
+        };
         let container = &pod.spec.as_ref().unwrap().containers[0];
         let limits = container
             .resources

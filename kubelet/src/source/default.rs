@@ -43,11 +43,8 @@ fn container(container: &mut core::Container) {
         text(&mut port.protocol, "TCP");
     }
     for variable in container.env.iter_mut().flatten() {
-        let field = variable
-            .value_from
-            .as_mut()
-            .and_then(|from| from.field_ref.as_mut());
-        if let Some(field) = field {
+        let from = variable.value_from.as_mut();
+        if let Some(field) = from.and_then(|from| from.field_ref.as_mut()) {
             text(&mut field.api_version, "v1");
         }
     }

@@ -53,9 +53,8 @@ const HANDLED: &[&str] = &[
 const HANDLED_OF_CONTAINER: &[&str] = &[
     "args",
     "command",
-    "env.name",
-    "env.value",
-    "env.valueFrom.fieldRef",
+    "env",
+    "envFrom",
     "image",
     "imagePullPolicy",
     "name",
@@ -185,10 +184,6 @@ mod tests {
             (
                 r#"{"containers": [], "initContainers": [{"name": "a", "restartPolicy": "Always"}]}"#,
                 vec!["spec.initContainers[0].restartPolicy"],
-            ),
-            (
-                r#"{"containers": [{"name": "a", "env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]}]}"#,
-                vec!["spec.containers[0].env[0].valueFrom.resourceFieldRef"],
             ),
             (
                 r#"{"containers": [], "volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "nfs": {"path": "/", "server": "s"}}]}"#,

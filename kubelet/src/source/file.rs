@@ -15,9 +15,10 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Event, EventKind, PodName};
+use crate::store::Shelf;
 use crate::sync::{Clock, EventRecorder, Input};
 
-use super::{Desired, Duplicate, NodeIdentity, ReadPod, Scan, merge, read_manifest};
+use super::{Contents, Desired, Duplicate, Manifest, NodeIdentity, Scan, merge, read_manifest};
 
 /// How long the directory must be quiet after an event before it is read, so that several files
 /// written together arrive together.
@@ -37,13 +38,25 @@ pub struct WatchError {
     pub source: io::Error,
 }
 
-/// The source of static pods.
+/// What a file source is made of.
+pub struct FileParts<E, C> {
+    /// Where the manifests are.
+    pub directory: PathBuf,
+    /// What of the node goes into its static pods.
+    pub node: NodeIdentity,
+    /// How often the directory is read at least.
+    pub rescan: Duration,
+    /// Takes down what is wrong with manifests.
+    pub events: Arc<E>,
+    /// Tells the time.
+    pub clock: Arc<C>,
+    /// Where the objects of manifests are put out.
+    pub shelf: Shelf,
+}
+
+/// The source of static pods, and of the objects that they refer to.
 pub struct FileSource<E, C> {
-    directory: PathBuf,
-    node: NodeIdentity,
-    rescan: Duration,
-    events: Arc<E>,
-    clock: Arc<C>,
+    parts: FileParts<E, C>,
     desired: Desired,
     /// The bytes of each file as they were read last.
     contents: BTreeMap<PathBuf, Vec<u8>>,
@@ -51,20 +64,10 @@ pub struct FileSource<E, C> {
 }
 
 impl<E: EventRecorder, C: Clock> FileSource<E, C> {
-    /// A source of the manifests in `directory`, which is read at least every `rescan`.
-    pub fn new(
-        directory: PathBuf,
-        node: NodeIdentity,
-        rescan: Duration,
-        events: Arc<E>,
-        clock: Arc<C>,
-    ) -> Self {
+    /// A source that has not looked yet.
+    pub fn new(parts: FileParts<E, C>) -> Self {
         Self {
-            directory,
-            node,
-            rescan,
-            events,
-            clock,
+            parts,
             desired: Desired::default(),
             contents: BTreeMap::new(),
             duplicates: Vec::new(),
@@ -88,7 +91,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             // Both arms only wait; what happened meanwhile is seen by the next look.
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                goes_on = until_change(watch.as_mut(), self.rescan) => {
+                goes_on = until_change(watch.as_mut(), self.parts.rescan) => {
                     if !goes_on {
                         watch = None;
                     }
@@ -107,7 +110,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
         let scan = match looked {
             Ok(scan) => scan,
             Err(error) => {
-                let directory = self.directory.display();
+                let directory = self.parts.directory.display();
                 tracing::warn!(%directory, %error, "cannot read the manifest directory");
                 return true;
             }
@@ -115,6 +118,14 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
         let merged = merge(&self.desired, scan);
         self.desired = merged.desired;
         self.tell_duplicates(merged.duplicates);
+        // Objects first: a new pod finds them, and a pod that waits for them is woken.
+        let objects = merged.changed_objects;
+        if !objects.is_empty() {
+            self.parts.shelf.put(self.desired.objects().clone());
+            if inbox.send(Input::ObjectsChanged(objects)).await.is_err() {
+                return false;
+            }
+        }
         if !merged.changes.is_empty() && inbox.send(Input::Desired(merged.changes)).await.is_err() {
             return false;
         }
@@ -127,7 +138,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
 
     /// Reads the whole directory. One that does not exist has no manifests.
     fn look(&mut self) -> io::Result<BTreeMap<PathBuf, Scan>> {
-        let paths = match manifest_paths(&self.directory) {
+        let paths = match manifest_paths(&self.parts.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other?,
         };
@@ -157,12 +168,17 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             return Some(Scan::Unchanged);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let read = read_manifest(path, &text, &self.node, self.clock.now());
+        let read = read_manifest(path, &text, &self.parts.node, self.parts.clock.now());
         self.contents.insert(path.to_owned(), bytes);
         match read {
-            Ok(pods) => {
-                pods.iter().for_each(|pod| self.tell_warnings(pod));
-                Some(Scan::Pods(pods.into_iter().map(|one| one.pod).collect()))
+            Ok(manifest) => {
+                self.tell_warnings(path, &manifest);
+                let Manifest { pods, objects } = manifest;
+                let objects = objects.into_iter().map(|one| (one.key, one.object));
+                Some(Scan::Read(Contents {
+                    pods: pods.into_iter().map(|one| one.pod).collect(),
+                    objects: objects.collect(),
+                }))
             }
             Err(error) => {
                 tracing::warn!(%error, "a manifest is broken; what it said before stays");
@@ -172,35 +188,47 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
         }
     }
 
-    fn tell_warnings(&self, read: &ReadPod) {
-        for message in &read.warnings {
-            self.events.record(Event {
-                pod: read.pod.name.clone(),
-                uid: Some(read.pod.uid.clone()),
-                container: None,
-                kind: EventKind::Warning,
-                reason: "FieldIgnored",
-                message: message.clone(),
-            });
+    fn tell_warnings(&self, path: &Path, manifest: &Manifest) {
+        for read in &manifest.pods {
+            for message in &read.warnings {
+                self.parts.events.record(Event {
+                    pod: read.pod.name.clone(),
+                    uid: Some(read.pod.uid.clone()),
+                    container: None,
+                    kind: EventKind::Warning,
+                    reason: "FieldIgnored",
+                    message: message.clone(),
+                });
+            }
+        }
+        for message in manifest.objects.iter().flat_map(|read| &read.warnings) {
+            self.warn(path, "FieldIgnored", message.clone());
         }
     }
 
     fn tell_duplicates(&mut self, duplicates: Vec<Duplicate>) {
-        for duplicate in &duplicates {
-            if !self.duplicates.contains(duplicate) {
-                let (pod, first) = (&duplicate.pod, &duplicate.first);
-                let message = format!(
-                    "pod {} of {} is passed over: {} has one of that name",
-                    pod.name, pod.origin, first
-                );
-                self.events.record(Event {
+        for duplicate in duplicates
+            .iter()
+            .filter(|one| !self.duplicates.contains(one))
+        {
+            match duplicate {
+                Duplicate::Pod { pod, first } => self.parts.events.record(Event {
                     pod: pod.name.clone(),
                     uid: None,
                     container: None,
                     kind: EventKind::Warning,
                     reason: "DuplicatePod",
-                    message,
-                });
+                    message: format!(
+                        "pod {} of {} is passed over: {first} has one of that name",
+                        pod.name, pod.origin
+                    ),
+                }),
+                Duplicate::Object { key, file, first } => {
+                    let (in_file, first) = (file.display(), first.display());
+                    let message =
+                        format!("{key} of {in_file} is passed over: {first} has one of that name");
+                    self.warn(file, "DuplicateObject", message);
+                }
             }
         }
         self.duplicates = duplicates;
@@ -208,7 +236,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
 
     fn warn(&self, path: &Path, reason: &'static str, message: String) {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        self.events.record(Event {
+        self.parts.events.record(Event {
             pod: PodName::new("default", &file),
             uid: None,
             container: None,
@@ -219,7 +247,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
     }
 
     fn watch(&self) -> Option<Watch> {
-        let watch = watch(&self.directory);
+        let watch = watch(&self.parts.directory);
         if let Err(error) = &watch {
             tracing::debug!(error = error as &dyn std::error::Error, "only rescanning");
         }

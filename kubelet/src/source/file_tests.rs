@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::FileSource;
-use crate::model::{Event, PodChange};
+use super::{FileParts, FileSource};
+use crate::model::{Event, Object, ObjectKey, ObjectKind, PodChange};
 use crate::source::NodeIdentity;
+use crate::store::{LocalObjects, Objects, shelf};
 use crate::sync::{EventRecorder, Input, SystemClock};
 
 #[derive(Default)]
@@ -29,6 +30,7 @@ struct Harness {
     directory: TempDir,
     inbox: mpsc::Receiver<Input>,
     events: Arc<Events>,
+    objects: LocalObjects,
     _shutdown: DropGuard,
 }
 
@@ -37,21 +39,24 @@ impl Harness {
     fn start(directory: TempDir) -> Self {
         let (sender, inbox) = mpsc::channel(16);
         let events = Arc::<Events>::default();
-        let source = FileSource::new(
-            directory.path().to_owned(),
-            NodeIdentity {
+        let (shelf, objects) = shelf();
+        let source = FileSource::new(FileParts {
+            directory: directory.path().to_owned(),
+            node: NodeIdentity {
                 node_name: "node".to_owned(),
             },
-            Duration::from_secs(3600),
-            events.clone(),
-            Arc::new(SystemClock),
-        );
+            rescan: Duration::from_secs(3600),
+            events: events.clone(),
+            clock: Arc::new(SystemClock),
+            shelf,
+        });
         let shutdown = CancellationToken::new();
         tokio::spawn(source.run(sender, shutdown.clone()));
         Self {
             directory,
             inbox,
             events,
+            objects,
             _shutdown: shutdown.drop_guard(),
         }
     }
@@ -67,7 +72,20 @@ impl Harness {
                 let words: Vec<_> = changes.iter().map(word).collect();
                 words.join(", ")
             }
+            Input::ObjectsChanged(keys) => {
+                let words: Vec<_> = keys.iter().map(ToString::to_string).collect();
+                format!("changed {}", words.join(", "))
+            }
             other => panic!("a source does not say {other:?}"),
+        }
+    }
+
+    /// What the ConfigMap `web` says its colour is.
+    async fn colour(&self) -> Option<String> {
+        let key = ObjectKey::new(ObjectKind::ConfigMap, "default", "web");
+        match self.objects.get(&"reader".into(), &key).await {
+            Ok(Object::ConfigMap(map)) => map.data.get("colour").cloned(),
+            _ => None,
         }
     }
 
@@ -162,4 +180,62 @@ async fn a_directory_that_does_not_exist_yet_is_empty_until_it_does() {
     fs::create_dir(harness.directory.path()).unwrap();
     harness.write("a.yaml", &manifest("a", "x:1"));
     assert_eq!(harness.next().await, "add default/a-node");
+}
+
+fn map(colour: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web}}\ndata: {{colour: {colour}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn objects_are_there_before_the_pods_that_refer_to_them_and_follow_their_file() {
+    let directory = TempDir::new().unwrap();
+    let both = format!("{}---\n{}", manifest("a", "x:1"), map("blue"));
+    fs::write(directory.path().join("a.yaml"), both).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "changed ConfigMap default/web");
+    assert_eq!(harness.colour().await.as_deref(), Some("blue"));
+    assert_eq!(harness.next().await, "add default/a-node");
+    assert_eq!(harness.next().await, "ready");
+
+    harness.write("z.yaml", &map("red"));
+    harness.write("b.yaml", &manifest("b", "x:1"));
+    assert_eq!(harness.next().await, "add default/b-node");
+    assert_eq!(
+        harness.colour().await.as_deref(),
+        Some("blue"),
+        "the first file counts"
+    );
+    let told = harness.events.0.lock().unwrap().clone();
+    assert!(
+        told.iter()
+            .any(|one| one.starts_with("DuplicateObject: ConfigMap default/web of")),
+        "{told:?}"
+    );
+
+    harness.write("a.yaml", &manifest("a", "x:1"));
+    assert_eq!(harness.next().await, "changed ConfigMap default/web");
+    assert_eq!(harness.colour().await.as_deref(), Some("red"));
+    fs::remove_file(harness.directory.path().join("z.yaml")).unwrap();
+    assert_eq!(harness.next().await, "changed ConfigMap default/web");
+    assert_eq!(harness.colour().await, None);
+}
+
+#[tokio::test]
+async fn a_broken_object_is_told_with_file_and_line_and_its_last_good_one_stays() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("web.yaml"), map("blue")).unwrap();
+    let mut harness = Harness::start(directory);
+    assert_eq!(harness.next().await, "changed ConfigMap default/web");
+    assert_eq!(harness.next().await, "ready");
+    harness.write(
+        "web.yaml",
+        &format!("# a comment\n---\n{}", map("blue\n  'a/b': c")),
+    );
+    harness.write("b.yaml", &manifest("b", "x:1"));
+    assert_eq!(harness.next().await, "add default/b-node");
+    assert_eq!(harness.colour().await.as_deref(), Some("blue"));
+    let told = harness.events.0.lock().unwrap().clone();
+    assert!(told[0].contains("web.yaml:"), "{told:?}");
 }

@@ -1,4 +1,4 @@
-//! From the text of a manifest file to the static pods in it, or all that is wrong with it.
+//! From the text of a manifest file to what it describes, or all that is wrong with it.
 #![deny(clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
@@ -7,12 +7,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::{Pod, PodName, PodOrigin};
+use crate::model::{Object, ObjectKey, Pod, PodName, PodOrigin};
 
+use super::convert::{config_map, secret};
+use super::decode::Written;
 use super::{
     DecodeError, Decoded, NodeIdentity, Problem, convert, decode, identify, not_handled,
     set_defaults,
 };
+
+/// What a manifest describes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// Its pods.
+    pub pods: Vec<ReadPod>,
+    /// Its objects that pods refer to.
+    pub objects: Vec<ReadObject>,
+}
 
 /// A pod read from a manifest, and what of the manifest has no effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,10 +34,21 @@ pub struct ReadPod {
     pub warnings: Vec<String>,
 }
 
+/// An object read from a manifest, and what of the manifest has no effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadObject {
+    /// What it is and its name.
+    pub key: ObjectKey,
+    /// The object.
+    pub object: Object,
+    /// One sentence for each field that is unknown.
+    pub warnings: Vec<String>,
+}
+
 /// Why a manifest is of no use.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum ManifestError {
-    /// It is not the YAML of pods.
+    /// It is not the YAML of anything that may stand in it.
     #[error("{}:{}: {}", .file.display(), .source.line, .source.message)]
     Decode {
         /// Which file.
@@ -34,58 +56,94 @@ pub enum ManifestError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// A pod in it is invalid.
-    #[error("{}: pod {pod:?} is invalid: {}", .file.display(), sentence(.problems))]
+    /// Something in it is invalid.
+    #[error("{}:{line}: {what} is invalid: {}", .file.display(), sentence(.problems))]
     Invalid {
         /// Which file.
         file: PathBuf,
-        /// The pod's name as written.
-        pod: String,
+        /// Where its document begins.
+        line: u64,
+        /// What it is, and its name as written.
+        what: String,
         /// Everything that is wrong with it.
         problems: Vec<Problem>,
     },
 }
 
-/// Reads all pods of a manifest; one bad pod makes the whole file bad.
+/// Reads all of a manifest; one bad document makes the whole file bad.
 pub fn read_manifest(
     file: &Path,
     text: &str,
     node: &NodeIdentity,
     seen: Timestamp,
-) -> Result<Vec<ReadPod>, ManifestError> {
+) -> Result<Manifest, ManifestError> {
     let decoded = decode(text).map_err(|source| ManifestError::Decode {
         file: file.to_owned(),
         source,
     })?;
-    decoded
-        .into_iter()
-        .map(|decoded| read_pod(file, decoded, node, seen))
-        .collect()
+    let mut manifest = Manifest::default();
+    for Decoded {
+        written,
+        line,
+        unknown,
+    } in decoded
+    {
+        let unknown = unknown
+            .into_iter()
+            .map(|field| format!("unknown field {field} is ignored"))
+            .collect();
+        let invalid = |(what, problems): Invalid| ManifestError::Invalid {
+            file: file.to_owned(),
+            line,
+            what,
+            problems,
+        };
+        match written {
+            Written::Pod(pod) => {
+                let read = read_pod(file, *pod, unknown, node, seen).map_err(invalid)?;
+                manifest.pods.push(read);
+            }
+            Written::ConfigMap(map) => {
+                let read = config_map(map).map_err(invalid)?;
+                manifest.objects.push(with_warnings(read, unknown));
+            }
+            Written::Secret(one) => {
+                let read = secret(one).map_err(invalid)?;
+                manifest.objects.push(with_warnings(read, unknown));
+            }
+        }
+    }
+    Ok(manifest)
+}
+
+/// What something is, and what is wrong with it.
+pub(super) type Invalid = (String, Vec<Problem>);
+
+fn with_warnings((key, object): (ObjectKey, Object), unknown: Vec<String>) -> ReadObject {
+    let warnings = unknown.iter().map(|one| format!("{key}: {one}")).collect();
+    ReadObject {
+        key,
+        object,
+        warnings,
+    }
 }
 
 fn read_pod(
     file: &Path,
-    decoded: Decoded,
+    mut pod: core::Pod,
+    unknown: Vec<String>,
     node: &NodeIdentity,
     seen: Timestamp,
-) -> Result<ReadPod, ManifestError> {
-    let Decoded { mut pod, unknown } = decoded;
+) -> Result<ReadPod, Invalid> {
     let written_name = pod.metadata.name.clone().unwrap_or_default();
     let not_handled = not_handled(&pod);
     set_defaults(&mut pod);
     identify(&mut pod, node, file, seen);
-    let spec = convert(&pod).map_err(|problems| ManifestError::Invalid {
-        file: file.to_owned(),
-        pod: written_name,
-        problems,
-    })?;
-    let unknown = unknown
-        .into_iter()
-        .map(|field| format!("unknown field {field} is ignored"));
+    let spec = convert(&pod).map_err(|problems| (format!("pod {written_name:?}"), problems))?;
     let not_handled = not_handled
         .into_iter()
         .map(|field| format!("{field} is not handled yet and has no effect"));
-    let warnings = unknown.chain(not_handled).collect();
+    let warnings = unknown.into_iter().chain(not_handled).collect();
     Ok(ReadPod {
         pod: Arc::new(assemble(file, pod, spec, seen)),
         warnings,
@@ -119,7 +177,7 @@ fn sentence(problems: &[Problem]) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<ReadPod>, ManifestError> {
+    fn read(text: &str) -> Result<Manifest, ManifestError> {
         let node = NodeIdentity {
             node_name: "node".to_owned(),
         };
@@ -131,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_manifest_becomes_a_static_pod() {
-        let pods = read(WEB).unwrap();
+        let pods = read(WEB).unwrap().pods;
         let pod = &pods[0].pod;
         assert_eq!(pod.name.to_string(), "default/web-node");
         assert_eq!(pod.labels["app"], "web");
@@ -148,7 +206,7 @@ mod tests {
                     "- name: web\n    image: nginx:1",
                 );
         assert_eq!(
-            read(&text).unwrap()[0].warnings,
+            read(&text).unwrap().pods[0].warnings,
             [
                 "unknown field spec.colour is ignored",
                 "spec.containers[0].livenessProbe is not handled yet and has no effect"
@@ -165,7 +223,28 @@ mod tests {
         let invalid = read(&WEB.replace("nginx:1", "")).unwrap_err().to_string();
         assert_eq!(
             invalid,
-            "/m/web.yaml: pod \"web\" is invalid: spec.containers[0].image: Required value"
+            "/m/web.yaml:1: pod \"web\" is invalid: spec.containers[0].image: Required value"
+        );
+    }
+
+    #[test]
+    fn objects_stand_beside_pods_and_are_named_when_they_are_wrong() {
+        let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n";
+        let manifest = read(&format!("{WEB}{map}data: {{colour: blue}}\nsize: 1\n")).unwrap();
+        assert_eq!(manifest.pods.len(), 1);
+        assert_eq!(
+            manifest.objects[0].key.to_string(),
+            "ConfigMap default/settings"
+        );
+        assert_eq!(
+            manifest.objects[0].warnings,
+            ["ConfigMap default/settings: unknown field size is ignored"]
+        );
+        let invalid = read(&format!("{WEB}{map}data: {{'a/b': blue}}\n"));
+        let invalid = invalid.unwrap_err().to_string();
+        assert!(
+            invalid.starts_with("/m/web.yaml:7: ConfigMap \"settings\" is invalid: data[a/b]: "),
+            "{invalid}"
         );
     }
 }

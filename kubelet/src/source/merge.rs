@@ -1,31 +1,49 @@
 //! From what all manifest files say to what changes.
 //!
 //! A file that cannot be read or understood changes nothing: its pods stay as it said last, until it
-//! can be understood again or is deleted. Of two pods of one name, the first file's wins.
+//! can be understood again or is deleted. Of two pods of one name, or two objects of one kind and
+//! name, the first file's wins.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::{Pod, PodChange, PodName, PodOrigin};
+use crate::model::{Object, ObjectKey, Pod, PodChange, PodName, PodOrigin};
 
 /// What one file says now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scan {
-    /// These pods.
-    Pods(Vec<Arc<Pod>>),
+    /// These pods and objects.
+    Read(Contents),
     /// Nothing that can be understood.
     Broken,
     /// The same as the last time.
     Unchanged,
 }
 
+/// What one file describes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contents {
+    /// Pods.
+    pub pods: Vec<Arc<Pod>>,
+    /// Objects that pods refer to.
+    pub objects: Vec<(ObjectKey, Object)>,
+}
+
 /// What is desired, and by which file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {
-    files: BTreeMap<PathBuf, Vec<Arc<Pod>>>,
+    files: BTreeMap<PathBuf, Contents>,
     pods: BTreeMap<PodName, Arc<Pod>>,
+    objects: BTreeMap<ObjectKey, Object>,
+}
+
+impl Desired {
+    /// The objects of all files.
+    pub fn objects(&self) -> &BTreeMap<ObjectKey, Object> {
+        &self.objects
+    }
 }
 
 /// What came of a merge.
@@ -35,17 +53,31 @@ pub struct Merged {
     pub desired: Desired,
     /// What has to be told: removals first.
     pub changes: Vec<PodChange>,
-    /// Pods that are passed over.
+    /// Objects that came, changed or went.
+    pub changed_objects: BTreeSet<ObjectKey>,
+    /// Pods and objects that are passed over.
     pub duplicates: Vec<Duplicate>,
 }
 
-/// A pod that is passed over because another file has one of its name.
+/// Something that is passed over because another file has one of its name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Duplicate {
-    /// The pod that is passed over.
-    pub pod: Arc<Pod>,
-    /// Where the one that counts stands.
-    pub first: PodOrigin,
+pub enum Duplicate {
+    /// A pod.
+    Pod {
+        /// The pod that is passed over.
+        pod: Arc<Pod>,
+        /// Where the one that counts stands.
+        first: PodOrigin,
+    },
+    /// An object.
+    Object {
+        /// What it is and its name.
+        key: ObjectKey,
+        /// The file that is passed over.
+        file: PathBuf,
+        /// The file that counts.
+        first: PathBuf,
+    },
 }
 
 /// Merges what all files of the directory say into what was desired before.
@@ -54,32 +86,81 @@ pub fn merge(before: &Desired, scan: BTreeMap<PathBuf, Scan>) -> Merged {
         .into_iter()
         .map(|(path, said)| {
             let last = || before.files.get(&path).cloned().unwrap_or_default();
-            let pods = match said {
-                Scan::Pods(pods) => pods,
+            let contents = match said {
+                Scan::Read(contents) => contents,
                 Scan::Broken | Scan::Unchanged => last(),
             };
-            (path, pods)
+            (path, contents)
         })
         .collect();
-    let mut pods: BTreeMap<PodName, Arc<Pod>> = BTreeMap::new();
     let mut duplicates = Vec::new();
-    for pod in files.values().flatten() {
+    let pods = pods(before, &files, &mut duplicates);
+    let objects = objects(&files, &mut duplicates);
+    let changes = changes(&before.pods, &pods);
+    let changed_objects = changed_objects(&before.objects, &objects);
+    Merged {
+        desired: Desired {
+            files,
+            pods,
+            objects,
+        },
+        changes,
+        changed_objects,
+        duplicates,
+    }
+}
+
+fn pods(
+    before: &Desired,
+    files: &BTreeMap<PathBuf, Contents>,
+    duplicates: &mut Vec<Duplicate>,
+) -> BTreeMap<PodName, Arc<Pod>> {
+    let mut pods: BTreeMap<PodName, Arc<Pod>> = BTreeMap::new();
+    for pod in files.values().flat_map(|file| &file.pods) {
         if let Some(first) = pods.get(&pod.name) {
-            let first = first.origin.clone();
-            duplicates.push(Duplicate {
+            duplicates.push(Duplicate::Pod {
                 pod: pod.clone(),
-                first,
+                first: first.origin.clone(),
             });
         } else {
             pods.insert(pod.name.clone(), kept(before, pod));
         }
     }
-    let changes = changes(&before.pods, &pods);
-    Merged {
-        desired: Desired { files, pods },
-        changes,
-        duplicates,
+    pods
+}
+
+fn objects(
+    files: &BTreeMap<PathBuf, Contents>,
+    duplicates: &mut Vec<Duplicate>,
+) -> BTreeMap<ObjectKey, Object> {
+    let mut objects: BTreeMap<ObjectKey, (&PathBuf, &Object)> = BTreeMap::new();
+    for (file, contents) in files {
+        for (key, object) in &contents.objects {
+            if let Some((first, _)) = objects.get(key) {
+                duplicates.push(Duplicate::Object {
+                    key: key.clone(),
+                    file: file.clone(),
+                    first: (*first).clone(),
+                });
+            } else {
+                objects.insert(key.clone(), (file, object));
+            }
+        }
     }
+    let objects = objects.into_iter();
+    objects
+        .map(|(key, (_, object))| (key, object.clone()))
+        .collect()
+}
+
+fn changed_objects(
+    before: &BTreeMap<ObjectKey, Object>,
+    now: &BTreeMap<ObjectKey, Object>,
+) -> BTreeSet<ObjectKey> {
+    let keys = before.keys().chain(now.keys());
+    keys.filter(|key| before.get(key) != now.get(key))
+        .cloned()
+        .collect()
 }
 
 /// A pod that says what it said before is the one from before: it was seen then.
@@ -146,7 +227,7 @@ fn difference(old: &Pod, new: &Pod) -> Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RestartPolicy;
+    use crate::model::{ConfigMap, ObjectKind, RestartPolicy};
     use crate::plan::fixture;
 
     fn pod(file: &str, uid: &str, name: &str) -> Arc<Pod> {
@@ -166,8 +247,13 @@ mod tests {
             .collect()
     }
 
+    fn read(pods: Vec<Arc<Pod>>) -> Scan {
+        let objects = Vec::new();
+        Scan::Read(Contents { pods, objects })
+    }
+
     fn one(file: &str, uid: &str, name: &str) -> Scan {
-        Scan::Pods(vec![pod(file, uid, name)])
+        read(vec![pod(file, uid, name)])
     }
 
     fn sentences(changes: &[PodChange]) -> Vec<String> {
@@ -215,7 +301,7 @@ mod tests {
             ),
             (
                 "an empty file takes its pod along",
-                scan(&[("b", Scan::Pods(vec![]))]),
+                scan(&[("b", read(vec![]))]),
                 vec!["remove u2"],
             ),
         ];
@@ -232,8 +318,11 @@ mod tests {
         let both = scan(&[("b", one("b", "u2", "x")), ("a", one("a", "u1", "x"))]);
         let merged = merge(&Desired::default(), both);
         assert_eq!(sentences(&merged.changes), ["add u1"]);
-        assert_eq!(merged.duplicates.len(), 1);
-        assert_eq!(merged.duplicates[0].first, PodOrigin::File("a".into()));
+        let passed_over = Duplicate::Pod {
+            pod: pod("b", "u2", "x"),
+            first: PodOrigin::File("a".into()),
+        };
+        assert_eq!(merged.duplicates, [passed_over]);
         let merged = merge(&merged.desired, scan(&[("b", Scan::Unchanged)]));
         assert_eq!(sentences(&merged.changes), ["remove u1", "add u2"]);
     }
@@ -247,7 +336,7 @@ mod tests {
             .insert("colour".to_owned(), "blue".to_owned());
         let again = merge(
             &merged.desired,
-            scan(&[("a", Scan::Pods(vec![Arc::new(changed)]))]),
+            scan(&[("a", read(vec![Arc::new(changed)]))]),
         );
         assert_eq!(sentences(&again.changes), ["update u1"]);
     }
@@ -260,8 +349,63 @@ mod tests {
         Arc::make_mut(&mut changed.manifest).status = Some(status);
         let again = merge(
             &merged.desired,
-            scan(&[("a", Scan::Pods(vec![Arc::new(changed)]))]),
+            scan(&[("a", read(vec![Arc::new(changed)]))]),
         );
         assert_eq!(sentences(&again.changes), ["reconcile u1"]);
+    }
+
+    fn map(colour: &str) -> Scan {
+        let data = BTreeMap::from([("colour".to_owned(), colour.to_owned())]);
+        let map = ConfigMap {
+            data,
+            ..ConfigMap::default()
+        };
+        Scan::Read(Contents {
+            pods: Vec::new(),
+            objects: vec![(map_key(), Object::ConfigMap(Arc::new(map)))],
+        })
+    }
+
+    fn map_key() -> ObjectKey {
+        ObjectKey::new(ObjectKind::ConfigMap, "default", "web")
+    }
+
+    #[test]
+    fn objects_come_change_and_go_and_a_broken_file_keeps_them() {
+        let steps = [
+            ("it comes", scan(&[("a", map("blue"))]), true),
+            ("nothing new", scan(&[("a", map("blue"))]), false),
+            ("it changes", scan(&[("a", map("red"))]), true),
+            ("a broken file", scan(&[("a", Scan::Broken)]), false),
+            ("it moves", scan(&[("b", map("red"))]), false),
+            ("it goes", scan(&[]), true),
+        ];
+        let mut desired = Desired::default();
+        for (what, scan, is_change) in steps {
+            let merged = merge(&desired, scan);
+            assert_eq!(
+                merged.changed_objects.contains(&map_key()),
+                is_change,
+                "{what}"
+            );
+            desired = merged.desired;
+        }
+        assert!(desired.objects().is_empty());
+    }
+
+    #[test]
+    fn of_two_objects_of_one_name_the_first_file_wins() {
+        let both = scan(&[("b", map("red")), ("a", map("blue"))]);
+        let merged = merge(&Desired::default(), both);
+        let Object::ConfigMap(counts) = &merged.desired.objects()[&map_key()] else {
+            panic!("it is a ConfigMap");
+        };
+        assert_eq!(counts.data["colour"], "blue");
+        let passed_over = Duplicate::Object {
+            key: map_key(),
+            file: "b".into(),
+            first: "a".into(),
+        };
+        assert_eq!(merged.duplicates, [passed_over]);
     }
 }

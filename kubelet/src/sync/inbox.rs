@@ -1,12 +1,16 @@
 //! Everything that can reach the sync loop, in one enum.
 
-use crate::model::{PodChange, PodName, PodUid};
+use std::collections::BTreeSet;
+
+use crate::model::{ObjectKey, PodChange, PodName, PodUid};
 
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Input {
     /// The desired pods changed.
     Desired(Vec<PodChange>),
+    /// Objects that pods may refer to came, changed or went.
+    ObjectsChanged(BTreeSet<ObjectKey>),
     /// All sources have said what they have at least once: what is not desired is now unwanted.
     SourcesReady,
     /// Something happened to a pod in the runtime.

@@ -4,10 +4,10 @@
 //! old one is gone. Nothing starts before all sources and the runtime have said once what they
 //! have, so that this also holds for pods that were changed while the kubelet was down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Pod, PodChange, PodName, PodUid};
+use crate::model::{ObjectKey, Pod, PodChange, PodName, PodUid};
 
 use super::RuntimePod;
 
@@ -24,6 +24,8 @@ pub(super) enum Step {
     EndOrphan(RuntimePod),
     /// The worker of a pod looks at it again.
     Look(PodUid),
+    /// The workers of the pods that refer to any of these objects look again.
+    LookReaders(BTreeSet<ObjectKey>),
 }
 
 /// Which pods have workers, and which wait for one.

@@ -1,6 +1,6 @@
 //! The loop: takes what happens and hands it to the workers. What to do is decided by the roster.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{PodName, PodUid};
+use crate::model::{ObjectKey, PodName, PodUid};
 
 use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
@@ -59,6 +59,7 @@ fn steps_for(roster: &mut Roster, input: Input) -> Vec<Step> {
             .into_iter()
             .flat_map(|change| roster.desire(change))
             .collect(),
+        Input::ObjectsChanged(keys) => vec![Step::LookReaders(keys)],
         Input::SourcesReady => roster.sources_ready(),
         Input::RuntimeChanged(uid) => roster.runtime_changed(uid).into_iter().collect(),
         Input::Relisted(pods) => roster.relisted(pods),
@@ -87,6 +88,21 @@ impl<R: Roles> Crew<R> {
             Step::End(uid) => self.order(&uid, |orders| orders.end(None)),
             // An order that changes nothing still wakes its worker.
             Step::Look(uid) => self.order(&uid, |_| ()),
+            Step::LookReaders(changed) => self.wake_readers(&changed),
+        }
+    }
+
+    /// An order that changes nothing still wakes its worker.
+    fn wake_readers(&self, changed: &BTreeSet<ObjectKey>) {
+        let is_reader = |orders: &Orders| match &orders.goal {
+            Goal::Run(pod) => !pod.references().is_disjoint(changed),
+            Goal::End { .. } => false,
+        };
+        for worker in self.workers.values() {
+            let is_reader = is_reader(&worker.borrow());
+            if is_reader {
+                worker.send_modify(|_| ());
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod empty_dir;
 mod host_path;
+mod read;
 mod remove;
 mod sub_path;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use read::read_inside;
 pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
 

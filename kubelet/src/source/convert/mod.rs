@@ -5,7 +5,9 @@
 #![deny(clippy::disallowed_methods)]
 
 mod container;
+mod environment;
 mod network;
+mod object;
 mod pod;
 mod references;
 mod resources;
@@ -21,6 +23,8 @@ use crate::model::PodSpec;
 
 use super::Problem;
 use super::problem::Problems;
+
+pub(super) use object::{config_map, secret};
 
 /// The spec of a defaulted pod, or all that is wrong with the pod.
 pub fn convert(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {

@@ -23,12 +23,9 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     references::refuse(spec, problems);
     let volumes = volume::volumes(spec, problems);
     let namespaces = namespaces(spec, problems);
-    let init_containers = containers(
-        "spec.initContainers",
-        spec.init_containers.as_deref(),
-        problems,
-    );
-    let containers = containers("spec.containers", Some(&spec.containers), problems);
+    let init = spec.init_containers.as_deref().unwrap_or_default();
+    let init_containers = containers("spec.initContainers", init, spec, problems);
+    let containers = containers("spec.containers", &spec.containers, spec, problems);
     names(spec, problems);
     network::ports_of_host(spec, problems);
     volume::mounts_exist(spec, problems);
@@ -69,12 +66,13 @@ fn metadata(pod: &core::Pod, problems: &mut Problems) {
 
 fn containers(
     list: &str,
-    containers: Option<&[core::Container]>,
+    containers: &[core::Container],
+    spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> Vec<crate::model::Container> {
-    let containers = containers.unwrap_or_default().iter().enumerate();
+    let containers = containers.iter().enumerate();
     containers
-        .map(|(index, one)| container::container(&format!("{list}[{index}]"), one, problems))
+        .map(|(index, one)| container::container(&format!("{list}[{index}]"), one, spec, problems))
         .collect()
 }
 

@@ -85,8 +85,8 @@ const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
     ),
     (
         "/spec/volumes",
-        r#"[{"name": "v", "secret": {"secretName": "s"}}]"#,
-        "spec.volumes[0].secret: Forbidden",
+        r#"[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]"#,
+        "spec.volumes[0].persistentVolumeClaim: Forbidden",
     ),
     (
         "/spec/volumes",
@@ -148,8 +148,38 @@ const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
     ),
     (
         "env",
-        r#"[{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]"#,
-        ".env[0].valueFrom.secretKeyRef: Forbidden",
+        r#"[{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k", "name": ""}}}]"#,
+        ".env[0].valueFrom.secretKeyRef.name: Required",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"configMapKeyRef": {"key": "..k", "name": "m"}}}]"#,
+        ".env[0].valueFrom.configMapKeyRef.key: Invalid",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {}}]"#,
+        ".env[0].valueFrom: Invalid value: must specify one of",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.gpu"}}}]"#,
+        ".env[0].valueFrom.resourceFieldRef.resource: Unsupported",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}]"#,
+        ".env[0].valueFrom.resourceFieldRef.divisor: Unsupported",
+    ),
+    (
+        "env",
+        r#"[{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k", "path": "f", "volumeName": "nowhere"}}}]"#,
+        ".env[0].valueFrom.fileKeyRef.volumeName: Not found",
+    ),
+    (
+        "envFrom",
+        r#"[{"configMapRef": {"name": "m"}, "secretRef": {"name": "s"}}]"#,
+        ".envFrom[0]: Invalid value: may not have more than one",
     ),
     (
         "ports",

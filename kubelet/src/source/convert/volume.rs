@@ -167,7 +167,7 @@ fn sub_path(path: &str, mount: &core::VolumeMount, problems: &mut Problems) -> O
     Some(sub_path)
 }
 
-fn has_dots(path: &str) -> bool {
+pub(super) fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| part == "..")
 }
 

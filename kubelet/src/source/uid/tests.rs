@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::source::{decode, set_defaults};
+use crate::source::{Written, decode, set_defaults};
 
 macro_rules! manifests {
     ($($name:literal),* $(,)?) => {
@@ -32,7 +32,9 @@ fn a_manifest_has_the_uid_that_other_kubelets_give_it() {
     let known = UIDS.lines().filter_map(|line| line.split_once(' '));
     let known: BTreeMap<_, _> = known.collect();
     for (file, text) in MANIFESTS {
-        let mut pod = decode(text).expect("a manifest").remove(0).pod;
+        let Written::Pod(mut pod) = decode(text).expect("a manifest").remove(0).written else {
+            panic!("{file} is a pod");
+        };
         set_defaults(&mut pod);
         let uid = static_uid(&pod, "Node-1", &format!("/etc/kubernetes/manifests/{file}"));
         assert_eq!(uid.as_str(), known[file], "{file}: {}", printed(&pod));

@@ -1,0 +1,56 @@
+//! Looks up what a container's environment is made from: objects, and files on volumes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::environment::{FoundFile, LookedUp};
+use super::executor::PodExecutor;
+use crate::model::{Container, EnvValue, FileKey, Pod};
+use crate::volume::read_inside;
+
+impl PodExecutor {
+    /// Everything that the container's environment refers to.
+    pub(super) async fn look_up(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        volumes: &BTreeMap<String, PathBuf>,
+    ) -> LookedUp {
+        let mut looked_up = LookedUp::default();
+        let keys: BTreeSet<_> = container.references(&pod.name.namespace).collect();
+        for key in keys {
+            let found = self.objects.get(&pod.uid, &key).await;
+            looked_up.objects.insert(key, found);
+        }
+        for of in file_keys(container) {
+            if let Some(volume) = volumes.get(&of.volume) {
+                let place = (of.volume.clone(), of.path.clone());
+                looked_up.files.insert(place, read(volume, of).await);
+            }
+        }
+        looked_up
+    }
+}
+
+fn file_keys(container: &Container) -> impl Iterator<Item = &FileKey> {
+    container
+        .env
+        .iter()
+        .filter_map(|variable| match &variable.value {
+            EnvValue::FileKey(of) => Some(of),
+            EnvValue::Literal(_)
+            | EnvValue::Field(_)
+            | EnvValue::Resource(_)
+            | EnvValue::Key(_) => None,
+        })
+}
+
+async fn read(volume: &std::path::Path, of: &FileKey) -> FoundFile {
+    let (volume, path) = (volume.to_owned(), of.path.clone());
+    let place = volume.join(&path);
+    let read = tokio::task::spawn_blocking(move || read_inside(&volume, &path)).await;
+    FoundFile {
+        path: place,
+        text: read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked))),
+    }
+}

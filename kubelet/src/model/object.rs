@@ -1,0 +1,142 @@
+//! Objects that pods refer to by name: decoded and validated once, at their source.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// Configuration that anybody may read.
+    ConfigMap,
+    /// Configuration that not everybody may read.
+    Secret,
+}
+
+impl ObjectKind {
+    /// The kind in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+
+    /// The word in messages of what is not there.
+    fn resource(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "configmap",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// What tells one object from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Where its name counts.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The object of a kind, a namespace and a name.
+    pub fn new(kind: ObjectKind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// `ConfigMap default/web`.
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+/// An object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// Configuration that anybody may read.
+    ConfigMap(Arc<ConfigMap>),
+    /// Configuration that not everybody may read.
+    Secret(Arc<Secret>),
+}
+
+/// Configuration that anybody may read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// Texts by key.
+    pub data: BTreeMap<String, String>,
+    /// Bytes by key; no key is in both.
+    pub binary_data: BTreeMap<String, Vec<u8>>,
+}
+
+impl ConfigMap {
+    /// What is under a key, text or not.
+    pub fn bytes(&self, key: &str) -> Option<&[u8]> {
+        let text = self.data.get(key).map(String::as_bytes);
+        text.or_else(|| self.binary_data.get(key).map(Vec::as_slice))
+    }
+
+    /// Every key with what is under it.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let texts = self
+            .data
+            .iter()
+            .map(|(key, text)| (key.as_str(), text.as_bytes()));
+        let others = self
+            .binary_data
+            .iter()
+            .map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
+        texts.chain(others)
+    }
+}
+
+/// Configuration that not everybody may read.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret {
+    /// Bytes by key.
+    pub data: BTreeMap<String, Vec<u8>>,
+}
+
+/// Its keys alone: what is under them has no business in a log.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.data.keys()).finish()
+    }
+}
+
+/// An object that is not there.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{} {:?} not found", .0.kind.resource(), .0.name)]
+pub struct ObjectNotFound(pub ObjectKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_object_is_named_as_an_api_server_names_it() {
+        let missing = |kind| ObjectNotFound(ObjectKey::new(kind, "default", "web")).to_string();
+        assert_eq!(
+            missing(ObjectKind::ConfigMap),
+            "configmap \"web\" not found"
+        );
+        assert_eq!(missing(ObjectKind::Secret), "secret \"web\" not found");
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_never_printed() {
+        let secret = Secret {
+            data: BTreeMap::from([("password".to_owned(), b"hunter2".to_vec())]),
+        };
+        assert_eq!(format!("{secret:?}"), "{\"password\"}");
+    }
+}

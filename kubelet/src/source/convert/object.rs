@@ -1,0 +1,102 @@
+//! Objects that pods refer to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::model::{ConfigMap, Object, ObjectKey, ObjectKind, Secret};
+use crate::source::manifest::Invalid;
+use crate::source::problem::Problems;
+
+/// What an API server stores of one object at most.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The ConfigMap, or all that is wrong with it.
+pub(in crate::source) fn config_map(map: core::ConfigMap) -> Result<(ObjectKey, Object), Invalid> {
+    let data = map.data.unwrap_or_default();
+    let binary_data = bytes(map.binary_data);
+    checked(ObjectKind::ConfigMap, &map.metadata, |problems| {
+        keys("data", data.keys(), problems);
+        keys("binaryData", binary_data.keys(), problems);
+        for key in binary_data.keys().filter(|key| data.contains_key(*key)) {
+            let message = "Invalid value: duplicate of key present in data";
+            problems.invalid(format!("data[{key}]"), message);
+        }
+        let texts = data.values().map(String::len);
+        size(texts.chain(binary_data.values().map(Vec::len)), problems);
+        Object::ConfigMap(Arc::new(ConfigMap { data, binary_data }))
+    })
+}
+
+/// The Secret, or all that is wrong with it. What stands in `stringData` goes before `data`.
+pub(in crate::source) fn secret(secret: core::Secret) -> Result<(ObjectKey, Object), Invalid> {
+    let mut data = bytes(secret.data);
+    let texts = secret.string_data.unwrap_or_default().into_iter();
+    data.extend(texts.map(|(key, text)| (key, text.into_bytes())));
+    checked(ObjectKind::Secret, &secret.metadata, |problems| {
+        keys("data", data.keys(), problems);
+        size(data.values().map(Vec::len), problems);
+        Object::Secret(Arc::new(Secret { data }))
+    })
+}
+
+fn checked(
+    kind: ObjectKind,
+    metadata: &ObjectMeta,
+    convert: impl FnOnce(&mut Problems) -> Object,
+) -> Result<(ObjectKey, Object), Invalid> {
+    let mut problems = Problems::default();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    match name {
+        "" => problems.required("metadata.name"),
+        name => problems.dns_subdomain("metadata.name", name),
+    }
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = if namespace.is_empty() {
+        "default"
+    } else {
+        namespace
+    };
+    problems.dns_label("metadata.namespace", namespace);
+    let object = convert(&mut problems);
+    if problems.0.is_empty() {
+        Ok((ObjectKey::new(kind, namespace, name), object))
+    } else {
+        Err((format!("{} {name:?}", kind.as_str()), problems.0))
+    }
+}
+
+fn bytes(data: Option<BTreeMap<String, ByteString>>) -> BTreeMap<String, Vec<u8>> {
+    let data = data.unwrap_or_default().into_iter();
+    data.map(|(key, bytes)| (key, bytes.0)).collect()
+}
+
+/// A key becomes the name of a file.
+fn keys<'a>(field: &str, keys: impl Iterator<Item = &'a String>, problems: &mut Problems) {
+    for key in keys {
+        key_name(format!("{field}[{key}]"), key, problems);
+    }
+}
+
+/// Checks a key of a ConfigMap or a Secret.
+pub(super) fn key_name(field: String, key: &str, problems: &mut Problems) {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_plain = key.len() <= 253 && key.bytes().all(is_allowed);
+    if !is_plain || key.is_empty() || key == "." || key.starts_with("..") {
+        let message = format!(
+            "Invalid value: {key:?}: a valid config key must consist of at most 253 alphanumeric \
+             characters, '-', '_' or '.', and not begin with '..'"
+        );
+        problems.invalid(field, message);
+    }
+}
+
+fn size(lengths: impl Iterator<Item = usize>, problems: &mut Problems) {
+    if lengths.sum::<usize>() > MOST_BYTES {
+        let message = format!("Too long: must have at most {MOST_BYTES} bytes");
+        problems.invalid("data", message);
+    }
+}
