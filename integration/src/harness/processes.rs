@@ -59,8 +59,40 @@ pub fn kill(processes: &BTreeSet<Process>) {
 
 /// Resident memory of a process in KiB.
 pub fn resident(pid: u32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most that was resident of a process, in KiB, since [`forget_peak`] or its start.
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+/// Has the kernel begin anew with [`peak`].
+pub fn forget_peak(pid: u32) {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(path, "5").expect("root may have the peak of a process forgotten");
+}
+
+/// Threads of a process.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// The monitors among the processes of a node.
+pub fn monitors(root: &Path, cgroup: &str) -> Vec<u32> {
+    let is_monitor = |process: &Process| {
+        let program = process.command.split(' ').next().unwrap_or_default();
+        program.ends_with("podling-monitor")
+    };
+    let monitors = of_node(root, cgroup).into_iter().filter(is_monitor);
+    monitors
+        .filter_map(|process| process.pid.try_into().ok())
+        .collect()
+}
+
+fn memory(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
     number
         .and_then(|number| number.parse().ok())

@@ -11,6 +11,7 @@ mod cni;
 mod commands;
 mod containers;
 mod failpoints;
+mod floods;
 mod full_disk;
 mod image_crashes;
 mod images;
@@ -22,6 +23,7 @@ mod mounts;
 mod network;
 mod restarts;
 mod serving;
+mod sessions;
 mod streaming;
 
 use podling_integration::harness::Pod;

@@ -4,7 +4,7 @@
 mod http;
 #[expect(dead_code, reason = "the tests of the runtime use the rest")]
 #[path = "../../../runtime/tests/streaming/spdy.rs"]
-mod spdy;
+pub(crate) mod spdy;
 
 use podling_integration::harness::requests::{self, Running};
 use podling_integration::harness::wait::{DEADLINE, try_for, wait_for};
@@ -14,10 +14,10 @@ use serde_json::Value;
 use spdy::{Frame, Spdy};
 use tonic::Code;
 
-const V4: &str = "v4.channel.k8s.io";
+pub(crate) const V4: &str = "v4.channel.k8s.io";
 
 /// A node with one pod whose container echoes what it is told.
-async fn node_with_pod() -> (Node, Cri, Running) {
+pub(crate) async fn node_with_pod() -> (Node, Cri, Running) {
     let node = Node::start().await;
     let image = node.import_debian("busybox").await;
     let client = node.cri().await;
@@ -34,7 +34,7 @@ async fn node_with_pod() -> (Node, Cri, Running) {
 }
 
 /// Asks for an exec with all streams but a terminal's, or with a terminal.
-async fn exec(client: &Cri, pod: &Running, script: &str, tty: bool) -> Spdy {
+pub(crate) async fn exec(client: &Cri, pod: &Running, script: &str, tty: bool) -> Spdy {
     let request = cri::ExecRequest {
         container_id: pod.container.clone(),
         cmd: ["sh", "-c", script].map(str::to_owned).to_vec(),
@@ -50,7 +50,7 @@ async fn exec(client: &Cri, pod: &Running, script: &str, tty: bool) -> Spdy {
     streams
 }
 
-fn exit_code(status: &str) -> String {
+pub(crate) fn exit_code(status: &str) -> String {
     let status: Value = serde_json::from_str(status).expect("a status");
     match status["status"].as_str() {
         Some("Success") => "0".to_owned(),
@@ -193,7 +193,7 @@ async fn ports_of_a_pod_are_reached_until_it_ends() {
 }
 
 /// Waits for output of a command, or for what its terminal echoes.
-async fn hear_anything(streams: &mut Spdy) {
+pub(crate) async fn hear_anything(streams: &mut Spdy) {
     loop {
         match streams.next_said().await {
             Some(Frame::Data { id: 5, .. }) => return,
@@ -204,7 +204,7 @@ async fn hear_anything(streams: &mut Spdy) {
 }
 
 /// What a client that broke off leaves takes a moment to be closed, so two looks in a row must agree.
-async fn settled(node: &Node) -> Census {
+pub(crate) async fn settled(node: &Node) -> Census {
     let mut last = Census::of(node);
     let settled = wait_for(DEADLINE, "the node is at rest", async || {
         let census = Census::of(node);
