@@ -26,7 +26,7 @@ DESTDIR ?=
 BUILD_PACKAGES := libseccomp-dev
 # The registry that tests pull from, the CNI plugins that attach pods (some run iptables), and the
 # programs with which tests look for leftovers.
-TEST_PACKAGES := docker-registry containernetworking-plugins iptables iproute2 nftables openssl
+TEST_PACKAGES := docker-registry containernetworking-plugins iptables iproute2 nftables openssl runc
 # A build for tests can be told to kill itself at any recorded step.
 TEST_FEATURES := --features podling/failpoints
 

@@ -141,6 +141,10 @@ pub(crate) struct RuntimeArguments {
     /// Kill CNI plugins that have not attached or detached a pod after so many seconds [default: 60].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) cni_timeout: Option<u32>,
+    /// OCI runtime that makes the containers of pods whose RuntimeClass names this handler; may be
+    /// repeated. Each of its commands may take so many seconds [default: 60].
+    #[arg(long, value_name = "NAME=PATH[,timeout=SECONDS]")]
+    pub(crate) runtime_handler: Vec<String>,
     /// Where the rest stands.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,

@@ -13,10 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::cgroup::{CgroupError, Cgroups};
 use crate::cri::{self, ServeError};
+use crate::handler::{HandlerError, Handlers};
 use crate::host::{self, HostError};
 use crate::image::{Images, OpenError as OpenImagesError, RegistrySettings};
 use crate::layout::Layout;
 use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs};
+use crate::model::handler::OciRuntime;
 use crate::network::{
     BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
 };
@@ -45,6 +47,8 @@ pub struct Settings {
     pub streaming: StreamingSettings,
     /// How registries are spoken to; without a directory of certificates, those below the root.
     pub registries: RegistrySettings,
+    /// OCI runtimes that make containers of pods which name them.
+    pub handlers: Vec<OciRuntime>,
 }
 
 /// What a runtime is told about CNI networks.
@@ -103,6 +107,9 @@ pub enum AppError {
     /// The machine cannot be understood.
     #[error("look at the machine")]
     Host(#[from] HostError),
+    /// The runtime handlers cannot be used.
+    #[error(transparent)]
+    Handlers(#[from] HandlerError),
     /// Cgroups cannot be used.
     #[error("open the cgroups")]
     Cgroups(#[from] CgroupError),
@@ -145,6 +152,7 @@ impl Runtime {
         let lock = take_lock(&layout)?;
         check_programs(&settings.programs)?;
         let host = look_at_host(&layout)?;
+        let handlers = Handlers::open(settings.handlers, &host)?;
         let boot_id = host::boot_id()?;
         let mut registries = settings.registries;
         if registries.certs_dirs.is_empty() {
@@ -186,6 +194,7 @@ impl Runtime {
             tasks: TaskTracker::new(),
             shutdown,
             host,
+            handlers,
             layout,
         };
         let socket = parts.layout.socket();

@@ -47,6 +47,11 @@ impl Layout {
         self.sandbox_run_dirs().join(id.as_str())
     }
 
+    /// What an OCI runtime keeps of a sandbox's containers.
+    pub fn oci_state_dir(&self, id: &SandboxId) -> PathBuf {
+        self.sandbox_run_dir(id).join("oci")
+    }
+
     /// Durable state.
     pub fn state_dir(&self) -> PathBuf {
         self.root.join("var/lib/podling")

@@ -7,6 +7,7 @@ pub mod cdi;
 pub mod cgroup;
 pub mod cri;
 pub mod failpoint;
+pub mod handler;
 pub mod host;
 pub mod image;
 pub mod launch;

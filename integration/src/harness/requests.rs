@@ -75,10 +75,20 @@ pub async fn run_pod(
     config: PodSandboxConfig,
     container: ContainerConfig,
 ) -> Result<Running, Status> {
+    run_pod_of(cri, "", config, container).await
+}
+
+/// The same with a runtime handler.
+pub async fn run_pod_of(
+    cri: &Cri,
+    handler: &str,
+    config: PodSandboxConfig,
+    container: ContainerConfig,
+) -> Result<Running, Status> {
     let mut runtime = cri.runtime.clone();
     let request = RunPodSandboxRequest {
         config: Some(config.clone()),
-        ..RunPodSandboxRequest::default()
+        runtime_handler: handler.to_owned(),
     };
     let sandbox = runtime
         .run_pod_sandbox(request)

@@ -13,6 +13,7 @@ mod containers;
 mod failpoints;
 mod floods;
 mod full_disk;
+mod handlers;
 mod image_crashes;
 mod images;
 mod init;

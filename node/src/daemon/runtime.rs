@@ -26,6 +26,7 @@ pub(super) async fn start(
         network,
         streaming,
         registries,
+        handlers,
     } = configured;
     let settings = Settings {
         root: layout.root().to_owned(),
@@ -43,6 +44,7 @@ pub(super) async fn start(
             idle: streaming.idle_timeout,
         },
         registries: registries.settings(),
+        handlers,
     };
     let stop = CancellationToken::new();
     let runtime = Runtime::open(settings, stop.clone()).await?;

@@ -12,7 +12,7 @@ use podling_proto::runtime::v1::runtime_service_server::RuntimeService;
 use tonic::{Request, Response, Status};
 
 use super::decode::{DecodeError, container_config, sandbox_config};
-use super::encode::{container_status, sandbox_status};
+use super::encode::{container_status, runtime_handler, sandbox_status};
 use super::stats::Statistics;
 use super::{events, info, list, metrics, streaming, streams, update};
 use crate::lifecycle::Lifecycle;
@@ -283,7 +283,8 @@ impl RuntimeService for Runtime {
         let network = tokio::task::spawn_blocking(move || network.status()).await;
         let network = network.map_err(|error| Status::internal(error.to_string()))?;
         let verbose = request.into_inner().verbose;
-        let host = &self.lifecycle.parts().host;
+        let parts = self.lifecycle.parts();
+        let host = &parts.host;
         let info = if verbose {
             info::of_runtime(&self.lifecycle, &network)
         } else {
@@ -294,13 +295,7 @@ impl RuntimeService for Runtime {
                 conditions: conditions(network.readiness),
             }),
             info,
-            runtime_handlers: vec![cri::RuntimeHandler {
-                name: String::new(),
-                features: Some(cri::RuntimeHandlerFeatures {
-                    recursive_read_only_mounts: host.recursive_read_only,
-                    user_namespaces: host.user_namespaces,
-                }),
-            }],
+            runtime_handlers: parts.handlers.all().map(runtime_handler).collect(),
             features: Some(cri::RuntimeFeatures {
                 supplemental_groups_policy: true,
                 user_namespaces_host_network: host.user_namespaces,

@@ -7,6 +7,8 @@
 //!                     namespace A: the host's mounts without any cgroup file system
 //! ```
 //!
+//! With a runtime handler that is an OCI runtime of the machine, `oci` takes the place of `create`.
+//!
 //! libcontainer runs in A and enters B through the spec's mount namespace path when it prepares the
 //! container's root. So its cgroup manager, which would move pids the slow way and on failure
 //! kills everything in the cgroup, finds no hierarchy and does nothing; and its state directory
@@ -23,6 +25,7 @@ mod create;
 mod executor;
 mod failure;
 mod newer_calls;
+mod oci;
 mod seccomp;
 mod sources;
 mod spec;

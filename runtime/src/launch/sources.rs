@@ -18,7 +18,6 @@ use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage};
 use crate::sys::mount_tree::{MountTree, Travel};
 use crate::sys::rooted;
 
-use super::cgroup_view::CGROUP_ROOT;
 use super::failure::failure;
 
 /// A tree that is bound in place of a mount's source.
@@ -30,9 +29,11 @@ pub(super) struct Source {
     pub(super) tree: MountTree,
 }
 
-/// Clones every source that libcontainer cannot bind itself. `shm` is the pod's shared memory.
+/// Clones every source that libcontainer cannot bind itself, or that what is staged at `place` covers.
+/// `shm` is the pod's shared memory.
 pub(super) fn clone_all(
     spec: &Spec,
+    place: &Path,
     request: &LaunchRequest,
     mut shm: Option<MountTree>,
     user_namespace: Option<BorrowedFd<'_>>,
@@ -50,7 +51,7 @@ pub(super) fn clone_all(
             Some(shm) => shm,
             None => {
                 check(source, mount)?;
-                if user_namespace.is_none() && !must_be_cloned(mount, source) {
+                if user_namespace.is_none() && !must_be_cloned(mount, source, place) {
                     continue;
                 }
                 MountTree::of(source).map_err(|error| failed(mount, source, &error))?
@@ -146,13 +147,12 @@ pub(super) fn check_targets(
 }
 
 /// Whether a plain bind in namespace B would not be what the spec says: B gets no mount events, and
-/// what is staged covers its cgroup file systems.
-fn must_be_cloned(mount: &Mount, source: &Path) -> bool {
+/// what is staged covers what was at `place`.
+fn must_be_cloned(mount: &Mount, source: &Path, place: &Path) -> bool {
     let is_open = ["slave", "rslave", "shared", "rshared"]
         .iter()
         .any(|option| has_option(mount, option));
-    let cgroups = Path::new(CGROUP_ROOT);
-    is_open || source.starts_with(cgroups) || cgroups.starts_with(source)
+    is_open || source.starts_with(place) || place.starts_with(source)
 }
 
 /// Propagation and ids; read-only and the like are left to libcontainer.

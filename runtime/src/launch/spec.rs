@@ -123,24 +123,9 @@ fn adjust_process(process: &mut Process, facts: &Facts) {
     process.set_env(Some(env));
     // Row 17: the executor sets them, through a procfs that the container cannot cover.
     process.set_apparmor_profile(None).set_selinux_label(None);
-    // Row 19: already set, clamped, by podling-launch itself; children inherit it.
+    // Row 19: already set, clamped, by podling-launch itself; children inherit it. Limits likewise.
     process.set_oom_score_adj(None);
-    if facts.bounding & (1 << capability::SYS_RESOURCE) == 0
-        && let Some(mut limits) = process.rlimits().clone()
-    {
-        for limit in &mut limits {
-            let most = facts.hard_limits.get(&rlimit_number(limit.typ())).copied();
-            let hard = limit.hard().min(most.unwrap_or(u64::MAX));
-            let soft = limit.soft().min(hard);
-            *limit = PosixRlimitBuilder::default()
-                .typ(limit.typ())
-                .hard(hard)
-                .soft(soft)
-                .build()
-                .expect("every field that a limit needs is given");
-        }
-        process.set_rlimits(Some(limits));
-    }
+    clamp_limits(process, facts.bounding, &facts.hard_limits);
     if let Some(mut capabilities) = process.capabilities().clone() {
         capability::limit(&mut capabilities, facts.bounding);
         if facts.lends_capabilities {
@@ -148,6 +133,28 @@ fn adjust_process(process: &mut Process, facts: &Facts) {
         }
         process.set_capabilities(Some(capabilities));
     }
+}
+
+/// Lowers resource limits to what a process with these capabilities may set.
+pub(super) fn clamp_limits(process: &mut Process, bounding: u64, most: &BTreeMap<i32, u64>) {
+    if bounding & (1 << capability::SYS_RESOURCE) != 0 {
+        return;
+    }
+    let Some(mut limits) = process.rlimits().clone() else {
+        return;
+    };
+    for limit in &mut limits {
+        let most = most.get(&rlimit_number(limit.typ())).copied();
+        let hard = limit.hard().min(most.unwrap_or(u64::MAX));
+        let soft = limit.soft().min(hard);
+        *limit = PosixRlimitBuilder::default()
+            .typ(limit.typ())
+            .hard(hard)
+            .soft(soft)
+            .build()
+            .expect("every field that a limit needs is given");
+    }
+    process.set_rlimits(Some(limits));
 }
 
 fn adjust_linux(linux: &mut Linux, facts: &Facts) {

@@ -10,6 +10,8 @@
 //! libcontainer runs, shows it no cgroup. Both begin as copies of the host's mounts as of now: the
 //! monitor's own, from when the pod was made, would lack what was mounted since on a host whose
 //! mounts are private.
+//!
+//! An OCI runtime on the machine needs the cgroups, so for it there is B alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +28,7 @@ use crate::sys::{mount, rooted, user_namespace};
 use super::cgroup_view::{CgroupView, hide_cgroups};
 use super::failure::failed;
 use super::sources::{self, Source};
-use super::staging::{Staging, root_of_user_namespace};
+use super::staging::{Staging, place_beside_cgroups, place_of_cgroups, root_of_user_namespace};
 
 /// What was staged.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub(super) struct Stage {
     pub(super) cgroup_view: PathBuf,
     /// In B, what is to be bound in place of the spec's sources, by destination.
     pub(super) sources: BTreeMap<PathBuf, PathBuf>,
-    /// In A, an empty directory that nobody else sees.
+    /// Where the caller is then, an empty directory that nobody else sees.
     pub(super) scratch: PathBuf,
 }
 
@@ -57,24 +59,80 @@ pub(super) fn prepare(
     spec: &Spec,
 ) -> Result<Stage, LaunchFailure> {
     let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
-    let shm = request.shm_dir.as_deref().map(MountTree::of).transpose();
-    let shm = shm.map_err(failed_at("taking the pod's shared memory"))?;
-    let ids = user_namespace(spec).map_err(failed_at("opening the pod's user namespace"))?;
-    mount::enter(host).map_err(failed_at("entering the host's mount namespace"))?;
-    let sources = sources::clone_all(spec, request, shm, ids.as_ref().map(AsFd::as_fd))?;
-    let namespace = enter_b(ids.as_ref()).map_err(failed_at("new mount namespace"))?;
-    let has_ids = ids.is_some();
-    let mut stage = fill_b(request, spec, sources, ids, namespace)?;
+    let place = place_of_cgroups();
+    let taken = take(request, host, spec, &place)?;
+    let has_ids = taken.ids.is_some();
+    let namespace = enter_b(taken.ids.as_ref()).map_err(failed_at("new mount namespace"))?;
+    let at_cgroups = failed_at("showing the container its cgroups");
+    let cgroups = CgroupView::open(&request.cgroup_dirs, spec).map_err(&at_cgroups)?;
+    let mut staging =
+        Staging::begin(place.clone(), taken.ids).map_err(failed_at("making a place for mounts"))?;
+    let cgroup_view = staging.place_cgroups(cgroups).map_err(&at_cgroups)?;
+    let (rootfs, sources) = fill_b(request, spec, taken.sources, &mut staging)?;
     if has_ids {
         mount::enter(host).map_err(failed_at("leaving the container's mount namespace"))?;
     }
     mount::unshare_mounts().map_err(failed_at("second mount namespace"))?;
-    stage.scratch = hide_cgroups().map_err(failed_at("hiding cgroups from libcontainer"))?;
+    let scratch = hide_cgroups().map_err(failed_at("hiding cgroups from libcontainer"))?;
     if has_ids {
         // libcontainer looks for the root in A too.
-        fs::create_dir(root_of_user_namespace()).map_err(failed_at("scratch directory"))?;
+        fs::create_dir(root_of_user_namespace(&place)).map_err(failed_at("scratch directory"))?;
     }
-    Ok(stage)
+    Ok(Stage {
+        namespace,
+        rootfs,
+        cgroup_view,
+        sources,
+        scratch,
+    })
+}
+
+/// Leaves this process in B, with the host's cgroups in sight. `host` is the host's mount namespace.
+pub(super) fn prepare_beside_cgroups(
+    request: &LaunchRequest,
+    host: BorrowedFd<'_>,
+    spec: &Spec,
+) -> Result<Stage, LaunchFailure> {
+    let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
+    let place = place_beside_cgroups().map_err(failed_at("finding a place for mounts"))?;
+    let taken = take(request, host, spec, &place)?;
+    let namespace = enter_b(taken.ids.as_ref()).map_err(failed_at("new mount namespace"))?;
+    let mut staging =
+        Staging::begin(place, taken.ids).map_err(failed_at("making a place for mounts"))?;
+    let scratch = staging
+        .directory()
+        .map_err(failed_at("scratch directory"))?;
+    let (rootfs, sources) = fill_b(request, spec, taken.sources, &mut staging)?;
+    Ok(Stage {
+        namespace,
+        rootfs,
+        cgroup_view: PathBuf::new(),
+        sources,
+        scratch,
+    })
+}
+
+/// What was taken from where this process was before.
+struct Taken {
+    sources: Vec<Source>,
+    ids: Option<OwnedFd>,
+}
+
+/// Takes the pod's shared memory from the monitor's mounts and all other sources from the host's, where
+/// this leaves the process.
+fn take(
+    request: &LaunchRequest,
+    host: BorrowedFd<'_>,
+    spec: &Spec,
+    place: &Path,
+) -> Result<Taken, LaunchFailure> {
+    let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
+    let shm = request.shm_dir.as_deref().map(MountTree::of).transpose();
+    let shm = shm.map_err(failed_at("taking the pod's shared memory"))?;
+    let ids = user_namespace(spec).map_err(failed_at("opening the pod's user namespace"))?;
+    mount::enter(host).map_err(failed_at("entering the host's mount namespace"))?;
+    let sources = sources::clone_all(spec, place, request, shm, ids.as_ref().map(AsFd::as_fd))?;
+    Ok(Taken { sources, ids })
 }
 
 /// The user namespace that the spec joins, if it is not the host's.
@@ -108,19 +166,14 @@ fn enter_b(user_namespace: Option<&OwnedFd>) -> io::Result<OwnedFd> {
     Ok(namespace)
 }
 
+/// Mounts the root and stages what is bound; the root, and the sources by destination.
 fn fill_b(
     request: &LaunchRequest,
     spec: &Spec,
     trees: Vec<Source>,
-    user_namespace: Option<OwnedFd>,
-    namespace: OwnedFd,
-) -> Result<Stage, LaunchFailure> {
+    staging: &mut Staging,
+) -> Result<(PathBuf, BTreeMap<PathBuf, PathBuf>), LaunchFailure> {
     let failed_at = |what| failed::<io::Error>(LaunchStage::Rootfs, what);
-    let at_cgroups = failed_at("showing the container its cgroups");
-    let cgroups = CgroupView::open(&request.cgroup_dirs, spec).map_err(&at_cgroups)?;
-    let mut staging =
-        Staging::begin(user_namespace).map_err(failed_at("making a place for mounts"))?;
-    let cgroup_view = staging.place_cgroups(cgroups).map_err(&at_cgroups)?;
     let rootfs = staging
         .place_root(&request.overlay)
         .map_err(failed_at("mounting the root file system"))?;
@@ -140,13 +193,7 @@ fn fill_b(
         sources.insert(image.destination.clone(), place);
     }
     sources::check_targets(&rootfs, spec, &sources)?;
-    Ok(Stage {
-        namespace,
-        rootfs,
-        cgroup_view,
-        sources,
-        scratch: PathBuf::new(),
-    })
+    Ok((rootfs, sources))
 }
 
 /// Makes the directories that the image lacks (the working directory, its volumes) in the

@@ -1,7 +1,8 @@
 //! The directory in namespace B where everything lies ready that libcontainer binds.
 //!
-//! It is a tmpfs where the cgroup file systems were: a place that every machine has, that root of a
-//! user namespace can reach, and that no bind of a container needs from there.
+//! It is a tmpfs over a directory that every machine has, that root of a user namespace can reach, and
+//! that no bind of a container needs from there: where the cgroup file systems were, or, for a runtime
+//! that needs those, one of the empty directories that kernels have for file systems of theirs.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,20 +16,49 @@ use crate::sys::overlay::{mount_overlay, mount_read_only};
 
 use super::cgroup_view::{CGROUP_ROOT, CgroupView};
 
+/// Where a kernel may have a directory to mount over besides that of cgroups.
+const OTHER_PLACES: [&str; 5] = [
+    "/sys/kernel/config",
+    "/sys/kernel/tracing",
+    "/sys/kernel/debug",
+    "/sys/fs/pstore",
+    "/sys/kernel/security",
+];
+
+/// A place for libcontainer, which must not see cgroups.
+pub(super) fn place_of_cgroups() -> PathBuf {
+    CGROUP_ROOT.into()
+}
+
+/// A place that leaves cgroups to be seen.
+pub(super) fn place_beside_cgroups() -> io::Result<PathBuf> {
+    let places = OTHER_PLACES.map(PathBuf::from);
+    let found = places.into_iter().find(|place| place.is_dir());
+    found.ok_or_else(|| {
+        let all = OTHER_PLACES.join(", ");
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the kernel has none of {all}"),
+        )
+    })
+}
+
 /// The directory, and what is in it.
 #[derive(Debug)]
 pub(super) struct Staging {
+    place: PathBuf,
     next: usize,
     user_namespace: Option<OwnedFd>,
 }
 
 impl Staging {
-    /// An empty one, in the mount namespace that this process is in.
+    /// An empty one, over `place` in the mount namespace that this process is in.
     ///
     /// With a user namespace, layers are shown with its ids.
-    pub(super) fn begin(user_namespace: Option<OwnedFd>) -> io::Result<Self> {
-        mount::tmpfs(Path::new(CGROUP_ROOT), mount::PLAIN, "mode=755,size=64k")?;
+    pub(super) fn begin(place: PathBuf, user_namespace: Option<OwnedFd>) -> io::Result<Self> {
+        mount::tmpfs(&place, mount::PLAIN, "mode=755,size=16m")?;
         Ok(Self {
+            place,
             next: 0,
             user_namespace,
         })
@@ -50,7 +80,7 @@ impl Staging {
         }
         let overlay = Overlay {
             lower: self.layers(&overlay.lower)?,
-            target: root_of_user_namespace(),
+            target: root_of_user_namespace(&self.place),
             ..overlay.clone()
         };
         fs::create_dir(&overlay.target)?;
@@ -101,7 +131,8 @@ impl Staging {
         trees.into_iter().map(|tree| self.place(tree)).collect()
     }
 
-    fn directory(&mut self) -> io::Result<PathBuf> {
+    /// Makes an empty directory; where.
+    pub(super) fn directory(&mut self) -> io::Result<PathBuf> {
         let place = self.name();
         fs::create_dir(&place)?;
         Ok(place)
@@ -109,11 +140,11 @@ impl Staging {
 
     fn name(&mut self) -> PathBuf {
         self.next += 1;
-        Path::new(CGROUP_ROOT).join(self.next.to_string())
+        self.place.join(self.next.to_string())
     }
 }
 
 /// Where the root of a container with a user namespace is: in B mounted, in A an empty directory.
-pub(super) fn root_of_user_namespace() -> PathBuf {
-    Path::new(CGROUP_ROOT).join("rootfs")
+pub(super) fn root_of_user_namespace(place: &Path) -> PathBuf {
+    place.join("rootfs")
 }

@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
 use rustix::fs::Mode;
 
 use crate::model::process::{CapabilityMasks, DEFAULT_UMASK};
 use crate::monitor::launcher::{LaunchReport, REPORT_FD};
-use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage};
+use crate::monitor::protocol::{LaunchFailure, LaunchRequest, LaunchStage, OciLaunch};
 use crate::monitor::wire;
 use crate::sys::{cgroup, credentials, mount, oom, rlimit, stdio};
 
@@ -21,7 +21,7 @@ use super::create::{self, Creation, Started};
 use super::executor::{Filter, Labels, LastSteps};
 use super::failure::{failed, failure};
 use super::spec::{self, Facts};
-use super::{capability, stage};
+use super::{capability, oci, stage};
 
 /// Runs podling-launch; returns the exit code of the process.
 pub fn main() -> i32 {
@@ -59,7 +59,7 @@ fn launch(
         Complaints::collect().map_err(failed(LaunchStage::Request, "collecting errors"))?;
     // The monitor's own files are nobody else's; a container's files are as on any host.
     rustix::process::umask(Mode::from_raw_mode(DEFAULT_UMASK));
-    let mut spec = load(&request.bundle)?;
+    let spec = load(&request.bundle)?;
     spec::check(&spec).map_err(|error| failure(LaunchStage::Spec, error))?;
     check_terminal(request, &spec)?;
     let profile = spec
@@ -73,41 +73,123 @@ fn launch(
     let host_proc = mount::open_dir(Path::new("/proc"))
         .map_err(failed(LaunchStage::Create, "opening /proc"))?;
     set_oom_score(&spec, host_proc.as_fd())?;
-    let stage = stage::prepare(request, host.as_fd(), &spec)?;
-    let facts = Facts {
-        bounding: credentials::bounding()
-            .map_err(failed(LaunchStage::Create, "reading the bounding set"))?,
-        hard_limits: hard_limits(&spec)?,
-        rootfs: stage.rootfs.clone(),
-        sources: stage.sources.clone(),
-        mount_namespace: stage.namespace_path(),
-        cgroup_view: stage.cgroup_view.clone(),
-        cgroup_path: Path::new("/").join(request.container_id.as_str()),
-        lends_capabilities: compiling.is_some() && !has_no_new_privs(&spec),
-    };
-    let own = own_capabilities(&spec).filter(|_| facts.lends_capabilities);
-    let labels = labels(&spec);
-    spec::adjust(&mut spec, &facts);
-    let filter = match compiling {
-        Some(compiling) => Some(Rc::new(Filter {
-            instructions: compiling.finish()?,
-            capabilities: own,
-        })),
-        None => None,
-    };
-    let last_steps = LastSteps {
-        host_proc: Rc::new(host_proc),
-        labels: Rc::new(labels),
-        filter,
-    };
-    let creation = Creation {
-        id: request.container_id.as_str(),
-        spec: &spec,
-        scratch: &stage.scratch,
+    let prepared = Prepared {
+        request,
+        spec,
         streams,
-        last_steps,
+        compiling,
+        host_proc,
     };
-    create::run(creation, &complaints)
+    match &request.oci {
+        Some(oci) => prepared.run_oci(oci, host.as_fd()),
+        None => prepared.run(host.as_fd(), &complaints),
+    }
+}
+
+/// What both ways of making a container begin with.
+struct Prepared<'a> {
+    request: &'a LaunchRequest,
+    spec: Spec,
+    streams: [OwnedFd; 3],
+    compiling: Option<Compilation>,
+    host_proc: OwnedFd,
+}
+
+impl Prepared<'_> {
+    /// With libcontainer.
+    fn run(self, host: BorrowedFd<'_>, complaints: &Complaints) -> Result<Started, LaunchFailure> {
+        let Self {
+            request,
+            mut spec,
+            streams,
+            compiling,
+            host_proc,
+        } = self;
+        let stage = stage::prepare(request, host, &spec)?;
+        let facts = Facts {
+            bounding: bounding()?,
+            hard_limits: hard_limits(&spec)?,
+            rootfs: stage.rootfs.clone(),
+            sources: stage.sources.clone(),
+            mount_namespace: stage.namespace_path(),
+            cgroup_view: stage.cgroup_view.clone(),
+            cgroup_path: Path::new("/").join(request.container_id.as_str()),
+            lends_capabilities: compiling.is_some() && !has_no_new_privs(&spec),
+        };
+        let own = own_capabilities(&spec).filter(|_| facts.lends_capabilities);
+        let labels = labels(&spec);
+        spec::adjust(&mut spec, &facts);
+        let filter = match compiling {
+            Some(compiling) => Some(Rc::new(Filter {
+                instructions: compiling.finish()?,
+                capabilities: own,
+            })),
+            None => None,
+        };
+        let last_steps = LastSteps {
+            host_proc: Rc::new(host_proc),
+            labels: Rc::new(labels),
+            filter,
+        };
+        let creation = Creation {
+            id: request.container_id.as_str(),
+            spec: &spec,
+            scratch: &stage.scratch,
+            streams,
+            last_steps,
+        };
+        create::run(creation, complaints)
+    }
+
+    /// With a runtime of the machine, which compiles and loads the filter itself; execs load ours.
+    fn run_oci(self, oci: &OciLaunch, host: BorrowedFd<'_>) -> Result<Started, LaunchFailure> {
+        let Self {
+            request, mut spec, ..
+        } = self;
+        let stage = stage::prepare_beside_cgroups(request, host, &spec)?;
+        let facts = oci::Facts {
+            bounding: bounding()?,
+            hard_limits: hard_limits(&spec)?,
+            rootfs: stage.rootfs.clone(),
+            sources: stage.sources.clone(),
+            ids: ids(&spec)?,
+        };
+        oci::adjust(&mut spec, &facts);
+        if let Some(compiling) = self.compiling {
+            compiling.finish()?;
+        }
+        let creation = oci::Creation {
+            id: &request.container_id,
+            spec: &spec,
+            stage: &stage,
+            streams: self.streams,
+        };
+        oci::run(oci, request, creation)
+    }
+}
+
+fn bounding() -> Result<u64, LaunchFailure> {
+    credentials::bounding().map_err(failed(LaunchStage::Create, "reading the bounding set"))
+}
+
+/// The ids of the user namespace that the spec joins.
+fn ids(spec: &Spec) -> Result<Option<[Vec<LinuxIdMapping>; 2]>, LaunchFailure> {
+    let linux = spec.linux().as_ref();
+    let namespaces = linux.into_iter().flat_map(|linux| linux.namespaces());
+    let of_user = namespaces
+        .flatten()
+        .find(|namespace| namespace.typ() == LinuxNamespaceType::User);
+    let path = of_user.and_then(|namespace| namespace.path().as_ref());
+    // `/proc/PID/ns/user`, beside which are `/proc/PID/uid_map` and `gid_map`.
+    let Some(process) = path.and_then(|path| path.parent()?.parent()) else {
+        return Ok(None);
+    };
+    let read = |file| {
+        let text = fs::read_to_string(process.join(file));
+        text.map(|text| oci::id_maps(&text))
+            .map_err(failed(LaunchStage::Create, "reading the pod's ids"))
+    };
+    Ok(Some([read("uid_map")?, read("gid_map")?]))
 }
 
 /// The container's streams, out of the places where this program's own errors would go.
@@ -147,12 +229,13 @@ fn check_terminal(request: &LaunchRequest, spec: &Spec) -> Result<(), LaunchFail
     }
 }
 
-/// On v2 this process was born in the container's cgroup.
+/// On v2 this process was born in the cgroup that it works in.
 fn join_cgroup(request: &LaunchRequest) -> Result<(), LaunchFailure> {
     let at_join = |what| failed::<std::io::Error>(LaunchStage::Cgroup, what);
-    match cgroup::unified(&request.cgroup_dirs).map_err(at_join("opening the cgroup"))? {
+    let dirs = request.working_cgroup();
+    match cgroup::unified(dirs).map_err(at_join("opening the cgroup"))? {
         Some(_) => Ok(()),
-        None => cgroup::join(&request.cgroup_dirs).map_err(at_join("joining the cgroup")),
+        None => cgroup::join(dirs).map_err(at_join("joining the cgroup")),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::model::config::{ContainerConfig, NamespaceMode};
 use crate::model::container::User;
 use crate::model::process::ProcessSpec;
 use crate::model::{ContainerRecord, ContainerState};
-use crate::monitor::protocol::{LaunchFailure, LaunchRequest};
+use crate::monitor::protocol::{LaunchFailure, LaunchRequest, OciLaunch};
 use crate::snapshot::{self, ImageTree, SnapshotError};
 use crate::spec::{
     self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
@@ -98,6 +98,7 @@ pub(super) struct Bundle {
     seccomp_cache: PathBuf,
     cdi_dirs: Vec<PathBuf>,
     image_volumes: Vec<ImageTree>,
+    oci: Option<OciLaunch>,
 }
 
 /// What turned out while the directory was prepared.
@@ -120,7 +121,8 @@ impl Bundle {
             image: image_facts(image),
             accounts,
             sandbox: sandbox_facts(pod, &container.config, pause_pid)?,
-            host: pod.parts.host.clone(),
+            host: paths::host(&pod.parts, &pod.sandbox)?,
+            oci: paths::oci_launch(&pod.parts, &pod.sandbox)?,
             cgroup_path: paths::cgroup(&pod.parts, &pod.sandbox, container.id.as_str())?,
             log_path: log_path(
                 &pod.sandbox.config.log_directory,
@@ -171,6 +173,7 @@ impl Bundle {
             owner: user_namespace
                 .and_then(|namespace| namespace.on_host(0, 0))
                 .unwrap_or_default(),
+            oci: self.oci,
         };
         write_json(&self.dir.join("config.json"), &described.spec)?;
         let limits = cgroup_limits(&described.spec);

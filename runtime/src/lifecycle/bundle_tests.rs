@@ -49,6 +49,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
     fs::create_dir_all(&dir).unwrap();
     Bundle {
         image_volumes: Vec::new(),
+        oci: None,
         dir,
         layers: vec![root.to_owned()],
         image: ImageFacts {

@@ -24,6 +24,7 @@ mod exits;
 mod image_volumes;
 mod inspect;
 mod measure;
+mod oci_state;
 mod parts;
 mod paths;
 mod pod;
@@ -85,9 +86,10 @@ impl Lifecycle {
             state: SandboxState::Reserved,
             config,
         };
-        // A cgroup parent that is none is refused before anything exists.
+        // A cgroup parent that is none, or a handler that is not there, is refused before anything exists.
         paths::cgroup(&self.parts, &sandbox, sandbox.id.as_str())?;
-        run_sandbox::check_user_namespace(&sandbox.config.security, &self.parts.host)?;
+        let host = paths::host(&self.parts, &sandbox)?;
+        run_sandbox::check_user_namespace(&sandbox.config.security, &host)?;
         let metadata = sandbox.config.metadata.clone();
         let (handle, unowned) = pod::prepare(PodSnapshot {
             sandbox,

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::events::Events;
 use super::pods::Pods;
 use crate::cgroup::Cgroups;
+use crate::handler::Handlers;
 use crate::image::Images;
 use crate::layout::Layout;
 use crate::network::PodNetwork;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub boot_id: String,
     /// Facts of this machine.
     pub host: HostFacts,
+    /// Who makes containers.
+    pub handlers: Handlers,
     /// Records.
     pub store: Store,
     /// Images.

@@ -1,9 +1,13 @@
-//! Small things that several steps need: a cgroup's path, and work that blocks.
+//! Small things that several steps need: a cgroup's path, what a runtime handler means, and work that
+//! blocks.
 
 use super::error::{BoxError, LifecycleError};
 use super::parts::Parts;
 use crate::cgroup::CgroupPath;
+use crate::handler::UnknownHandler;
 use crate::model::SandboxRecord;
+use crate::monitor::protocol::OciLaunch;
+use crate::spec::HostFacts;
 
 /// Cgroup of the sandbox (`name` is its id) or of one of its containers.
 pub(super) fn cgroup(
@@ -16,6 +20,31 @@ pub(super) fn cgroup(
         given => given,
     };
     CgroupPath::new(parent, name).map_err(|error| LifecycleError::Invalid(error.to_string()))
+}
+
+/// The machine as containers of the sandbox find it.
+pub(super) fn host(parts: &Parts, sandbox: &SandboxRecord) -> Result<HostFacts, LifecycleError> {
+    let seen = parts
+        .handlers
+        .host(&sandbox.config.runtime_handler, &parts.host);
+    seen.map_err(unknown_handler)
+}
+
+/// What makes the containers of the sandbox, if that is not podling itself.
+pub(super) fn oci_launch(
+    parts: &Parts,
+    sandbox: &SandboxRecord,
+) -> Result<Option<OciLaunch>, LifecycleError> {
+    let runtime = parts.handlers.runtime(&sandbox.config.runtime_handler);
+    Ok(runtime.map_err(unknown_handler)?.map(|runtime| OciLaunch {
+        runtime: runtime.clone(),
+        state: parts.layout.oci_state_dir(&sandbox.id),
+        cgroup_dirs: Vec::new(),
+    }))
+}
+
+fn unknown_handler(error: UnknownHandler) -> LifecycleError {
+    LifecycleError::Invalid(error.to_string())
 }
 
 /// Runs what may block for longer than a small write on a thread made for it.

@@ -6,7 +6,7 @@ use super::error::LifecycleError;
 use super::events::EventKind;
 use super::parts::Parts;
 use super::pod::{Pod, Signal};
-use super::{exits, signal, stop_sandbox};
+use super::{exits, oci_state, signal, stop_sandbox};
 use crate::failpoint;
 use crate::model::ContainerId;
 use crate::monitor::{Events as MonitorEvents, MonitorError};
@@ -20,6 +20,7 @@ pub(super) async fn container(
 ) -> Result<(), LifecycleError> {
     pod.container(id)?;
     end(pod, id, events).await?;
+    oci_state::delete(&pod.parts, &pod.sandbox, std::slice::from_ref(id)).await?;
     exits::remove_cgroup(pod, id).await?;
     forget_at_monitor(pod, id, events.is_some()).await?;
     let discarded = pod.parts.store.containers.discard(id);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::LifecycleError;
 use super::parts::Parts;
-use super::paths;
+use super::{oci_state, paths};
 use crate::cgroup::CgroupPath;
 use crate::failpoint;
 use crate::model::{ContainerId, SandboxRecord};
@@ -62,6 +62,7 @@ pub(super) async fn end(
 ) -> Result<(), LifecycleError> {
     end_monitor(parts, sandbox).await?;
     failpoint::reach("stop_sandbox.monitor_gone");
+    oci_state::delete(parts, sandbox, containers).await?;
     remove_cgroups(parts, sandbox, containers).await?;
     failpoint::reach("stop_sandbox.cgroups_gone");
     let (network, id) = (Arc::clone(&parts.network), sandbox.id.clone());

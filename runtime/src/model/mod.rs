@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod container;
+pub mod handler;
 pub mod id;
 pub mod process;
 pub mod sandbox;

@@ -44,6 +44,8 @@ pub(super) struct Container {
     /// Its terminal. Both sides are held while it runs: reading a terminal whose slave nobody has
     /// open fails, and a container may close it and open it again.
     pub(super) terminal: Option<Terminal>,
+    /// What an OCI runtime keeps of it, while a failed launch may leave it behind.
+    pub(super) oci_state: Option<PathBuf>,
     /// Cgroups of ended execs that have left something running.
     pub(super) subgroups: Vec<Subgroup>,
     /// How far it is.
@@ -74,6 +76,8 @@ pub(super) enum Phase {
         deadline: Instant,
         /// The connection that asked.
         asked_by: u64,
+        /// Where podling-launch and the OCI runtime work that it runs, if it does.
+        group: Option<Subgroup>,
     },
     /// It runs.
     Running {
@@ -101,6 +105,14 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// Takes the group of a launch out.
+    pub(super) fn take_group(&mut self) -> Option<Subgroup> {
+        match self {
+            Self::Launching { group, .. } => group.take(),
+            Self::Running { .. } | Self::Draining { .. } | Self::Exited { .. } => None,
+        }
+    }
+
     /// An exit that is announced; `saved` says whether its record is on disk.
     pub(super) fn exited(record: ExitRecord, saved: &std::io::Result<()>, now: Instant) -> Self {
         Self::Exited {

@@ -11,6 +11,7 @@ use super::server::{Monitor, SHUTDOWN, Stopping, now};
 use super::source::Fate;
 use crate::model::ContainerId;
 use crate::sys::process::{self, Reaped};
+use crate::sys::subgroup::Subgroup;
 use crate::sys::{cgroup, signal};
 
 impl Monitor {
@@ -58,8 +59,10 @@ impl Monitor {
             return;
         };
         match &container.phase {
-            Phase::Launching { helper, .. } => {
+            Phase::Launching { helper, group, .. } => {
                 let _ = process::kill(helper.pidfd.as_fd());
+                // Whatever is left is ended once the launch is over.
+                let _ = group.as_ref().map(Subgroup::kill);
             }
             Phase::Running { pidfd, .. } => {
                 let _ = process::kill(pidfd.as_fd());
@@ -74,6 +77,7 @@ impl Monitor {
     /// What is due without anything having happened.
     pub(super) fn on_deadlines(&mut self, at: Instant) {
         self.on_exec_deadlines(at);
+        self.on_launch_groups(at);
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= at);
         let due: Vec<ContainerId> = self
             .containers

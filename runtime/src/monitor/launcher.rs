@@ -43,13 +43,13 @@ pub(super) struct Launch {
 }
 
 /// Starts podling-launch on `request`, with the host's mounts at hand. On cgroup v2 it is born in the
-/// container's cgroup.
+/// cgroup that it works in.
 pub(super) fn start(
     launch: BorrowedFd<'_>,
     host_mounts: BorrowedFd<'_>,
     request: &LaunchRequest,
 ) -> io::Result<Launch> {
-    let cgroup = cgroup::unified(&request.cgroup_dirs)?;
+    let cgroup = cgroup::unified(request.working_cgroup())?;
     let (ours, theirs) = seqpacket::pair()?;
     let (stdin, input) = input(request)?;
     let (outputs, [stdout, stderr]) = outputs(request)?;

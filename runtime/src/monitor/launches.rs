@@ -2,7 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::container::{Container, LAUNCH, Phase};
 use super::launcher::{self, LaunchReport};
@@ -17,7 +18,11 @@ use crate::sys::{cgroup, process};
 
 impl Monitor {
     /// Begins a launch; the answer comes later.
-    pub(super) fn launch(&mut self, key: u64, request: LaunchRequest) -> Result<(), LaunchFailure> {
+    pub(super) fn launch(
+        &mut self,
+        key: u64,
+        mut request: LaunchRequest,
+    ) -> Result<(), LaunchFailure> {
         let id = request.container_id.clone();
         if self.stopping.is_some() {
             return Err(launch_failure("the sandbox is being stopped"));
@@ -30,18 +35,29 @@ impl Monitor {
         let attempt = |what: &str, error: io::Error| launch_failure(&format!("{what}: {error}"));
         let log = LogFile::open(request.log_path.as_deref())
             .map_err(|error| attempt("opening the log file", error))?;
+        let group = self
+            .make_launch_group(&mut request)
+            .map_err(|error| attempt("making a cgroup for the OCI runtime", error))?;
         let Surroundings {
             launch,
             host_mounts,
             ..
         } = &self.surroundings;
-        let launch = launcher::start(launch.as_fd(), host_mounts.as_fd(), &request)
-            .map_err(|error| attempt("starting podling-launch", error))?;
+        let launch = match launcher::start(launch.as_fd(), host_mounts.as_fd(), &request) {
+            Ok(launch) => launch,
+            Err(error) => {
+                self.end_launch_group(group);
+                return Err(attempt("starting podling-launch", error));
+            }
+        };
         let phase = Phase::Launching {
             helper: launch.helper,
-            deadline: Instant::now() + LAUNCH,
+            deadline: Instant::now() + time_limit(&request),
             asked_by: key,
+            group,
         };
+        let oci_state = request.oci.as_ref();
+        let oci_state = oci_state.map(|oci| oci.state.join(id.as_str()));
         let container = Container {
             id: id.clone(),
             bundle: request.bundle,
@@ -51,6 +67,7 @@ impl Monitor {
             input: launch.input,
             terminal: None,
             subgroups: Vec::new(),
+            oci_state,
             phase,
         };
         self.containers.insert(id.clone(), container);
@@ -58,7 +75,9 @@ impl Monitor {
         if let Err(error) = watched {
             self.kill_container(&id);
             self.drop_streams(&id);
-            self.containers.remove(&id);
+            if let Some(mut container) = self.containers.remove(&id) {
+                self.end_launch_group(container.phase.take_group());
+            }
             return Err(attempt("watching podling-launch", error));
         }
         Ok(())
@@ -150,6 +169,7 @@ impl Monitor {
                 return self.fail_launch(id, launch_failure(&message));
             }
         };
+        let group = container.phase.take_group();
         match pidfd {
             Some(pidfd) if ended.is_none() => {
                 container.phase = Phase::Running {
@@ -160,6 +180,7 @@ impl Monitor {
             }
             _ => {}
         }
+        self.end_launch_group(group);
         self.answer(asked_by, &Reply::Launched(Launched { pid, started_at }));
         if let Some(reaped) = ended {
             self.begin_drain(id, reaped, started_at);
@@ -180,9 +201,15 @@ impl Monitor {
     /// Undoes a launch.
     pub(super) fn fail_launch(&mut self, id: &ContainerId, failure: LaunchFailure) {
         self.drop_streams(id);
-        let Some(container) = self.containers.remove(id) else {
+        let Some(mut container) = self.containers.remove(id) else {
             return;
         };
+        self.end_launch_group(container.phase.take_group());
+        if let Some(state) = &container.oci_state
+            && let Err(error) = remove(state)
+        {
+            eprintln!("removing {}: {error}", state.display());
+        }
         if let Err(error) = cgroup::kill(&container.cgroup_dirs) {
             eprintln!("killing what is left of {id}: {error}");
         }
@@ -201,6 +228,21 @@ impl Monitor {
                 }
                 _ => None,
             })
+    }
+}
+
+/// How long a launch may take: with an OCI runtime, what its commands may take besides.
+fn time_limit(request: &LaunchRequest) -> Duration {
+    let oci = request.oci.as_ref();
+    // create, start, and delete after a failure.
+    LAUNCH + oci.map_or(Duration::ZERO, |oci| oci.runtime.time_limit() * 3)
+}
+
+/// Removes a directory, if there is one.
+fn remove(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -25,6 +25,7 @@ mod exec;
 mod exec_ends;
 mod execs;
 mod exits;
+mod launch_group;
 pub(crate) mod launcher;
 mod launches;
 mod log;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::config::UserNamespace;
 use crate::model::container::ExitStatus;
+use crate::model::handler::OciRuntime;
 use crate::model::{ContainerId, SandboxId};
 use crate::snapshot::{ImageTree, Overlay};
 
@@ -287,6 +288,32 @@ pub struct LaunchRequest {
     /// User and group of the host that own what is made in the root file system.
     #[serde(default)]
     pub owner: (u32, u32),
+    /// The OCI runtime that makes it, if that is not podling-launch itself.
+    #[serde(default)]
+    pub oci: Option<OciLaunch>,
+}
+
+impl LaunchRequest {
+    /// The cgroup directories that podling-launch works in.
+    pub fn working_cgroup(&self) -> &[PathBuf] {
+        match &self.oci {
+            Some(oci) => &oci.cgroup_dirs,
+            None => &self.cgroup_dirs,
+        }
+    }
+}
+
+/// A container is made by an OCI runtime of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OciLaunch {
+    /// Which one.
+    pub runtime: OciRuntime,
+    /// Where it keeps what it must know of the pod's containers.
+    pub state: PathBuf,
+    /// Cgroup directories that podling-launch and the runtime work in, because the runtime wants the
+    /// container's empty; the monitor makes them.
+    #[serde(default)]
+    pub cgroup_dirs: Vec<PathBuf>,
 }
 
 /// A container runs.

@@ -24,6 +24,7 @@ use super::attachments::Attachment;
 use super::container::Container;
 use super::execs::Exec;
 use super::exits::ExitRecords;
+use super::launch_group;
 use super::protocol::{MonitorEvent, MonitorState, Reply};
 use super::source::{Fate, Role, Source};
 use super::wire;
@@ -50,6 +51,8 @@ pub(super) struct Surroundings {
     pub(super) exits: ExitRecords,
     /// Where the socket is.
     pub(super) run_dir: PathBuf,
+    /// The cgroup directories of the pod itself.
+    pub(super) cgroup_dirs: Vec<PathBuf>,
 }
 
 /// The monitor of one sandbox.
@@ -67,6 +70,8 @@ pub(super) struct Monitor {
     pub(super) execs_begun: u64,
     /// By the key of the connection that asked.
     pub(super) attachments: BTreeMap<u64, Attachment>,
+    /// What launches have left that are over.
+    pub(super) launch_groups: Vec<launch_group::Ending>,
     /// Children that ended before anybody said what they are.
     pub(super) strays: Vec<Reaped>,
     pub(super) stopping: Option<Stopping>,
@@ -92,6 +97,7 @@ impl Monitor {
             execs: BTreeMap::new(),
             execs_begun: 0,
             attachments: BTreeMap::new(),
+            launch_groups: Vec::new(),
             strays: Vec::new(),
             stopping: None,
         })
@@ -259,6 +265,7 @@ impl Monitor {
             .values()
             .filter_map(Container::deadline)
             .chain(self.execs.values().filter_map(Exec::deadline))
+            .chain(self.launch_groups.iter().map(launch_group::Ending::due))
             .chain(stopping)
             .min()
     }
@@ -269,6 +276,7 @@ impl Monitor {
         };
         let runs = self.pause.is_some()
             || !self.execs.is_empty()
+            || !self.launch_groups.is_empty()
             || self.containers.values().any(Container::is_active);
         !runs || stopping.deadline <= Instant::now()
     }

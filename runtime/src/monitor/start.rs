@@ -105,6 +105,7 @@ fn start(spec: &SandboxSpec) -> io::Result<Serving> {
         namespaces: namespaces(spec),
         exits,
         run_dir,
+        cgroup_dirs: spec.cgroup_dirs.clone(),
     };
     let monitor = Monitor::new(surroundings, pause)?;
     Ok(Serving {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, OpenFiles, SandboxFacts};
 use crate::model::SandboxId;
 
-pub(super) fn host() -> HostFacts {
+pub(crate) fn host() -> HostFacts {
     HostFacts {
         hostname: "node-1".to_owned(),
         bounding: (1 << 41) - 1,
@@ -22,7 +22,7 @@ pub(super) fn host() -> HostFacts {
     }
 }
 
-pub(super) fn sandbox() -> SandboxFacts {
+pub(crate) fn sandbox() -> SandboxFacts {
     let file = |name: &str| Some(PathBuf::from("/state/sandboxes/s").join(name));
     SandboxFacts {
         id: SandboxId::from_random([0x5a; 32]),
@@ -37,7 +37,7 @@ pub(super) fn sandbox() -> SandboxFacts {
     }
 }
 
-pub(super) fn image() -> ImageFacts {
+pub(crate) fn image() -> ImageFacts {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
     ImageFacts {
         entrypoint: words("/bin/server"),

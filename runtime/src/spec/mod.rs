@@ -26,7 +26,7 @@ mod error;
 mod exec;
 pub mod files;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod input;
 mod linux;
 mod mounts;

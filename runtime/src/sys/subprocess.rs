@@ -5,6 +5,7 @@
 //! inherits no descriptor besides its three streams. It dies when the thread that runs it does: a
 //! daemon that is killed leaves none behind.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,6 +20,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open};
 
 use super::process;
 
+/// Where a program that is run looks for others.
+pub const PATH: &str = super::program::DEFAULT_PATH;
+
 /// What is kept of each stream; the rest is read and forgotten.
 const KEPT: usize = 1 << 20;
 
@@ -27,6 +31,8 @@ const KEPT: usize = 1 << 20;
 pub struct Order<'a> {
     /// Its file.
     pub program: &'a Path,
+    /// Its arguments, without its name.
+    pub arguments: &'a [OsString],
     /// Its whole environment.
     pub environment: &'a [(&'static str, String)],
     /// What it reads.
@@ -99,17 +105,59 @@ pub fn run(order: &Order<'_>) -> io::Result<Outcome> {
     })
 }
 
+/// Runs a program whose streams, arguments and environment `command` has. Blocks until it has ended, or
+/// has been killed with its whole group at the deadline.
+pub fn run_attached(mut command: Command, deadline: Instant) -> io::Result<Ending> {
+    let mut child = begin(&mut command)?;
+    // What it was given is its own now: nobody here keeps a stream of it open.
+    drop(command);
+    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Not waited for yet, so the number is still its own.
+            process::kill_group(child.id().cast_signed())?;
+            child.wait()?;
+            return Ok(Ending::TimedOut);
+        }
+        if has_ended(pidfd.as_fd(), left)? {
+            return Ok(Ending::Exited(child.wait()?));
+        }
+    }
+}
+
+fn has_ended(pidfd: BorrowedFd<'_>, time: Duration) -> io::Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    match poll(&mut polled, Some(&timespec(time))) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!polled[0].revents().is_empty()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
 fn spawn(order: &Order<'_>) -> io::Result<Child> {
-    let parent = rustix::process::getpid();
     let mut command = Command::new(order.program);
     command
+        .args(order.arguments)
         .env_clear()
         .envs(order.environment.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
         .stdin(Stdio::from(content(order.stdin)?))
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
+    begin(&mut command)
+}
+
+/// Starts a program in a process group of its own.
+fn begin(command: &mut Command) -> io::Result<Child> {
+    let parent = rustix::process::getpid();
+    command.process_group(0);
     // SAFETY: only system calls, which allocate nothing and take no locks.
     unsafe { command.pre_exec(move || confine(parent)) };
     command.spawn()
@@ -190,11 +238,7 @@ fn wait_for(
         .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
         .chain(open.map(|fd| PollFd::new(fd, PollFlags::IN)))
         .collect();
-    let time = Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
-    match poll(&mut polled, Some(&time)) {
+    match poll(&mut polled, Some(&timespec(time))) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(errno) => return Err(errno.into()),
     }
@@ -251,6 +295,7 @@ mod tests {
     fn shell(script: &str, stop: &Stop, deadline: Instant) -> Outcome {
         run(&Order {
             program: Path::new(SHELL),
+            arguments: &[],
             environment: &[("PATH", "/usr/bin:/bin".to_owned())],
             stdin: script.as_bytes(),
             deadline,

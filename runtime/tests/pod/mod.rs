@@ -155,6 +155,7 @@ impl Pod {
                 shm_dir: Some(self.run_dir().join("shm")),
                 image_volumes: Vec::new(),
                 owner: (0, 0),
+                oci: None,
             },
         }
     }

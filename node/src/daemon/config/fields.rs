@@ -196,7 +196,34 @@ pub(crate) fn some<T>(read: impl Fn(&Node) -> Read<T>) -> impl Fn(&Node) -> Read
     move |node| read(node).map(Some)
 }
 
-fn wrong<T>(node: &Node, message: impl Display) -> Read<T> {
+/// A mapping, read field by field over what is there by default.
+pub(crate) fn mapping<T: Default>(
+    read_it: impl Fn(&mut T, &mut Fields<'_>),
+) -> impl Fn(&Node) -> Read<T> {
+    move |node| {
+        let (mut value, mut problems) = (T::default(), Vec::new());
+        read(node, "", &mut problems, |fields| {
+            read_it(&mut value, fields);
+        });
+        let wrongs = problems.into_iter().filter_map(|problem| match problem {
+            Problem::File { line, message } => Some(Wrong {
+                line,
+                // Of the mapping itself there is no name here.
+                message: message.trim_start_matches(": ").to_owned(),
+            }),
+            Problem::Flag { .. } => None,
+        });
+        let wrongs: Vec<Wrong> = wrongs.collect();
+        if wrongs.is_empty() {
+            Ok(value)
+        } else {
+            Err(wrongs)
+        }
+    }
+}
+
+/// Something wrong with the whole of a value.
+pub(crate) fn wrong<T>(node: &Node, message: impl Display) -> Read<T> {
     Err(vec![Wrong {
         line: node.line,
         message: message.to_string(),

@@ -9,6 +9,7 @@
 
 mod document;
 mod fields;
+mod handlers;
 mod problem;
 mod runtime;
 mod tree;

@@ -15,10 +15,12 @@ use std::time::Duration;
 use podling_runtime::app::StreamingSettings;
 use podling_runtime::image::RegistrySettings;
 use podling_runtime::layout::Layout;
+use podling_runtime::model::handler::OciRuntime;
 use podling_runtime::network::{Ipv4Subnet, is_interface_name};
 
 use super::document::Document;
 use super::fields::{self, Fields, address, list, number, path, some, text, time};
+use super::handlers;
 use super::problem::Problem;
 use crate::args::RuntimeArguments;
 
@@ -33,6 +35,8 @@ pub(crate) struct RuntimeConfiguration {
     pub(crate) streaming: Streaming,
     /// How registries are spoken to.
     pub(crate) registries: Registries,
+    /// Who else makes containers.
+    pub(crate) handlers: Vec<OciRuntime>,
 }
 
 /// `network`.
@@ -103,6 +107,7 @@ impl RuntimeConfiguration {
                 retry_delay: registries.retry_delay,
                 pinned_images: registries.pinned.into_iter().collect(),
             },
+            handlers: Vec::new(),
         }
     }
 
@@ -123,6 +128,7 @@ impl RuntimeConfiguration {
             fields.group("network", |fields| self.network.read(fields));
             fields.group("streaming", |fields| self.streaming.read(fields));
             fields.group("registries", |fields| self.registries.read(fields));
+            fields.set("runtimeHandlers", list(handlers::item), &mut self.handlers);
         });
     }
 
@@ -151,6 +157,14 @@ impl RuntimeConfiguration {
         if let Some(seconds) = flags.cni_timeout {
             network.cni_timeout = Duration::from_secs(seconds.into());
         }
+        let mut named = Vec::new();
+        for flag in &flags.runtime_handler {
+            match handlers::flag(flag) {
+                Ok(handler) => named.push(handler),
+                Err(message) => refuse("--runtime-handler", message),
+            }
+        }
+        handlers::override_with(&mut self.handlers, named);
     }
 }
 

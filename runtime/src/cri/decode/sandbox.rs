@@ -29,13 +29,6 @@ pub(crate) fn sandbox_config(
     if windows.is_some() {
         return Err(DecodeError::Unsupported("config.windows"));
     }
-    if !runtime_handler.is_empty() {
-        return Err(invalid(
-            "runtime_handler",
-            runtime_handler,
-            "no handler is configured",
-        ));
-    }
     let cri::LinuxPodSandboxConfig {
         cgroup_parent,
         security_context,

@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod container;
+mod handler;
 mod image;
 mod sandbox;
 
@@ -10,6 +11,7 @@ use podling_proto::runtime::v1::IdMapping;
 use crate::model::config::UserNamespace;
 
 pub(super) use container::{container, container_state, container_status};
+pub(super) use handler::runtime_handler;
 pub(super) use image::{filesystem_usage, image, image_info};
 pub(super) use sandbox::{sandbox, sandbox_state, sandbox_status};
 

@@ -117,6 +117,7 @@ impl Plugins {
         let stdin = serde_json::to_vec(config).expect("what was JSON can be JSON again");
         let outcome = subprocess::run(&Order {
             program: &program,
+            arguments: &[],
             environment: &environment(verb, target, &self.path()),
             stdin: &stdin,
             deadline: limit.deadline,
