@@ -4,7 +4,9 @@ mod pod;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender, TryRecvError};
+use std::thread::{self, JoinHandle};
 
 use podling_runtime::monitor::protocol::PodNamespace;
 use serde_json::json;
@@ -105,4 +107,51 @@ async fn no_socket_of_ours_is_abstract() {
         !sockets.contains(" @podling") && !sockets.contains(" @monitor"),
         "{sockets}"
     );
+}
+
+#[tokio::test]
+async fn a_place_of_a_mount_that_is_swapped_meanwhile_leads_nowhere_on_the_host() {
+    let mut pod = Pod::start().await;
+    let canary = pod.dir.path().join("canary");
+    fs::create_dir(&canary).expect("a directory of the host");
+    let volume = pod.dir.path().join("volume");
+    fs::create_dir_all(volume.join("inside")).expect("a directory");
+    let climb = Path::new("../../../../../../../../../..")
+        .join(canary.strip_prefix("/").expect("absolute"));
+    let targets = [PathBuf::from("inside"), canary.clone(), climb];
+    let (stop, swapper) = swap(volume.join("place"), volume.join("new"), targets);
+    let tmpfs = json!({"destination": "/v/place/inner", "type": "tmpfs", "source": "tmpfs"});
+    let bind = json!({"destination": "/v/place/bound", "type": "bind", "source": volume,
+                      "options": ["rbind"]});
+    for _ in 0..20 {
+        let mut container = pod.container("exit 0");
+        let mounts = container.spec["mounts"].as_array_mut().expect("mounts");
+        mounts.push(
+            json!({"destination": "/v", "type": "bind", "source": volume, "options": ["rbind"]}),
+        );
+        mounts.extend([tmpfs.clone(), bind.clone()]);
+        // Whether it starts is a matter of luck; what matters is where it writes.
+        if pod.launch(&container).await.is_ok() {
+            pod.ended(container.id()).await;
+        }
+        assert_eq!(fs::read_dir(&canary).expect("the canary").count(), 0);
+    }
+    drop(stop);
+    swapper.join().expect("the swapper");
+}
+
+/// Swaps what `link` leads to as fast as it can, until the sender is dropped.
+fn swap(link: PathBuf, new: PathBuf, targets: [PathBuf; 3]) -> (Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = mpsc::channel();
+    symlink(&targets[0], &link).expect("a symlink");
+    let swapper = thread::spawn(move || {
+        for target in targets.iter().cycle() {
+            if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                return;
+            }
+            symlink(target, &new).expect("a symlink");
+            fs::rename(&new, &link).expect("a swap");
+        }
+    });
+    (stop, swapper)
 }

@@ -14,6 +14,7 @@ mod failpoints;
 mod floods;
 mod full_disk;
 mod handlers;
+mod hostile;
 mod image_crashes;
 mod images;
 mod init;

@@ -4,6 +4,7 @@
 //! complaints, and a test fails with all of them at once.
 
 mod examples;
+mod guards;
 mod imports;
 mod map;
 mod purity;
