@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+/// What every message can: be encoded, decoded and measured.
+pub use prost::Message;
+
 /// The `runtime` package of the contract.
 pub mod runtime {
     /// Version 1: every message, `runtime_service_{client,server}` and `image_service_{client,server}`.

@@ -19,6 +19,7 @@ mod image_crashes;
 mod images;
 mod init;
 mod kill;
+mod lists;
 mod manifests;
 mod measured;
 mod mounts;

@@ -10,6 +10,7 @@ use tonic::{Request, Response};
 
 use super::decode::{DecodeError, login};
 use super::encode::{filesystem_usage, image, image_info};
+use super::list;
 use super::runtime_service::{Answer, Streamed};
 use super::streams;
 use crate::image;
@@ -30,7 +31,7 @@ impl ImageService for Images {
     ) -> Answer<cri::ListImagesResponse> {
         let wanted = self.wanted(request.into_inner().filter);
         let images = wanted.iter().map(image).collect();
-        Ok(Response::new(cri::ListImagesResponse { images }))
+        list::answer(cri::ListImagesResponse { images })
     }
 
     async fn image_status(

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
+use podling_proto::Message;
 use podling_proto::runtime::v1 as cri;
+use tonic::{Response, Status};
 
 use super::encode;
 use super::filter::{wants_container, wants_sandbox};
+use super::server::MESSAGE_LIMIT;
 use crate::lifecycle::PodSnapshot;
 use crate::model::{ContainerRecord, SandboxRecord};
 
@@ -45,6 +48,42 @@ pub(super) fn pod_containers(
     filter: Option<&cri::ContainerFilter>,
 ) -> Vec<cri::Container> {
     containers(pods, filter).map(encode::container).collect()
+}
+
+/// A list that can be had in one message or streamed.
+pub(super) trait Listed: Message {
+    /// The call that streams it.
+    const STREAMED: &'static str;
+}
+
+macro_rules! listed {
+    ($($list:ident, $streamed:literal;)*) => {
+        $(impl Listed for cri::$list {
+            const STREAMED: &'static str = $streamed;
+        })*
+    };
+}
+
+listed! {
+    ListPodSandboxResponse, "StreamPodSandboxes";
+    ListContainersResponse, "StreamContainers";
+    ListContainerStatsResponse, "StreamContainerStats";
+    ListPodSandboxStatsResponse, "StreamPodSandboxStats";
+    ListPodSandboxMetricsResponse, "StreamPodSandboxMetrics";
+    ListImagesResponse, "StreamImages";
+}
+
+/// A list as one message, if clients take one so large; the call that streams it takes any.
+pub(super) fn answer<T: Listed>(list: T) -> Result<Response<T>, Status> {
+    let bytes = list.encoded_len();
+    if bytes <= MESSAGE_LIMIT {
+        return Ok(Response::new(list));
+    }
+    Err(Status::resource_exhausted(format!(
+        "the list takes {bytes} bytes, and a message holds {MESSAGE_LIMIT}: ask with a filter, or \
+         use {}",
+        T::STREAMED
+    )))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl RuntimeService for Runtime {
     ) -> Answer<cri::ListPodSandboxResponse> {
         let filter = request.into_inner().filter;
         let items = list::pod_sandboxes(&self.lifecycle.pods(), filter.as_ref());
-        Ok(Response::new(cri::ListPodSandboxResponse { items }))
+        list::answer(cri::ListPodSandboxResponse { items })
     }
 
     async fn create_container(
@@ -194,7 +194,7 @@ impl RuntimeService for Runtime {
     ) -> Answer<cri::ListContainersResponse> {
         let filter = request.into_inner().filter;
         let containers = list::pod_containers(&self.lifecycle.pods(), filter.as_ref());
-        Ok(Response::new(cri::ListContainersResponse { containers }))
+        list::answer(cri::ListContainersResponse { containers })
     }
 
     async fn container_status(
@@ -352,7 +352,7 @@ impl RuntimeService for Runtime {
     ) -> Answer<cri::ListContainerStatsResponse> {
         let filter = request.into_inner().filter;
         let stats = self.statistics.list_containers(filter).await;
-        Ok(Response::new(cri::ListContainerStatsResponse { stats }))
+        list::answer(cri::ListContainerStatsResponse { stats })
     }
 
     async fn pod_sandbox_stats(
@@ -370,7 +370,7 @@ impl RuntimeService for Runtime {
     ) -> Answer<cri::ListPodSandboxStatsResponse> {
         let filter = request.into_inner().filter;
         let stats = self.statistics.list_pods(filter).await;
-        Ok(Response::new(cri::ListPodSandboxStatsResponse { stats }))
+        list::answer(cri::ListPodSandboxStatsResponse { stats })
     }
 
     async fn list_metric_descriptors(
@@ -389,9 +389,7 @@ impl RuntimeService for Runtime {
     ) -> Answer<cri::ListPodSandboxMetricsResponse> {
         let pods = self.statistics.every_pod();
         let pod_metrics = metrics::of_pods(&self.statistics, &pods).await;
-        Ok(Response::new(cri::ListPodSandboxMetricsResponse {
-            pod_metrics,
-        }))
+        list::answer(cri::ListPodSandboxMetricsResponse { pod_metrics })
     }
 
     type StreamPodSandboxesStream = Streamed<cri::StreamPodSandboxesResponse>;

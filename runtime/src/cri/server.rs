@@ -25,7 +25,7 @@ use crate::stats::Stats;
 use crate::streaming::Urls;
 
 /// The largest message that is taken or sent: what the kubelet allows for lists.
-const MESSAGE_LIMIT: usize = 16 << 20;
+pub(super) const MESSAGE_LIMIT: usize = 16 << 20;
 /// Room for both 16 MiB streams of an ExecSync answer.
 const ANSWER_LIMIT: usize = 2 * MESSAGE_LIMIT + (1 << 20);
 

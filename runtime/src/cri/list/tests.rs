@@ -141,3 +141,21 @@ fn containers_are_found_by_state_sandbox_and_shortened_id() {
         "both must fit"
     );
 }
+
+#[test]
+fn a_list_that_no_client_takes_names_the_call_that_streams_it() {
+    let sandbox = cri::PodSandbox {
+        labels: StringMap::from([("large".to_owned(), "x".repeat(1 << 20))]),
+        ..Default::default()
+    };
+    let listed = |sandboxes| cri::ListPodSandboxResponse {
+        items: vec![sandbox.clone(); sandboxes],
+    };
+    assert!(answer(listed(15)).is_ok());
+    let refused = answer(listed(16)).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert!(
+        refused.message().contains("StreamPodSandboxes"),
+        "{refused}"
+    );
+}
