@@ -69,8 +69,21 @@ pub struct Mount {
     pub host_path: String,
     /// Whether it is read-only.
     pub read_only: bool,
+    /// Whether what is mounted below it is read-only, too.
+    pub recursive_read_only: bool,
     /// Which way later mounts below it are seen.
     pub propagation: MountPropagation,
+    /// The image whose files it shows instead of the host's, which is present.
+    pub image: Option<ImageMount>,
+}
+
+/// The files of an image as a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageMount {
+    /// Which image.
+    pub image: ImageReference,
+    /// What of it; empty is all.
+    pub sub_path: String,
 }
 
 /// Which way later mounts are seen.

@@ -15,6 +15,7 @@ pub(crate) mod fake;
 mod image;
 mod sandbox;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use futures::stream::BoxStream;
 pub use client::{Client, Deadlines};
 pub use container::{
     Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
-    ContainerStatus, EnvVar, ExecOutput, Mount, MountPropagation, Resources,
+    ContainerStatus, EnvVar, ExecOutput, ImageMount, Mount, MountPropagation, Resources,
 };
 pub use convert::ConvertError;
 pub use error::{Refusal, RuntimeError};
@@ -153,12 +154,39 @@ impl fmt::Display for RuntimeCondition {
     }
 }
 
+/// What a runtime can do beyond what every runtime can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeFeatures {
+    /// Its handlers by name; the default one has the empty name.
+    pub handlers: BTreeMap<String, HandlerFeatures>,
+    /// Whether it can keep the groups of an image away from containers.
+    pub supplemental_groups_policy: bool,
+}
+
+impl RuntimeFeatures {
+    /// What one handler can do; one that is not listed can do nothing of it.
+    pub fn handler(&self, name: &str) -> HandlerFeatures {
+        self.handlers.get(name).copied().unwrap_or_default()
+    }
+}
+
+/// What one handler of a runtime can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandlerFeatures {
+    /// Mounts that are read-only with all that is mounted below.
+    pub recursive_read_only: bool,
+    /// Pods with user namespaces of their own.
+    pub user_namespaces: bool,
+}
+
 /// Whether the runtime can do its work.
 pub trait Health: Send + Sync {
     /// Name and version.
     fn version(&self) -> Call<'_, RuntimeVersion>;
     /// All conditions.
     fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>>;
+    /// What it can do beyond what every runtime can.
+    fn features(&self) -> Call<'_, RuntimeFeatures>;
 }
 
 /// A container runtime: all the roles together.

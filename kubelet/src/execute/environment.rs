@@ -213,7 +213,7 @@ pub(crate) fn expand_all(texts: &[String], environment: &[cri::EnvVar]) -> Vec<S
     texts.iter().map(|text| expand(text, lookup)).collect()
 }
 
-fn value_of<'a>(environment: &'a [cri::EnvVar], name: &str) -> Option<&'a str> {
+pub(super) fn value_of<'a>(environment: &'a [cri::EnvVar], name: &str) -> Option<&'a str> {
     environment
         .iter()
         .find(|variable| variable.name == name)
@@ -233,9 +233,43 @@ pub(super) fn field(path: &str, facts: Facts<'_>) -> Option<String> {
         "status.podIPs" => Some(joined(&in_order(facts))),
         "status.hostIP" => Some(first(facts.host_ips)),
         "status.hostIPs" => Some(joined(facts.host_ips)),
+        "metadata.labels" => Some(listed(&pod.labels)),
+        "metadata.annotations" => Some(listed(&pod.annotations)),
         _ => keyed(path, "metadata.labels", &pod.labels)
             .or_else(|| keyed(path, "metadata.annotations", &pod.annotations)),
     }
+}
+
+/// One `key="value"` a line.
+fn listed(map: &crate::model::StringMap) -> String {
+    let lines = map
+        .iter()
+        .map(|(key, value)| format!("{key}={}", quoted(value)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A text as Go's programs quote it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\x07' => quoted.push_str("\\a"),
+            '\x08' => quoted.push_str("\\b"),
+            '\x0b' => quoted.push_str("\\v"),
+            '\x0c' => quoted.push_str("\\f"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c != ' ' && (c.is_control() || c.is_whitespace()) => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// `metadata.labels['key']`; a key that is not there is empty.

@@ -131,6 +131,10 @@ impl Executor for PodExecutor {
             })
     }
 
+    async fn refresh(&self, pod: &Pod) {
+        self.refresh_volumes(pod).await;
+    }
+
     async fn terminate(
         &self,
         observation: &PodObservation,

@@ -19,6 +19,22 @@ pub(crate) fn expand<'a>(text: &'a str, lookup: impl Fn(&str) -> Option<&'a str>
     expanded
 }
 
+/// Expands every reference, or says which variable there is not.
+pub(crate) fn expand_known<'a>(
+    text: &'a str,
+    lookup: impl Fn(&str) -> Option<&'a str>,
+) -> Result<String, String> {
+    let unknown = std::cell::RefCell::new(None);
+    let expanded = expand(text, |name| {
+        let found = lookup(name);
+        if found.is_none() {
+            unknown.borrow_mut().get_or_insert_with(|| name.to_owned());
+        }
+        found
+    });
+    unknown.into_inner().map_or(Ok(expanded), Err)
+}
+
 /// What stands for the start of `text`, which is a dollar sign, and how many bytes it stands for.
 fn reference<'a>(text: &'a str, lookup: &impl Fn(&str) -> Option<&'a str>) -> (&'a str, usize) {
     if text.starts_with("$$") {
@@ -39,6 +55,13 @@ fn reference<'a>(text: &'a str, lookup: &impl Fn(&str) -> Option<&'a str>) -> (&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_must_be_known_is_named() {
+        let lookup = |name: &str| (name == "A").then_some("1");
+        assert_eq!(expand_known("x/$(A)/$$(B)", lookup), Ok("x/1/$(B)".into()));
+        assert_eq!(expand_known("$(A)/$(B)/$(C)", lookup), Err("B".into()));
+    }
 
     #[test]
     fn references_expand_as_kubernetes_documents_them() {

@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::report::Reporter;
 use crate::cri::{Image, ImageReference, Runtime, RuntimeError, SandboxConfig};
-use crate::model::{
-    Container, FailureReason, Pod, PodUid, PullPolicy, StartFailure, with_default_tag,
-};
+use crate::model::{FailureReason, Pod, PodUid, PullPolicy, StartFailure, with_default_tag};
 use crate::sync::Clock;
 
 /// Pulls images and remembers which pulls failed.
@@ -18,6 +16,15 @@ pub(crate) struct ImagePuller {
     clock: Arc<dyn Clock>,
     /// By pod and image, so that one pod's bad luck does not hold up another.
     failures: Mutex<HashMap<(PodUid, String), Backoff>>,
+}
+
+/// An image that a container runs, or shows as a volume.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The reference, as written.
+    pub(crate) written: &'a str,
+    /// When it is pulled.
+    pub(crate) policy: PullPolicy,
 }
 
 impl ImagePuller {
@@ -34,11 +41,11 @@ impl ImagePuller {
     pub(crate) async fn ensure(
         &self,
         pod: &Pod,
-        container: &Container,
+        wanted: Wanted<'_>,
         sandbox_config: &SandboxConfig,
         report: &Reporter<'_>,
     ) -> Result<Image, StartFailure> {
-        let written = &container.image;
+        let Wanted { written, policy } = wanted;
         let tagged = with_default_tag(written).map_err(|error| {
             let message = format!("Failed to apply default image tag {written:?}: {error}");
             report.warning("InspectFailed", message.clone());
@@ -46,10 +53,10 @@ impl ImagePuller {
         })?;
         let reference = ImageReference {
             image: tagged,
-            user_specified: written.clone(),
+            user_specified: written.to_owned(),
         };
         let present = self.look(&reference, report).await?;
-        match (container.pull_policy, present) {
+        match (policy, present) {
             (PullPolicy::IfNotPresent | PullPolicy::Never, Some(image)) => {
                 let message = format!("Container image {written:?} already present on machine");
                 report.normal("Pulled", message);

@@ -1,12 +1,12 @@
 //! Looks up what a container's environment is made from: objects, and files on volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use super::environment::{FoundFile, LookedUp};
 use super::executor::PodExecutor;
-use crate::model::{Container, EnvValue, FileKey, Pod};
-use crate::volume::read_inside;
+use super::payload::Objects;
+use crate::model::{Container, EnvValue, FileKey, ObjectKey, Pod};
+use crate::volume::{Mounted, read_inside};
 
 impl PodExecutor {
     /// Everything that the container's environment refers to.
@@ -14,21 +14,35 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         container: &Container,
-        volumes: &BTreeMap<String, PathBuf>,
+        volumes: &BTreeMap<String, Mounted>,
     ) -> LookedUp {
-        let mut looked_up = LookedUp::default();
-        let keys: BTreeSet<_> = container.references(&pod.name.namespace).collect();
-        for key in keys {
-            let found = self.objects.get(&pod.uid, &key).await;
-            looked_up.objects.insert(key, found);
-        }
+        let keys = container.references(&pod.name.namespace);
+        let mut looked_up = LookedUp {
+            objects: self.look_up_objects(pod, keys).await,
+            ..LookedUp::default()
+        };
         for of in file_keys(container) {
             if let Some(volume) = volumes.get(&of.volume) {
                 let place = (of.volume.clone(), of.path.clone());
-                looked_up.files.insert(place, read(volume, of).await);
+                looked_up.files.insert(place, read(&volume.path, of).await);
             }
         }
         looked_up
+    }
+
+    /// The objects, each asked for once.
+    pub(super) async fn look_up_objects(
+        &self,
+        pod: &Pod,
+        keys: impl Iterator<Item = ObjectKey>,
+    ) -> Objects {
+        let keys: BTreeSet<_> = keys.collect();
+        let mut objects = Objects::new();
+        for key in keys {
+            let found = self.objects.get(&pod.uid, &key).await;
+            objects.insert(key, found);
+        }
+        objects
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! PodActions ──► PodExecutor ──┬─ teardown      kill, stop, remove
-//!                              ├─ sandbox       cgroup, volumes, sandbox
+//!                              ├─ volumes       objects, files, mounts on the node
+//!                              ├─ sandbox       cgroup, sandbox
 //!                              └─ start         image, configuration, create, start
 //! ```
 //!
 //! What a pod's objects are made from is decided by pure files: `sandbox_config`,
-//! `container_config`, `environment`, `hosts`, `dns`.
+//! `container_config`, `environment`, `payload`, `hosts`, `dns`.
 
 mod backoff;
 mod container_config;
@@ -19,8 +20,10 @@ mod expand;
 mod hosts;
 mod images;
 mod look_up;
+mod mounts;
 mod network;
 mod node;
+mod payload;
 mod report;
 mod sandbox;
 mod sandbox_config;
@@ -28,6 +31,7 @@ mod start;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub use executor::{Parts, PodExecutor};
 pub use node::{Allocatable, Node};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use super::dns::resolver;
 use super::executor::PodExecutor;
@@ -13,6 +12,7 @@ use crate::model::{
     CreateSandbox, NetworkMode, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
 };
 use crate::resource::qos_class;
+use crate::volume::Mounted;
 
 /// A sandbox that containers can be started in, and what was made for it.
 pub(super) struct Standing {
@@ -23,7 +23,7 @@ pub(super) struct Standing {
     /// The pod's addresses; the host's for a pod of its network.
     pub ips: Vec<IpAddr>,
     /// Where each volume is on the host.
-    pub volumes: BTreeMap<String, PathBuf>,
+    pub volumes: BTreeMap<String, Mounted>,
 }
 
 impl TargetSandbox {
@@ -76,13 +76,8 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         report: &Reporter<'_>,
-    ) -> Result<BTreeMap<String, PathBuf>, PodFailure> {
-        let volumes = self.volumes.clone();
-        let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
-        let mounted = tokio::task::spawn_blocking(move || volumes.set_up(&spec, &uid)).await;
-        let volumes = mounted
-            .map_err(|panicked| fail(report, "FailedMount", panicked.to_string()))?
-            .map_err(|error| fail(report, "FailedMount", chain(&error)))?;
+    ) -> Result<BTreeMap<String, Mounted>, PodFailure> {
+        let volumes = self.set_up_volumes(pod, report).await?;
 
         let cgroups = self.cgroups.clone();
         let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
@@ -168,7 +163,7 @@ pub(super) fn fail(report: &Reporter<'_>, reason: &'static str, message: String)
 }
 
 /// The error with all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

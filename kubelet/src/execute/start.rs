@@ -2,25 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::container_config::{Ingredients, container_config};
-use super::environment::{Facts, environment};
+use super::environment::environment;
 use super::executor::PodExecutor;
 use super::hosts::hosts_file;
+use super::images::Wanted;
+use super::mounts::VolumesOf;
 use super::report::Reporter;
 use super::sandbox::Standing;
 use super::sandbox_config::hostname;
-use crate::cri::{self, Image, MountPropagation};
+use crate::cri::{self, Image, ImageReference, MountPropagation};
 use crate::model::{
     Container, ContainerId, ContainerRole, FailureReason, NetworkMode, Pod, PodObservation,
     StartContainer, StartFailure,
 };
 use crate::resource::qos_class;
-use crate::volume::SubPath;
 
 /// Where every program looks names up.
 const ETC_HOSTS: &str = "/etc/hosts";
+
+/// A container of which everything is there.
+struct Ready<'a> {
+    container: &'a Container,
+    image: &'a Image,
+    /// The images that it mounts, by volume.
+    shown: BTreeMap<String, ImageReference>,
+    target: Option<ContainerId>,
+}
 
 impl PodExecutor {
     /// Starts one container of the plan.
@@ -40,13 +50,30 @@ impl PodExecutor {
                 message,
             ));
         };
+        let wanted = Wanted {
+            written: &container.image,
+            policy: container.pull_policy,
+        };
         let image = self
             .images
-            .ensure(pod, container, &standing.config, &report)
+            .ensure(pod, wanted, &standing.config, &report)
+            .await?;
+        let shown = self
+            .image_volumes(pod, container, standing, &report)
             .await?;
         let target = target(pod, observation, start);
         let config = self
-            .configure(pod, container, start, standing, &image, target)
+            .configure(
+                pod,
+                start,
+                standing,
+                Ready {
+                    container,
+                    image: &image,
+                    shown,
+                    target,
+                },
+            )
             .await
             .map_err(|why| failed(&report, FailureReason::CreateContainerConfigError, why))?;
 
@@ -76,23 +103,29 @@ impl PodExecutor {
     async fn configure(
         &self,
         pod: &Pod,
-        container: &Container,
         start: &StartContainer,
         standing: &Standing,
-        image: &Image,
-        target: Option<ContainerId>,
+        ready: Ready<'_>,
     ) -> Result<cri::ContainerConfig, String> {
-        let facts = Facts {
-            pod,
-            pod_ips: &standing.ips,
-            node_name: &self.node.name,
-            host_ips: &self.node.ips,
-            allocatable: self.node.allocatable,
-        };
+        let Ready {
+            container,
+            image,
+            shown,
+            target,
+        } = ready;
+        let facts = self.facts(pod, &standing.ips);
         let looked_up = self.look_up(pod, container, &standing.volumes).await;
         let env = environment(container, facts, &looked_up).map_err(|error| error.to_string())?;
         let mut mounts = self
-            .volume_mounts(pod, container, &standing.volumes)
+            .volume_mounts(
+                pod,
+                container,
+                &env,
+                VolumesOf {
+                    standing,
+                    shown: &shown,
+                },
+            )
             .await?;
         mounts.extend(
             self.own_mounts(pod, container, start, standing)
@@ -114,51 +147,6 @@ impl PodExecutor {
             seccomp_profiles: &self.layout.seccomp_profiles(),
         })
         .map_err(|error| error.to_string())
-    }
-
-    /// The volumes the container mounts.
-    async fn volume_mounts(
-        &self,
-        pod: &Pod,
-        container: &Container,
-        volumes: &BTreeMap<String, PathBuf>,
-    ) -> Result<Vec<cri::Mount>, String> {
-        let mut mounts = Vec::with_capacity(container.mounts.len());
-        for (index, mount) in container.mounts.iter().enumerate() {
-            let volume = volumes
-                .get(&mount.volume)
-                .ok_or_else(|| format!("volume {:?} is not mounted", mount.volume))?;
-            let host_path = match &mount.sub_path {
-                None => volume.clone(),
-                Some(path) => {
-                    let sub_path = SubPath {
-                        uid: pod.uid.clone(),
-                        volume: mount.volume.clone(),
-                        volume_path: volume.clone(),
-                        container: container.name.clone(),
-                        index,
-                        path: path.clone(),
-                    };
-                    self.bind_sub_path(sub_path).await?
-                }
-            };
-            mounts.push(cri::Mount {
-                container_path: absolute(&mount.path),
-                host_path: host_path.display().to_string(),
-                read_only: mount.read_only,
-                propagation: MountPropagation::Private,
-            });
-        }
-        Ok(mounts)
-    }
-
-    async fn bind_sub_path(&self, sub_path: SubPath) -> Result<PathBuf, String> {
-        let volumes = self.volumes.clone();
-        let asked = sub_path.path.clone();
-        let bound = tokio::task::spawn_blocking(move || volumes.bind_sub_path(&sub_path)).await;
-        bound
-            .map_err(|panicked| panicked.to_string())?
-            .map_err(|error| format!("failed to prepare subPath {asked:?}: {error}"))
     }
 
     /// /etc/hosts, the log directory and the file for last words.
@@ -233,11 +221,13 @@ fn writable(host_path: &Path, container_path: &str) -> cri::Mount {
         container_path: container_path.to_owned(),
         host_path: host_path.display().to_string(),
         read_only: false,
+        recursive_read_only: false,
         propagation: MountPropagation::Private,
+        image: None,
     }
 }
 
-fn absolute(path: &str) -> String {
+pub(super) fn absolute(path: &str) -> String {
     if path.starts_with('/') {
         path.to_owned()
     } else {

@@ -9,9 +9,9 @@ use super::{Allocatable, Node, Parts, PodExecutor};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::layout::Layout;
 use crate::model::{
-    ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Medium, NetworkMode, Object,
-    ObjectKind, Pod, PodObservation, PullPolicy, RestartPolicy, SyncReport, Volume, VolumeMount,
-    VolumeSource,
+    ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Medium, MountPropagation,
+    NetworkMode, Object, ObjectKind, Pod, PodObservation, PullPolicy, RecursiveReadOnly,
+    RestartPolicy, SyncReport, Volume, VolumeMount, VolumeSource,
 };
 use crate::plan::fixture::{container, pod};
 use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
@@ -331,6 +331,8 @@ async fn a_container_sees_its_environment_volumes_and_hosts_file() {
         path: "/scratch".to_owned(),
         sub_path: None,
         read_only: true,
+        recursive_read_only: RecursiveReadOnly::Disabled,
+        propagation: MountPropagation::None,
     }];
     stage.settle(&pod).await;
 

@@ -52,6 +52,11 @@ pub use pod::{
 };
 pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
 pub use security::{
-    Capabilities, ContainerSecurity, PodSecurity, SeccompProfile, SecurityIdentity, Sysctl,
+    Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, SeccompProfile, SecurityIdentity,
+    Sysctl,
 };
-pub use volume::{HostPathKind, Medium, Volume, VolumeMount, VolumeSource};
+pub use volume::{
+    DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind, KeyToPath, Medium,
+    MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeMount, VolumePath,
+    VolumeSource,
+};

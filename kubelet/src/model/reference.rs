@@ -2,16 +2,37 @@
 
 use std::collections::BTreeSet;
 
-use super::{Container, EnvValue, ObjectKey, Pod};
+use super::{Container, EnvValue, FilesSource, ObjectKey, Pod, VolumeSource};
 
 impl Pod {
     /// Every object whose change matters to the pod.
     pub fn references(&self) -> BTreeSet<ObjectKey> {
         let namespace = &self.name.namespace;
-        self.spec
-            .all_containers()
+        let containers = self.spec.all_containers();
+        containers
             .flat_map(|container| container.references(namespace))
+            .chain(self.volume_references())
             .collect()
+    }
+
+    /// Every object that the pod's volumes are made from.
+    pub fn volume_references(&self) -> impl Iterator<Item = ObjectKey> {
+        let sources = self.spec.volumes.iter().flat_map(|volume| {
+            let sources = match &volume.source {
+                VolumeSource::Files(files) => files.sources.as_slice(),
+                VolumeSource::EmptyDir { .. }
+                | VolumeSource::HostPath { .. }
+                | VolumeSource::Image { .. }
+                | VolumeSource::NotHandled { .. } => &[],
+            };
+            sources.iter()
+        });
+        sources.filter_map(|source| match source {
+            FilesSource::Object(of) => {
+                Some(ObjectKey::new(of.kind, &self.name.namespace, &of.name))
+            }
+            FilesSource::Downward(_) => None,
+        })
     }
 }
 

@@ -31,10 +31,22 @@ pub struct PodSecurity {
     pub supplemental_groups: Vec<i64>,
     /// The group that owns volumes, also added to every process.
     pub fs_group: Option<i64>,
+    /// When a volume's files are given to that group.
+    pub fs_group_change: FsGroupChange,
     /// Which system calls are allowed.
     pub seccomp: Option<SeccompProfile>,
     /// Kernel parameters of the pod's namespaces.
     pub sysctls: Vec<Sysctl>,
+}
+
+/// When the files of a volume are given to the pod's group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FsGroupChange {
+    /// Whenever the volume is made ready.
+    #[default]
+    Always,
+    /// When its top does not belong to the group already.
+    OnRootMismatch,
 }
 
 /// What holds for one container.

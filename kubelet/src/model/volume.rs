@@ -1,5 +1,7 @@
 //! Volumes of a pod and how containers mount them.
 
+use super::{ObjectKind, PullPolicy, ResourceField};
+
 /// A volume of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -26,6 +28,15 @@ pub enum VolumeSource {
         /// What must be there.
         kind: HostPathKind,
     },
+    /// Files that follow ConfigMaps, Secrets and the pod's own fields.
+    Files(Files),
+    /// The files of an image, which the runtime mounts.
+    Image {
+        /// The image reference, as written.
+        reference: String,
+        /// When the image is pulled.
+        pull_policy: PullPolicy,
+    },
     /// A kind of volume this kubelet does not make yet: mounting it fails and says so.
     NotHandled {
         /// The manifest's name of the kind, for instance `nfs`.
@@ -41,6 +52,88 @@ pub enum Medium {
     Disk,
     /// A tmpfs.
     Memory,
+    /// A hugetlbfs.
+    HugePages {
+        /// Bytes of a page.
+        page: u64,
+    },
+}
+
+/// Files that the kubelet writes and containers read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// What the manifest calls the volume.
+    pub kind: FilesKind,
+    /// The mode of files that have none of their own.
+    pub default_mode: u32,
+    /// Where they come from.
+    pub sources: Vec<FilesSource>,
+}
+
+/// What a manifest calls a volume of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FilesKind {
+    /// `configMap`.
+    ConfigMap,
+    /// `secret`.
+    Secret,
+    /// `downwardAPI`.
+    DownwardApi,
+    /// `projected`: several of the others.
+    Projected,
+}
+
+/// Where files come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesSource {
+    /// A ConfigMap or a Secret.
+    Object(ObjectReference),
+    /// Fields of the pod.
+    Downward(Vec<DownwardFile>),
+}
+
+/// A ConfigMap or a Secret of the pod's namespace, as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectReference {
+    /// Which of the two.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+    /// Which keys become which files; none: all, each a file of its name.
+    pub items: Vec<KeyToPath>,
+    /// Whether the object or a key may be missing.
+    pub optional: bool,
+}
+
+/// A key that becomes a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyToPath {
+    /// The key.
+    pub key: String,
+    /// The file inside the volume.
+    pub path: String,
+    /// Its mode, if it has one of its own.
+    pub mode: Option<u32>,
+}
+
+/// A field of the pod that becomes a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownwardFile {
+    /// The file inside the volume.
+    pub path: String,
+    /// Its mode, if it has one of its own.
+    pub mode: Option<u32>,
+    /// What is in it.
+    pub value: DownwardValue,
+}
+
+/// What is in a file about the pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownwardValue {
+    /// A field, for instance `metadata.labels`.
+    Field(String),
+    /// What a container asks for or may use.
+    Resource(ResourceField),
 }
 
 /// What must be at a host path.
@@ -72,8 +165,45 @@ pub struct VolumeMount {
     pub volume: String,
     /// Where in the container; relative paths start at its root.
     pub path: String,
-    /// A path inside the volume; never absolute, without `..`.
-    pub sub_path: Option<String>,
+    /// What of the volume is seen, if not all.
+    pub sub_path: Option<VolumePath>,
     /// Writing is refused.
     pub read_only: bool,
+    /// Whether it is refused on what is mounted below, too.
+    pub recursive_read_only: RecursiveReadOnly,
+    /// Which way later mounts are seen.
+    pub propagation: MountPropagation,
+}
+
+/// A path inside a volume; never absolute, without `..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumePath {
+    /// As it is.
+    Literal(String),
+    /// With `$(VAR)` of the container's environment, not yet expanded.
+    Expression(String),
+}
+
+/// Whether writing is refused on what is mounted below a read-only mount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RecursiveReadOnly {
+    /// It is not.
+    #[default]
+    Disabled,
+    /// It is where the runtime can.
+    IfPossible,
+    /// It is, and a runtime that cannot is refused.
+    Enabled,
+}
+
+/// Which way later mounts are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MountPropagation {
+    /// Neither.
+    #[default]
+    None,
+    /// From the host in the container.
+    HostToContainer,
+    /// Both ways.
+    Bidirectional,
 }

@@ -81,12 +81,39 @@ fn volume(volume: &mut core::Volume) {
     if *volume == named_only {
         volume.empty_dir = Some(core::EmptyDirVolumeSource::default());
     }
+    if let Some(map) = &mut volume.config_map {
+        map.default_mode.get_or_insert(FILE_MODE);
+    }
+    if let Some(secret) = &mut volume.secret {
+        secret.default_mode.get_or_insert(FILE_MODE);
+    }
+    if let Some(downward) = &mut volume.downward_api {
+        downward.default_mode.get_or_insert(FILE_MODE);
+        downward.items.iter_mut().flatten().for_each(field_version);
+    }
+    if let Some(projected) = &mut volume.projected {
+        projected.default_mode.get_or_insert(FILE_MODE);
+        let sources = projected.sources.iter_mut().flatten();
+        let downward = sources.filter_map(|source| source.downward_api.as_mut());
+        downward
+            .flat_map(|downward| downward.items.iter_mut().flatten())
+            .for_each(field_version);
+    }
     if let Some(path) = &mut volume.host_path {
         path.type_.get_or_insert_default();
     }
     if let Some(image) = &mut volume.image {
         let policy = pull_policy(image.reference.as_deref());
         text(&mut image.pull_policy, policy);
+    }
+}
+
+/// Everybody reads them.
+const FILE_MODE: i32 = 0o644;
+
+fn field_version(file: &mut core::DownwardAPIVolumeFile) {
+    if let Some(field) = &mut file.field_ref {
+        text(&mut field.api_version, "v1");
     }
 }
 

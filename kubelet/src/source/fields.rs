@@ -33,6 +33,7 @@ const HANDLED: &[&str] = &[
     "spec.restartPolicy",
     "spec.schedulerName",
     "spec.securityContext.fsGroup",
+    "spec.securityContext.fsGroupChangePolicy",
     "spec.securityContext.runAsGroup",
     "spec.securityContext.runAsNonRoot",
     "spec.securityContext.runAsUser",
@@ -45,8 +46,13 @@ const HANDLED: &[&str] = &[
     "spec.tolerations",
     "spec.topologySpreadConstraints",
     "spec.volumes.name",
+    "spec.volumes.configMap",
+    "spec.volumes.downwardAPI",
     "spec.volumes.emptyDir",
     "spec.volumes.hostPath",
+    "spec.volumes.image",
+    "spec.volumes.projected",
+    "spec.volumes.secret",
 ];
 
 /// Fields of a container, of whichever list.
@@ -77,10 +83,7 @@ const HANDLED_OF_CONTAINER: &[&str] = &[
     "terminationMessagePath",
     "terminationMessagePolicy",
     "tty",
-    "volumeMounts.mountPath",
-    "volumeMounts.name",
-    "volumeMounts.readOnly",
-    "volumeMounts.subPath",
+    "volumeMounts",
     "workingDir",
 ];
 

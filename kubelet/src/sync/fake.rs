@@ -243,6 +243,8 @@ impl FakeNode {
 
 /// Containers exit in tasks of their own, so the node must be shared.
 impl Executor for FakeNode {
+    async fn refresh(&self, _: &Pod) {}
+
     async fn sync(&self, pod: &Pod, _: &PodObservation, actions: &PodActions) -> SyncReport {
         if self.lock().hangs {
             self.note("hang");

@@ -25,6 +25,10 @@ pub trait Executor: Send + Sync + 'static {
         actions: &PodActions,
     ) -> impl Future<Output = SyncReport> + Send;
 
+    /// Brings what the pod's containers read of the node up to date while they run. What fails is an
+    /// event, and tried again with the next look.
+    fn refresh(&self, pod: &Pod) -> impl Future<Output = ()> + Send;
+
     /// Kills, stops and removes what the plan names, of a pod that may not be known any more.
     /// Returns when everything named has ended.
     fn terminate(

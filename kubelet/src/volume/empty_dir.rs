@@ -1,15 +1,16 @@
 //! `emptyDir`: a directory that lives as long as its pod, on disk or in memory.
+//!
+//! One that is there was made whole: on disk it is put together under another name, and in memory
+//! the mount itself sets owner and mode. What containers change of it afterwards stays.
 
-use std::ffi::CString;
 use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::Path;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-
 use super::VolumeError;
-use crate::model::Medium;
+use super::mounts::{InMemory, is_mount, mount_memory};
+use super::remove_tree;
 
 /// Every user of the pod may write.
 const MODE: u32 = 0o777;
@@ -21,106 +22,61 @@ const MODE_OF_GROUP: u32 = 0o2777;
 pub(super) struct EmptyDir<'a> {
     pub(super) name: &'a str,
     pub(super) path: &'a Path,
-    pub(super) medium: Medium,
-    pub(super) size_limit: Option<u64>,
-    pub(super) group: Option<i64>,
+    /// `None` is on disk.
+    pub(super) in_memory: Option<InMemory>,
+    pub(super) group: Option<u32>,
 }
 
 /// Makes the directory; one that stands keeps what is in it.
 pub(super) fn make(dir: EmptyDir<'_>) -> Result<(), VolumeError> {
-    let EmptyDir {
-        name,
-        path,
-        medium,
-        size_limit,
-        group,
-    } = dir;
     let failed = |attempt: &'static str| {
         move |source| VolumeError::EmptyDir {
-            volume: name.to_owned(),
+            volume: dir.name.to_owned(),
             attempt,
-            path: path.to_owned(),
+            path: dir.path.to_owned(),
             source,
         }
     };
+    make_parent(dir.path).map_err(failed("make"))?;
+    match dir.in_memory {
+        None => on_disk(dir).map_err(failed("make")),
+        Some(filesystem) => {
+            let made = DirBuilder::new().mode(0o750).create(dir.path);
+            or_there(made).map_err(failed("make"))?;
+            if is_mount(dir.path).map_err(failed("look at"))? {
+                return Ok(());
+            }
+            mount_memory(dir.path, filesystem, dir.group).map_err(failed("mount memory on"))
+        }
+    }
+}
+
+/// Makes the directories that lead to a volume: only root looks into them from the host.
+pub(super) fn make_parent(path: &Path) -> io::Result<()> {
     let parent = path
         .parent()
-        .expect("an emptyDir is below the pod's directory");
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(parent)
-        .map_err(failed("make"))?;
-    match DirBuilder::new().mode(0o755).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed("make")(error)),
-    }
-    if medium == Medium::Memory && !is_mount(path).map_err(failed("look at"))? {
-        mount_tmpfs(path, size_limit).map_err(failed("mount a tmpfs on"))?;
-    }
-    open_to_pod(path, group).map_err(failed("set the owner of"))
+        .expect("a volume is below the pod's directory");
+    DirBuilder::new().recursive(true).mode(0o750).create(parent)
 }
 
-fn mount_tmpfs(path: &Path, size_limit: Option<u64>) -> io::Result<()> {
-    // Without a size the kernel allows half of the memory.
-    let data = size_limit.map_or_else(String::new, |bytes| format!("size={bytes}"));
-    let data = CString::new(data).expect("a number has no zero byte");
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    Ok(mount("tmpfs", path, "tmpfs", flags, data.as_c_str())?)
+fn or_there(made: io::Result<()>) -> io::Result<()> {
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
-/// The process umask must not narrow the mode.
-fn open_to_pod(path: &Path, group: Option<i64>) -> io::Result<()> {
-    let group = group.and_then(|gid| u32::try_from(gid).ok());
-    let mode = if group.is_some() { MODE_OF_GROUP } else { MODE };
-    if group.is_some() {
-        chown(path, None, group)?;
+fn on_disk(dir: EmptyDir<'_>) -> io::Result<()> {
+    if dir.path.exists() {
+        return Ok(());
     }
-    std::fs::set_permissions(path, Permissions::from_mode(mode))
-}
-
-/// Unmounts every emptyDir in memory.
-pub(super) fn unmount_all(directory: &Path) -> Result<(), VolumeError> {
-    let failed = |source| VolumeError::Remove {
-        path: directory.to_owned(),
-        source,
-    };
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    for entry in entries {
-        unmount_if_mounted(&entry.map_err(failed)?.path()).map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// Detaches the mount at `path`, and those stacked below it.
-pub(super) fn unmount_if_mounted(path: &Path) -> io::Result<()> {
-    while is_mount(path)? {
-        unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
-    }
-    Ok(())
-}
-
-/// Whether another filesystem, or another part of one, begins here.
-fn is_mount(path: &Path) -> io::Result<bool> {
-    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-    let found = statx(
-        CWD,
-        path,
-        AtFlags::SYMLINK_NOFOLLOW,
-        StatxFlags::BASIC_STATS,
-    )?;
-    if found
-        .stx_attributes_mask
-        .contains(StatxAttributes::MOUNT_ROOT)
-    {
-        return Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
-    }
-    // Kernels before 5.8 do not say; a device of its own is what a tmpfs has.
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    Ok(std::fs::symlink_metadata(path)?.dev() != std::fs::symlink_metadata(parent)?.dev())
+    // No volume's name begins with a dot.
+    let unfinished = dir.path.with_file_name(format!(".{}", dir.name));
+    remove_tree(&unfinished).map_err(io::Error::other)?;
+    DirBuilder::new().mode(0o700).create(&unfinished)?;
+    chown(&unfinished, None, dir.group)?;
+    let mode = dir.group.map_or(MODE, |_| MODE_OF_GROUP);
+    // The process umask must not narrow the mode.
+    std::fs::set_permissions(&unfinished, Permissions::from_mode(mode))?;
+    std::fs::rename(unfinished, dir.path)
 }

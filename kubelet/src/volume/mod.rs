@@ -1,10 +1,15 @@
-//! Volumes on the node: made before a pod's sandbox, taken away after it.
+//! Volumes on the node: made before a pod's sandbox, kept up to date, taken away after it.
 //!
-//! Only two kinds exist here: `emptyDir` and `hostPath`. What lies in an emptyDir was written by
-//! containers, so it is only ever walked through descriptors, and no symbolic link is followed.
+//! What lies in a volume may have been written by containers, so it is only ever walked through
+//! descriptors, and no symbolic link is followed out of it. What is mounted for a pod is below its
+//! directory, where the kernel's own list finds it again.
 
+mod atomic;
 mod empty_dir;
+mod files;
 mod host_path;
+mod mounts;
+mod ownership;
 mod read;
 mod remove;
 mod sub_path;
@@ -12,20 +17,24 @@ mod sub_path;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use atomic::{Payload, PayloadFile};
 pub(crate) use read::read_inside;
 pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
 
 use crate::layout::Layout;
-use crate::model::{PodSpec, PodUid, VolumeSource};
+use crate::model::{Medium, PodSpec, PodUid, VolumeSource};
+use files::FilesVolume;
+use mounts::{InMemory, unmount_below};
 
 /// Why a volume could not be made, or taken away.
 #[derive(Debug, thiserror::Error)]
 pub enum VolumeError {
     /// The directory of an emptyDir could not be made or mounted.
-    #[error("MountVolume.SetUp failed for volume {volume:?}: cannot {attempt} {path}")]
+    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot {attempt} {path}")]
     EmptyDir {
         /// The volume's name.
         volume: String,
@@ -37,9 +46,28 @@ pub enum VolumeError {
         #[source]
         source: std::io::Error,
     },
+    /// What the files of a volume are made from is not to be had.
+    #[error("MountVolume.SetUp failed for volume {volume:?} : {problem}")]
+    Missing {
+        /// The volume's name.
+        volume: String,
+        /// What is missing.
+        problem: String,
+    },
+    /// The files of a volume could not be written.
+    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot write to {path}")]
+    Files {
+        /// The volume's name.
+        volume: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// What is at a host path is not what the pod says.
     #[error(
-        "MountVolume.SetUp failed for volume {volume:?}: \
+        "MountVolume.SetUp failed for volume {volume:?} : \
          hostPath type check failed: {path} is not {expected}"
     )]
     WrongType {
@@ -51,7 +79,7 @@ pub enum VolumeError {
         expected: &'static str,
     },
     /// A host path could not be looked at or made.
-    #[error("MountVolume.SetUp failed for volume {volume:?}: cannot use host path {path}")]
+    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot use host path {path}")]
     HostPath {
         /// The volume's name.
         volume: String,
@@ -63,13 +91,22 @@ pub enum VolumeError {
     },
     /// A kind of volume that is not made here.
     #[error(
-        "MountVolume.SetUp failed for volume {volume:?}: volumes of kind {kind} are not supported"
+        "MountVolume.SetUp failed for volume {volume:?} : volumes of kind {kind} are not supported"
     )]
     NotHandled {
         /// The volume's name.
         volume: String,
         /// The manifest's name of the kind.
         kind: String,
+    },
+    /// The pod's directory could not be made.
+    #[error("cannot make the pod's directory {path}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
     /// What a pod left behind could not be taken away.
     #[error("cannot remove {path}")]
@@ -80,6 +117,37 @@ pub enum VolumeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What a pod's volumes are made from.
+#[derive(Clone, Debug)]
+pub struct SetUp {
+    /// The pod.
+    pub uid: PodUid,
+    /// Its spec.
+    pub spec: PodSpec,
+    /// The files of each volume of files, or why they are not to be had.
+    pub payloads: BTreeMap<String, Result<Payload, String>>,
+    /// Bytes that the pod's memory has room for.
+    pub memory: u64,
+}
+
+/// A volume that containers can mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounted {
+    /// Where it is on the host.
+    pub path: PathBuf,
+    /// Whether containers may only read it, whatever they ask for.
+    pub read_only: bool,
+}
+
+/// Volumes that are ready.
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// Each by its name.
+    pub volumes: BTreeMap<String, Mounted>,
+    /// Volumes that stay as they were, because there is nothing newer to be had.
+    pub stale: Vec<VolumeError>,
 }
 
 /// Makes and takes away the volumes of pods.
@@ -94,48 +162,159 @@ impl Volumes {
         Self { layout }
     }
 
-    /// Makes the pod's directory and its volumes; says where each is. What stands is left as it is.
-    pub fn set_up(
-        &self,
-        spec: &PodSpec,
-        uid: &PodUid,
-    ) -> Result<BTreeMap<String, PathBuf>, VolumeError> {
-        make_pod_directory(&self.layout.pod(uid))?;
-        let mut paths = BTreeMap::new();
-        for volume in &spec.volumes {
-            let path = match &volume.source {
-                VolumeSource::EmptyDir { medium, size_limit } => {
-                    let path = self.layout.empty_dir(uid, &volume.name);
-                    empty_dir::make(empty_dir::EmptyDir {
-                        name: &volume.name,
-                        path: &path,
-                        medium: *medium,
-                        size_limit: *size_limit,
-                        group: spec.security.fs_group,
-                    })?;
-                    path
-                }
-                VolumeSource::HostPath { path, kind } => {
-                    host_path::check(&volume.name, path, *kind)?;
-                    PathBuf::from(path)
-                }
-                VolumeSource::NotHandled { kind } => {
-                    let (volume, kind) = (volume.name.clone(), kind.clone());
-                    return Err(VolumeError::NotHandled { volume, kind });
-                }
-            };
-            paths.insert(volume.name.clone(), path);
+    /// Makes the pod's directory and its volumes. What stands is left as it is, but that files are
+    /// brought up to date.
+    pub fn set_up(&self, pod: &SetUp) -> Result<Ready, VolumeError> {
+        let directory = self.layout.pod(&pod.uid);
+        make_pod_directory(&directory)?;
+        let _turn = take_turn(&directory)?;
+        let mut ready = Ready::default();
+        for volume in &pod.spec.volumes {
+            if let Some(mounted) = self.make(&volume.name, &volume.source, pod, &mut ready.stale)? {
+                ready.volumes.insert(volume.name.clone(), mounted);
+            }
         }
-        Ok(paths)
+        Ok(ready)
+    }
+
+    /// Brings the files of volumes that stand up to date; says what could not be.
+    pub fn refresh(&self, pod: &SetUp) -> Result<Vec<VolumeError>, VolumeError> {
+        let directory = self.layout.pod(&pod.uid);
+        if !directory.exists() {
+            return Ok(Vec::new());
+        }
+        let _turn = take_turn(&directory)?;
+        let mut failed = Vec::new();
+        for volume in &pod.spec.volumes {
+            let VolumeSource::Files(files) = &volume.source else {
+                continue;
+            };
+            let path = self.layout.files(&pod.uid, files.kind, &volume.name);
+            if atomic::is_written(&path)
+                && let Err(error) = self.make(&volume.name, &volume.source, pod, &mut failed)
+            {
+                failed.push(error);
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Nothing for a volume that the runtime mounts itself.
+    fn make(
+        &self,
+        name: &str,
+        source: &VolumeSource,
+        pod: &SetUp,
+        stale: &mut Vec<VolumeError>,
+    ) -> Result<Option<Mounted>, VolumeError> {
+        let group = group(&pod.spec);
+        let (path, read_only) = match source {
+            VolumeSource::EmptyDir { medium, size_limit } => {
+                let path = self.layout.empty_dir(&pod.uid, name);
+                empty_dir::make(empty_dir::EmptyDir {
+                    name,
+                    path: &path,
+                    in_memory: in_memory(*medium, *size_limit, pod.memory),
+                    group,
+                })?;
+                (path, false)
+            }
+            VolumeSource::HostPath { path, kind } => {
+                host_path::check(name, path, *kind)?;
+                (PathBuf::from(path), false)
+            }
+            VolumeSource::Files(files) => {
+                let path = self.layout.files(&pod.uid, files.kind, name);
+                let of = FilesVolume {
+                    name,
+                    path: &path,
+                    kind: files.kind,
+                    size: pod.memory,
+                    group,
+                };
+                stale.extend(make_files(&of, pod)?);
+                (path, true)
+            }
+            VolumeSource::Image { .. } => return Ok(None),
+            VolumeSource::NotHandled { kind } => {
+                let (volume, kind) = (name.to_owned(), kind.clone());
+                return Err(VolumeError::NotHandled { volume, kind });
+            }
+        };
+        Ok(Some(Mounted { path, read_only }))
     }
 
     /// Unmounts what is mounted below the pod's directory and removes it; again does no harm.
     pub fn tear_down(&self, uid: &PodUid) -> Result<(), VolumeError> {
         let directory = self.layout.pod(uid);
-        sub_path::unmount_all(&self.layout.sub_paths(uid))?;
-        empty_dir::unmount_all(&self.layout.empty_dirs(uid))?;
+        if !directory.exists() {
+            return Ok(());
+        }
+        let _turn = take_turn(&directory)?;
+        unmount_below(&directory)?;
         remove_tree(&directory)
     }
+}
+
+/// Writes the files. When they are not to be had, a volume that has some keeps them, and why is told.
+fn make_files(of: &FilesVolume<'_>, pod: &SetUp) -> Result<Option<VolumeError>, VolumeError> {
+    let volume = || of.name.to_owned();
+    match pod.payloads.get(of.name) {
+        Some(Ok(payload)) => {
+            let failed = |source| VolumeError::Files {
+                volume: volume(),
+                path: of.path.to_owned(),
+                source,
+            };
+            files::make(of, &pod.spec, payload).map_err(failed)?;
+            Ok(None)
+        }
+        missing => {
+            let problem = match missing {
+                Some(Err(problem)) => problem.clone(),
+                _ => "its files were not looked up".to_owned(),
+            };
+            let volume = volume();
+            let error = VolumeError::Missing { volume, problem };
+            if atomic::is_written(of.path) {
+                Ok(Some(error))
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
+fn group(spec: &PodSpec) -> Option<u32> {
+    spec.security
+        .fs_group
+        .and_then(|gid| u32::try_from(gid).ok())
+}
+
+/// A tmpfs has room for what its pod has memory for, and for no more than it says.
+fn in_memory(medium: Medium, size_limit: Option<u64>, memory: u64) -> Option<InMemory> {
+    match medium {
+        Medium::Disk => None,
+        Medium::Memory => {
+            let limit = size_limit.filter(|limit| *limit > 0);
+            Some(InMemory::Tmpfs(
+                limit.map_or(memory, |limit| limit.min(memory)),
+            ))
+        }
+        Medium::HugePages { page } => Some(InMemory::HugePages(page)),
+    }
+}
+
+/// Waits until nobody else works on the pod's volumes: work that was given up may still go on.
+fn take_turn(directory: &Path) -> Result<File, VolumeError> {
+    let turn = File::open(directory).and_then(|file| {
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(file)
+    });
+    turn.map_err(|source| VolumeError::Directory {
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 /// Only root looks into it from the host; containers see what is mounted into them.
@@ -145,9 +324,7 @@ fn make_pod_directory(path: &Path) -> Result<(), VolumeError> {
         .recursive(true)
         .mode(0o750)
         .create(path)
-        .map_err(|source| VolumeError::EmptyDir {
-            volume: String::new(),
-            attempt: "make",
+        .map_err(|source| VolumeError::Directory {
             path: path.to_owned(),
             source,
         })

@@ -1,18 +1,20 @@
 //! `subPath`: a path inside a volume, bound to a place that containers cannot reach.
 //!
-//! A container may write to the volume while another one is started, so the path is opened
-//! beneath the volume without following any link, and what was opened, not its name, is bound.
+//! A container may write to the volume while another one is started, so the kernel itself resolves
+//! the path beneath the volume: links lead around inside it, and never out of it. What was opened,
+//! not its name, is bound.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::mount_bind;
 
-use super::VolumeError;
-use super::empty_dir::unmount_if_mounted;
+use super::mounts::unmount_if_mounted;
 use crate::layout::Layout;
 use crate::model::{ContainerName, PodUid};
 
@@ -36,86 +38,93 @@ pub(crate) struct SubPath {
 impl super::Volumes {
     /// Binds the path, made if it is missing, and says where.
     pub(crate) fn bind_sub_path(&self, sub_path: &SubPath) -> io::Result<PathBuf> {
-        let source = open_beneath(&sub_path.volume_path, Path::new(&sub_path.path))?;
+        let source = open_or_make(&sub_path.volume_path, Path::new(&sub_path.path))?;
         let target = self.layout.sub_path(sub_path);
-        if target.exists() {
-            unmount_if_mounted(&target)?;
-        }
-        let parent = target
-            .parent()
-            .expect("a subPath is below the pod's directory");
-        std::fs::create_dir_all(parent)?;
-        match FileType::from_raw_mode(fstat(&source)?.st_mode) {
-            FileType::Directory => std::fs::create_dir_all(&target)?,
-            _ => std::fs::File::create(&target).map(drop)?,
-        }
+        unmount_if_mounted(&target)?;
+        let kind = FileType::from_raw_mode(fstat(&source)?.st_mode);
+        make_target(&target, kind)?;
         mount_bind(format!("/proc/self/fd/{}", source.as_raw_fd()), &target)?;
         Ok(target)
     }
 }
 
 impl Layout {
-    /// Where the paths inside volumes are bound.
-    pub(super) fn sub_paths(&self, uid: &PodUid) -> PathBuf {
-        self.pod(uid).join("volume-subpaths")
-    }
-
     fn sub_path(&self, of: &SubPath) -> PathBuf {
-        let container = self
-            .sub_paths(&of.uid)
+        self.pod(&of.uid)
+            .join("volume-subpaths")
             .join(&of.volume)
-            .join(of.container.as_str());
-        container.join(of.index.to_string())
-    }
-
-    /// Where the pod's emptyDirs are.
-    pub(super) fn empty_dirs(&self, uid: &PodUid) -> PathBuf {
-        self.volumes(uid).join("kubernetes.io~empty-dir")
+            .join(of.container.as_str())
+            .join(of.index.to_string())
     }
 }
 
-fn open_beneath(volume: &Path, path: &Path) -> io::Result<OwnedFd> {
-    let no_link = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let mut here: OwnedFd = std::fs::File::open(volume)?.into();
+/// A directory for a directory, and a file for everything else. What was bound there before may have
+/// been another kind of thing.
+fn make_target(target: &Path, kind: FileType) -> io::Result<()> {
+    let parent = target
+        .parent()
+        .expect("a subPath is below the pod's directory");
+    std::fs::create_dir_all(parent)?;
+    let is_directory = kind == FileType::Directory;
+    match std::fs::symlink_metadata(target) {
+        Ok(found) if found.is_dir() == is_directory => return Ok(()),
+        Ok(found) if found.is_dir() => std::fs::remove_dir(target)?,
+        Ok(_) => std::fs::remove_file(target)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if is_directory {
+        std::fs::create_dir(target)
+    } else {
+        std::fs::File::create(target).map(drop)
+    }
+}
+
+/// What is at the path; directories that are missing are made like the volume's own.
+fn open_or_make(volume: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let outside = path
+        .components()
+        .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if outside {
+        let message = "not a path inside the volume";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let top = std::fs::File::open(volume)?;
+    match open_beneath(&top, path) {
+        Err(Errno::NOENT) => {}
+        opened => return Ok(opened?),
+    }
+    let mode = top.metadata()?.mode() & 0o7777;
+    let mut here = PathBuf::from(".");
     for part in path.components() {
-        let std::path::Component::Normal(part) = part else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a path inside the volume",
-            ));
-        };
-        here = match openat2(&here, part, flags, Mode::empty(), no_link) {
-            Err(Errno::NOENT) => {
-                mkdirat(&here, part, Mode::from_raw_mode(0o755))?;
-                openat2(&here, part, flags, Mode::empty(), no_link)?
-            }
-            opened => opened?,
-        };
-    }
-    Ok(here)
-}
-
-/// Unmounts every bound path of a pod.
-pub(super) fn unmount_all(directory: &Path) -> Result<(), VolumeError> {
-    let failed = |source| VolumeError::Remove {
-        path: directory.to_owned(),
-        source,
-    };
-    for volume in entries(directory).map_err(failed)? {
-        for container in entries(&volume).map_err(failed)? {
-            for bound in entries(&container).map_err(failed)? {
-                unmount_if_mounted(&bound).map_err(failed)?;
-            }
+        let parent = open_beneath(&top, &here)?;
+        here.push(part);
+        match mkdirat(&parent, part.as_os_str(), Mode::from_raw_mode(0o700)) {
+            Ok(()) => open_to(&open_beneath(&top, &here)?, mode)?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(open_beneath(&top, &here)?)
 }
 
-fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    match std::fs::read_dir(directory) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// The process umask must not narrow the mode.
+fn open_to(directory: &OwnedFd, mode: u32) -> io::Result<()> {
+    let itself = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    std::fs::set_permissions(itself, Permissions::from_mode(mode))
+}
+
+fn open_beneath(top: &std::fs::File, path: &Path) -> Result<OwnedFd, Errno> {
+    /// How often somebody may rename something while the kernel looks.
+    const ATTEMPTS: usize = 32;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let mut opened = Err(Errno::AGAIN);
+    for _ in 0..ATTEMPTS {
+        opened = openat2(top, path, flags, Mode::empty(), beneath);
+        if !matches!(opened, Err(Errno::AGAIN)) {
+            break;
+        }
     }
+    opened
 }

@@ -1,5 +1,6 @@
 //! Volumes on a real filesystem.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -7,9 +8,11 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{SubPath, VolumeError, Volumes, remove_tree};
+use super::{Payload, PayloadFile, SetUp, SubPath, VolumeError, Volumes, remove_tree};
 use crate::layout::Layout;
-use crate::model::{HostPathKind, Medium, PodSpec, PodUid, RestartPolicy, Volume, VolumeSource};
+use crate::model::{
+    Files, FilesKind, HostPathKind, Medium, PodSpec, PodUid, RestartPolicy, Volume, VolumeSource,
+};
 use crate::plan::fixture::pod;
 
 struct Stage {
@@ -30,8 +33,17 @@ impl Stage {
     }
 
     fn set_up(&self, source: VolumeSource) -> Result<std::path::PathBuf, VolumeError> {
-        let mut paths = self.volumes.set_up(&spec(source), &self.uid)?;
-        Ok(paths.remove("data").unwrap())
+        let ready = self.volumes.set_up(&self.of(spec(source)))?;
+        Ok(ready.volumes["data"].path.clone())
+    }
+
+    fn of(&self, spec: PodSpec) -> SetUp {
+        SetUp {
+            uid: self.uid.clone(),
+            spec,
+            payloads: BTreeMap::new(),
+            memory: 64 << 20,
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -87,13 +99,8 @@ fn the_volume_group_owns_an_empty_dir() {
     let stage = Stage::new();
     let mut spec = spec(on_disk());
     spec.security.fs_group = Some(2000);
-    let path = stage
-        .volumes
-        .set_up(&spec, &stage.uid)
-        .unwrap()
-        .remove("data")
-        .unwrap();
-    let found = fs::metadata(path).unwrap();
+    let ready = stage.volumes.set_up(&stage.of(spec)).unwrap();
+    let found = fs::metadata(&ready.volumes["data"].path).unwrap();
     assert_eq!((found.gid(), found.mode() & 0o7777), (2000, 0o2777));
 }
 
@@ -113,6 +120,81 @@ fn an_empty_dir_in_memory_is_a_tmpfs_of_its_size() {
     stage.volumes.tear_down(&stage.uid).unwrap();
     assert!(!stage.root.path().join("pods/uid-1").exists());
     assert_eq!(mounts_below(stage.root.path()), 0);
+}
+
+#[test]
+fn an_empty_dir_keeps_the_mode_that_a_container_gave_it() {
+    let stage = Stage::new();
+    for source in [on_disk(), in_memory(None)] {
+        let path = stage.set_up(source.clone()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        stage.set_up(source).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        stage.volumes.tear_down(&stage.uid).unwrap();
+    }
+}
+
+fn secret() -> VolumeSource {
+    VolumeSource::Files(Files {
+        kind: FilesKind::Secret,
+        default_mode: 0o600,
+        sources: Vec::new(),
+    })
+}
+
+fn with_key(stage: &Stage, key: &str) -> SetUp {
+    let file = PayloadFile {
+        bytes: key.as_bytes().to_vec(),
+        mode: 0o600,
+    };
+    let payload: Payload = [("key".to_owned(), file)].into();
+    SetUp {
+        payloads: [("data".to_owned(), Ok(payload))].into(),
+        ..stage.of(spec(secret()))
+    }
+}
+
+#[test]
+fn the_files_of_a_secret_are_in_memory_and_follow_it() {
+    let stage = Stage::new();
+    let mut pod = with_key(&stage, "1234");
+    pod.spec.security.fs_group = Some(2000);
+    let ready = stage.volumes.set_up(&pod).unwrap();
+    let mounted = &ready.volumes["data"];
+    assert!(mounted.read_only);
+    let key = mounted.path.join("key");
+    let found = fs::metadata(&key).unwrap();
+    assert_eq!((found.gid(), found.mode() & 0o7777), (2000, 0o640));
+    assert_ne!(found.dev(), fs::metadata(stage.root.path()).unwrap().dev());
+
+    let newer = with_key(&stage, "5678");
+    assert!(stage.volumes.refresh(&newer).unwrap().is_empty());
+    assert_eq!(fs::read_to_string(&key).unwrap(), "5678");
+    stage.volumes.tear_down(&stage.uid).unwrap();
+    assert_eq!(mounts_below(stage.root.path()), 0);
+}
+
+#[test]
+fn files_that_are_not_to_be_had_fail_a_new_volume_and_leave_one_that_stands() {
+    let stage = Stage::new();
+    let missing = SetUp {
+        payloads: [("data".to_owned(), Err("secret \"s\" not found".to_owned()))].into(),
+        ..stage.of(spec(secret()))
+    };
+    let error = stage.volumes.set_up(&missing).unwrap_err().to_string();
+    let expected = "MountVolume.SetUp failed for volume \"data\" : secret \"s\" not found";
+    assert_eq!(error, expected);
+    assert!(
+        stage.volumes.refresh(&missing).unwrap().is_empty(),
+        "nothing stands that could be brought up to date"
+    );
+
+    stage.volumes.set_up(&with_key(&stage, "1234")).unwrap();
+    let ready = stage.volumes.set_up(&missing).unwrap();
+    assert_eq!(ready.stale[0].to_string(), expected);
+    let key = ready.volumes["data"].path.join("key");
+    assert_eq!(fs::read_to_string(key).unwrap(), "1234");
 }
 
 #[test]
@@ -249,11 +331,31 @@ fn a_sub_path_is_made_and_bound() {
 }
 
 #[test]
-fn a_sub_path_through_a_link_is_refused() {
+fn a_sub_path_follows_the_links_inside_its_volume() {
+    let stage = Stage::new();
+    let ready = stage.volumes.set_up(&with_key(&stage, "1234")).unwrap();
+    let volume = &ready.volumes["data"].path;
+    let bound = stage
+        .volumes
+        .bind_sub_path(&sub_path(&stage, volume, "key"))
+        .unwrap();
+    assert_eq!(fs::read_to_string(&bound).unwrap(), "1234");
+    // What a file was before may be a directory now.
+    let other = stage.set_up(on_disk()).unwrap();
+    let bound = stage
+        .volumes
+        .bind_sub_path(&sub_path(&stage, &other, "key"))
+        .unwrap();
+    assert!(bound.is_dir());
+}
+
+#[test]
+fn a_sub_path_out_of_its_volume_is_refused() {
     let stage = Stage::new();
     let volume = stage.set_up(on_disk()).unwrap();
     symlink("/etc", volume.join("link")).unwrap();
-    for path in ["link", "link/deeper", "../x", "/etc"] {
+    symlink("../..", volume.join("up")).unwrap();
+    for path in ["link", "link/deeper", "up", "up/x", "../x", "/etc"] {
         let refused = stage
             .volumes
             .bind_sub_path(&sub_path(&stage, &volume, path));

@@ -5,9 +5,10 @@ use futures::{FutureExt, StreamExt};
 use podling_proto::runtime::v1;
 
 use super::{Client, refused};
-use crate::cri::convert::{condition_from_wire, event_from_wire};
+use crate::cri::convert::{condition_from_wire, event_from_wire, features_from_wire};
 use crate::cri::{
-    Call, Events, Health, RuntimeCondition, RuntimeError, RuntimeEvent, RuntimeVersion,
+    Call, Events, Health, RuntimeCondition, RuntimeError, RuntimeEvent, RuntimeFeatures,
+    RuntimeVersion,
 };
 
 impl Events for Client {
@@ -60,6 +61,18 @@ impl Health for Client {
                 .status
                 .map_or_else(Vec::new, |status| status.conditions);
             Ok(conditions.into_iter().map(condition_from_wire).collect())
+        }
+        .boxed()
+    }
+
+    fn features(&self) -> Call<'_, RuntimeFeatures> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let answer = runtime.status(v1::StatusRequest { verbose: false });
+            let status = self
+                .within("Status", self.deadlines.request, answer)
+                .await?;
+            Ok(features_from_wire(status))
         }
         .boxed()
     }

@@ -74,6 +74,10 @@ fn mount_to_wire(mount: Mount) -> v1::Mount {
         MountPropagation::HostToContainer => v1::MountPropagation::PropagationHostToContainer,
         MountPropagation::Bidirectional => v1::MountPropagation::PropagationBidirectional,
     };
+    let (image, image_sub_path) = match mount.image {
+        Some(of) => (Some(image_reference_to_wire(of.image)), of.sub_path),
+        None => (None, String::new()),
+    };
     v1::Mount {
         container_path: mount.container_path,
         host_path: mount.host_path,
@@ -82,9 +86,9 @@ fn mount_to_wire(mount: Mount) -> v1::Mount {
         propagation: propagation.into(),
         uid_mappings: Vec::new(),
         gid_mappings: Vec::new(),
-        recursive_read_only: false,
-        image: None,
-        image_sub_path: String::new(),
+        recursive_read_only: mount.recursive_read_only,
+        image,
+        image_sub_path,
         mount_options: Vec::new(),
     }
 }

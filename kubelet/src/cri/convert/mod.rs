@@ -11,7 +11,9 @@ mod tests;
 use jiff::Timestamp;
 use podling_proto::runtime::v1;
 
-use super::{NamespaceMode, Namespaces, RuntimeCondition, RuntimeEvent};
+use super::{
+    HandlerFeatures, NamespaceMode, Namespaces, RuntimeCondition, RuntimeEvent, RuntimeFeatures,
+};
 use crate::model::SeccompProfile;
 
 pub(super) use container::{
@@ -88,6 +90,34 @@ pub(super) fn condition_from_wire(condition: v1::RuntimeCondition) -> RuntimeCon
         holds: status,
         reason,
         message,
+    }
+}
+
+pub(super) fn features_from_wire(status: v1::StatusResponse) -> RuntimeFeatures {
+    let v1::StatusResponse {
+        status: _,
+        info: _,
+        runtime_handlers,
+        features,
+    } = status;
+    let handler = |handler: v1::RuntimeHandler| {
+        let v1::RuntimeHandler { name, features } = handler;
+        let features = features.map_or_else(HandlerFeatures::default, |features| {
+            let v1::RuntimeHandlerFeatures {
+                recursive_read_only_mounts,
+                user_namespaces,
+            } = features;
+            HandlerFeatures {
+                recursive_read_only: recursive_read_only_mounts,
+                user_namespaces,
+            }
+        });
+        (name, features)
+    };
+    RuntimeFeatures {
+        handlers: runtime_handlers.into_iter().map(handler).collect(),
+        supplemental_groups_policy: features
+            .is_some_and(|features| features.supplemental_groups_policy),
     }
 }
 

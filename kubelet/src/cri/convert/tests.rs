@@ -4,8 +4,8 @@ use podling_proto::runtime::v1;
 
 use super::*;
 use crate::cri::{
-    ContainerConfig, ContainerPhase, EnvVar, Mount, MountPropagation, PortMapping, SandboxConfig,
-    Scope,
+    ContainerConfig, ContainerPhase, EnvVar, ImageMount, ImageReference, Mount, MountPropagation,
+    PortMapping, SandboxConfig, Scope,
 };
 use crate::model::{ContainerState, Protocol, SandboxState};
 
@@ -216,15 +216,22 @@ fn a_container_goes_over_the_wire_whole() {
             container_path: "/data".to_owned(),
             host_path: "/srv".to_owned(),
             read_only: true,
+            recursive_read_only: true,
             propagation: MountPropagation::HostToContainer,
+            image: Some(ImageMount {
+                image: ImageReference::as_written("files:1"),
+                sub_path: "etc".to_owned(),
+            }),
         }],
         ..ContainerConfig::default()
     };
     let wire = container_to_wire(config);
     assert_eq!(wire.envs[0].value, "ä".as_bytes());
     let mount = &wire.mounts[0];
-    assert!(mount.readonly);
+    assert!(mount.readonly && mount.recursive_read_only);
     assert_eq!(mount.propagation, 1);
+    assert_eq!(mount.image.as_ref().unwrap().image, "files:1");
+    assert_eq!(mount.image_sub_path, "etc");
     let security = wire.linux.unwrap().security_context.unwrap();
     assert_eq!(
         security.seccomp.unwrap().profile_type,
@@ -279,4 +286,22 @@ fn a_condition_says_why_it_does_not_hold() {
         condition.to_string(),
         "NetworkReady=false reason:NetworkPluginNotReady message:no network"
     );
+}
+
+#[test]
+fn what_a_runtime_can_is_read_by_handler() {
+    let features = features_from_wire(v1::StatusResponse {
+        runtime_handlers: vec![v1::RuntimeHandler {
+            name: "vm".to_owned(),
+            features: Some(v1::RuntimeHandlerFeatures {
+                recursive_read_only_mounts: true,
+                user_namespaces: false,
+            }),
+        }],
+        ..v1::StatusResponse::default()
+    });
+    assert!(features.handler("vm").recursive_read_only);
+    assert!(!features.handler("vm").user_namespaces);
+    assert!(!features.handler("").recursive_read_only);
+    assert!(!features.supplemental_groups_policy);
 }

@@ -11,8 +11,8 @@ use super::{FakeRuntime, Program};
 use crate::cri::{
     Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Health,
     Image, ImageReference, Images, NamespaceMode, PulledImage, Refusal, RuntimeCondition,
-    RuntimeError, RuntimeEvent, RuntimeVersion, Sandbox, SandboxConfig, SandboxStatus, Sandboxes,
-    Scope,
+    RuntimeError, RuntimeEvent, RuntimeFeatures, RuntimeVersion, Sandbox, SandboxConfig,
+    SandboxStatus, Sandboxes, Scope,
 };
 use crate::labels;
 use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState};
@@ -394,6 +394,15 @@ impl Health for FakeRuntime {
                 condition("RuntimeReady", None),
                 condition("NetworkReady", world.network_problem.as_ref()),
             ])
+        }
+        .boxed()
+    }
+
+    fn features(&self) -> Call<'_, RuntimeFeatures> {
+        async move {
+            let mut world = self.world();
+            world.enter("Status")?;
+            Ok(world.features.clone())
         }
         .boxed()
     }

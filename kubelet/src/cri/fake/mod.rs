@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{Refusal, RuntimeError, RuntimeEvent};
+use super::{Refusal, RuntimeError, RuntimeEvent, RuntimeFeatures};
 use crate::model::{ContainerId, PodUid};
 use crate::sync::Clock;
 
@@ -110,6 +110,11 @@ impl FakeRuntime {
             .entry(call)
             .or_default()
             .push_back(error);
+    }
+
+    /// From now on the runtime can do this, and nothing else beyond what every runtime can.
+    pub(crate) fn can(&self, features: RuntimeFeatures) {
+        self.world().features = features;
     }
 
     /// The network is not ready, for this reason; without one it is.

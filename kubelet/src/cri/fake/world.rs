@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use jiff::Timestamp;
 
 use super::Program;
-use crate::cri::{ContainerConfig, ContainerPhase, Refusal, RuntimeError, SandboxConfig};
+use crate::cri::{
+    ContainerConfig, ContainerPhase, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
+};
 use crate::model::{ContainerId, ContainerState, Exit, PodUid, SandboxId};
 
 #[derive(Default)]
@@ -18,6 +20,8 @@ pub(super) struct World {
     pub(super) failures: HashMap<&'static str, VecDeque<RuntimeError>>,
     /// Why the network is not ready.
     pub(super) network_problem: Option<String>,
+    /// What it can do beyond what every runtime can.
+    pub(super) features: RuntimeFeatures,
     pub(super) calls: HashMap<&'static str, usize>,
     made: u32,
 }

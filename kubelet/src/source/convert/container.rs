@@ -10,7 +10,7 @@ use crate::source::problem::Problems;
 
 use super::{environment, network, resources, security, volume};
 
-const PULL_POLICIES: &[(&str, PullPolicy)] = &[
+pub(super) const PULL_POLICIES: &[(&str, PullPolicy)] = &[
     ("Always", PullPolicy::Always),
     ("IfNotPresent", PullPolicy::IfNotPresent),
     ("Never", PullPolicy::Never),

@@ -6,6 +6,7 @@
 
 mod container;
 mod environment;
+mod files;
 mod network;
 mod object;
 mod pod;

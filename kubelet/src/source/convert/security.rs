@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{
-    Capabilities, ContainerSecurity, PodSecurity, SeccompProfile, SecurityIdentity, Sysctl,
+    Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, SeccompProfile, SecurityIdentity,
+    Sysctl,
 };
 use crate::source::problem::Problems;
 
@@ -35,6 +36,7 @@ pub(super) fn pod(spec: &core::PodSpec, problems: &mut Problems) -> PodSecurity 
         },
         supplemental_groups: groups,
         fs_group: id(&format!("{path}.fsGroup"), context.fs_group, problems),
+        fs_group_change: fs_group_change(path, context.fs_group_change_policy.as_deref(), problems),
         seccomp: seccomp(path, context.seccomp_profile.as_ref(), problems),
         sysctls: context
             .sysctls
@@ -43,6 +45,19 @@ pub(super) fn pod(spec: &core::PodSpec, problems: &mut Problems) -> PodSecurity 
             .map(|core::Sysctl { name, value }| Sysctl { name, value })
             .collect(),
     }
+}
+
+const FS_GROUP_CHANGES: &[(&str, FsGroupChange)] = &[
+    ("Always", FsGroupChange::Always),
+    ("OnRootMismatch", FsGroupChange::OnRootMismatch),
+];
+
+fn fs_group_change(path: &str, policy: Option<&str>, problems: &mut Problems) -> FsGroupChange {
+    let field = format!("{path}.fsGroupChangePolicy");
+    let word = policy.unwrap_or("Always");
+    problems
+        .word(field, word, FS_GROUP_CHANGES)
+        .unwrap_or_default()
 }
 
 pub(super) fn container(

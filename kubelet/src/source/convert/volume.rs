@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::Value;
 
-use crate::model::{HostPathKind, Medium, Volume, VolumeMount, VolumeSource};
+use crate::model::{
+    HostPathKind, Medium, MountPropagation, PullPolicy, Quantity, RecursiveReadOnly, Volume,
+    VolumeMount, VolumePath, VolumeSource,
+};
 use crate::source::problem::Problems;
 
-use super::container::unique;
+use super::container::{PULL_POLICIES, unique};
+use super::files;
 use super::resources::quantity;
 
 const HOST_PATH_KINDS: &[(&str, HostPathKind)] = &[
@@ -22,7 +26,17 @@ const HOST_PATH_KINDS: &[(&str, HostPathKind)] = &[
     ("BlockDevice", HostPathKind::BlockDevice),
 ];
 
-const MEDIA: &[(&str, Medium)] = &[("", Medium::Disk), ("Memory", Medium::Memory)];
+const PROPAGATIONS: &[(&str, MountPropagation)] = &[
+    ("None", MountPropagation::None),
+    ("HostToContainer", MountPropagation::HostToContainer),
+    ("Bidirectional", MountPropagation::Bidirectional),
+];
+
+const RECURSIVE_READ_ONLY: &[(&str, RecursiveReadOnly)] = &[
+    ("Disabled", RecursiveReadOnly::Disabled),
+    ("IfPossible", RecursiveReadOnly::IfPossible),
+    ("Enabled", RecursiveReadOnly::Enabled),
+];
 
 pub(super) fn volumes(spec: &core::PodSpec, problems: &mut Problems) -> Vec<Volume> {
     let mut names = BTreeSet::new();
@@ -39,13 +53,18 @@ pub(super) fn volumes(spec: &core::PodSpec, problems: &mut Problems) -> Vec<Volu
             );
             Volume {
                 name: volume.name.clone(),
-                source: source(&path, volume, problems),
+                source: source(&path, volume, spec, problems),
             }
         })
         .collect()
 }
 
-fn source(path: &str, volume: &core::Volume, problems: &mut Problems) -> VolumeSource {
+fn source(
+    path: &str,
+    volume: &core::Volume,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> VolumeSource {
     let kinds = kinds(volume);
     if kinds.len() > 1 {
         let message = format!(
@@ -55,7 +74,13 @@ fn source(path: &str, volume: &core::Volume, problems: &mut Problems) -> VolumeS
         problems.invalid(path, message);
     }
     if let Some(dir) = &volume.empty_dir {
-        return empty_dir(&format!("{path}.emptyDir"), dir, problems);
+        return empty_dir(&format!("{path}.emptyDir"), dir, spec, problems);
+    }
+    if let Some(files) = files::files(path, volume, spec, problems) {
+        return VolumeSource::Files(files);
+    }
+    if let Some(image) = &volume.image {
+        return self::image(&format!("{path}.image"), image, problems);
     }
     if let Some(host) = &volume.host_path {
         return host_path(&format!("{path}.hostPath"), host, problems);
@@ -80,16 +105,79 @@ fn kinds(volume: &core::Volume) -> Vec<String> {
 fn empty_dir(
     path: &str,
     dir: &core::EmptyDirVolumeSource,
+    spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> VolumeSource {
-    let medium = dir.medium.as_deref().unwrap_or_default();
     let limit = dir.size_limit.as_ref();
     let limit = limit.and_then(|limit| quantity(&format!("{path}.sizeLimit"), &limit.0, problems));
     VolumeSource::EmptyDir {
-        medium: problems
-            .word(format!("{path}.medium"), medium, MEDIA)
-            .unwrap_or_default(),
+        medium: medium(path, dir, spec, problems).unwrap_or_default(),
         size_limit: limit.map(|limit| u64::try_from(limit.units()).unwrap_or(u64::MAX)),
+    }
+}
+
+fn medium(
+    path: &str,
+    dir: &core::EmptyDirVolumeSource,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> Option<Medium> {
+    let field = format!("{path}.medium");
+    match dir.medium.as_deref().unwrap_or_default() {
+        "" => Some(Medium::Disk),
+        "Memory" => Some(Medium::Memory),
+        "HugePages" => only_page(&field, spec, problems),
+        other => match other.strip_prefix("HugePages-").map(Quantity::parse) {
+            Some(Ok(page)) if page.units() > 0 => Some(Medium::HugePages {
+                page: u64::try_from(page.units()).unwrap_or(u64::MAX),
+            }),
+            _ => {
+                let known = ["", "Memory", "HugePages", "HugePages-<size>"];
+                problems.unsupported(field, other, &known);
+                None
+            }
+        },
+    }
+}
+
+/// Without a size, pages are of the one size that the pod's containers ask for.
+fn only_page(field: &str, spec: &core::PodSpec, problems: &mut Problems) -> Option<Medium> {
+    let init = spec.init_containers.iter().flatten();
+    let resources = init
+        .chain(&spec.containers)
+        .filter_map(|one| one.resources.as_ref());
+    let pages: BTreeSet<_> = resources
+        .filter_map(|resources| resources.requests.as_ref())
+        .flat_map(|requests| requests.keys())
+        .filter_map(|name| name.strip_prefix("hugepages-"))
+        .filter_map(|size| u64::try_from(Quantity::parse(size).ok()?.units()).ok())
+        .collect();
+    match pages.iter().copied().collect::<Vec<_>>().as_slice() {
+        [page] => return Some(Medium::HugePages { page: *page }),
+        [] => problems.invalid(
+            field,
+            "Invalid value: no container asks for huge pages: medium HugePages has no size",
+        ),
+        _ => problems.invalid(
+            field,
+            "Invalid value: medium: HugePages can't be used if container requests multiple huge \
+             page sizes",
+        ),
+    }
+    None
+}
+
+fn image(path: &str, image: &core::ImageVolumeSource, problems: &mut Problems) -> VolumeSource {
+    let reference = image.reference.clone().unwrap_or_default();
+    if reference.is_empty() {
+        problems.required(format!("{path}.reference"));
+    }
+    let policy = image.pull_policy.as_deref().unwrap_or_default();
+    VolumeSource::Image {
+        reference,
+        pull_policy: problems
+            .word(format!("{path}.pullPolicy"), policy, PULL_POLICIES)
+            .unwrap_or(PullPolicy::IfNotPresent),
     }
 }
 
@@ -142,27 +230,76 @@ pub(super) fn mounts(
                 path: mount.mount_path.clone(),
                 sub_path: sub_path(&path, mount, problems),
                 read_only: mount.read_only == Some(true),
+                recursive_read_only: recursive(&path, mount, problems),
+                propagation: propagation(&path, mount, container, problems),
             }
         })
         .collect()
 }
 
-fn sub_path(path: &str, mount: &core::VolumeMount, problems: &mut Problems) -> Option<String> {
-    let sub_path = mount
-        .sub_path
-        .clone()
-        .filter(|sub_path| !sub_path.is_empty())?;
-    if sub_path.starts_with('/') {
-        problems.invalid(
-            format!("{path}.subPath"),
-            "Invalid value: must be a relative path",
-        );
+fn propagation(
+    path: &str,
+    mount: &core::VolumeMount,
+    container: &core::Container,
+    problems: &mut Problems,
+) -> MountPropagation {
+    let field = format!("{path}.mountPropagation");
+    let word = mount.mount_propagation.as_deref().unwrap_or("None");
+    let propagation = problems
+        .word(&field, word, PROPAGATIONS)
+        .unwrap_or_default();
+    let context = container.security_context.as_ref();
+    let is_privileged = context.is_some_and(|context| context.privileged == Some(true));
+    if propagation == MountPropagation::Bidirectional && !is_privileged {
+        let message = "Forbidden: Bidirectional mount propagation is available only to privileged \
+                       containers";
+        problems.invalid(field, message);
     }
-    if has_dots(&sub_path) {
-        problems.invalid(
-            format!("{path}.subPath"),
-            "Invalid value: must not contain '..'",
-        );
+    propagation
+}
+
+/// Nothing writes to it: then nothing below it may be seen to come either.
+fn recursive(path: &str, mount: &core::VolumeMount, problems: &mut Problems) -> RecursiveReadOnly {
+    let field = format!("{path}.recursiveReadOnly");
+    let word = mount.recursive_read_only.as_deref().unwrap_or("Disabled");
+    let recursive = problems
+        .word(&field, word, RECURSIVE_READ_ONLY)
+        .unwrap_or_default();
+    if recursive == RecursiveReadOnly::Disabled {
+        return recursive;
+    }
+    if mount.read_only != Some(true) {
+        let message = "Forbidden: may only be specified when readOnly is true";
+        problems.invalid(&field, message);
+    }
+    let propagation = mount.mount_propagation.as_deref().unwrap_or("None");
+    if propagation != "None" {
+        let message = "Forbidden: may only be specified when mountPropagation is None or not \
+                       specified";
+        problems.invalid(field, message);
+    }
+    recursive
+}
+
+fn sub_path(path: &str, mount: &core::VolumeMount, problems: &mut Problems) -> Option<VolumePath> {
+    let written = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (field, text, sub_path) = match (written(&mount.sub_path), written(&mount.sub_path_expr)) {
+        (None, None) => return None,
+        (Some(text), None) => ("subPath", text.clone(), VolumePath::Literal(text)),
+        (None, Some(text)) => ("subPathExpr", text.clone(), VolumePath::Expression(text)),
+        (Some(_), Some(_)) => {
+            let message = "Invalid value: subPathExpr and subPath are mutually exclusive";
+            problems.invalid(format!("{path}.subPathExpr"), message);
+            return None;
+        }
+    };
+    if text.starts_with('/') {
+        let message = "Invalid value: must be a relative path";
+        problems.invalid(format!("{path}.{field}"), message);
+    }
+    if has_dots(&text) {
+        let message = "Invalid value: must not contain '..'";
+        problems.invalid(format!("{path}.{field}"), message);
     }
     Some(sub_path)
 }

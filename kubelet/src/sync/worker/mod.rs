@@ -210,6 +210,7 @@ impl<R: Roles> Worker<R> {
             .fold(resync(&self.uid), Duration::min);
         if actions.is_empty() {
             self.last_plan = actions;
+            self.world.executor.refresh(pod).await;
             return Next::Pause(pause);
         }
         self.act(pod, &observation, actions)

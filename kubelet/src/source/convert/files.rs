@@ -1,0 +1,248 @@
+//! Volumes of files that the kubelet writes: configMap, secret, downwardAPI and projected.
+
+use k8s_openapi::api::core::v1 as core;
+
+use crate::model::{
+    DownwardFile, DownwardValue, Files, FilesKind, FilesSource, KeyToPath, ObjectKind,
+    ObjectReference,
+};
+use crate::source::problem::Problems;
+
+use super::environment::{is_subscripted, object_name, resource_field};
+use super::volume::has_dots;
+
+/// Fields of a pod that a file may show.
+const FIELDS: &[&str] = &[
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+];
+
+/// The volume as files, if it is one of those.
+pub(super) fn files(
+    path: &str,
+    volume: &core::Volume,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> Option<Files> {
+    if let Some(map) = &volume.config_map {
+        let path = format!("{path}.configMap");
+        let of = reference(ObjectKind::ConfigMap, &map.name, map.optional);
+        let source = object(&path, "name", of, map.items.as_deref(), problems);
+        let mode = default_mode(&path, map.default_mode, problems);
+        return Some(one(FilesKind::ConfigMap, mode, source));
+    }
+    if let Some(secret) = &volume.secret {
+        let path = format!("{path}.secret");
+        let name = secret.secret_name.as_deref().unwrap_or_default();
+        let of = reference(ObjectKind::Secret, name, secret.optional);
+        let source = object(&path, "secretName", of, secret.items.as_deref(), problems);
+        let mode = default_mode(&path, secret.default_mode, problems);
+        return Some(one(FilesKind::Secret, mode, source));
+    }
+    if let Some(downward) = &volume.downward_api {
+        let path = format!("{path}.downwardAPI");
+        let source = self::downward(&path, downward.items.as_deref(), spec, problems);
+        let mode = default_mode(&path, downward.default_mode, problems);
+        return Some(one(FilesKind::DownwardApi, mode, source));
+    }
+    let projected = volume.projected.as_ref()?;
+    let path = format!("{path}.projected");
+    let sources = projected.sources.iter().flatten().enumerate();
+    Some(Files {
+        kind: FilesKind::Projected,
+        default_mode: default_mode(&path, projected.default_mode, problems),
+        sources: sources
+            .filter_map(|(index, source)| {
+                projection(&format!("{path}.sources[{index}]"), source, spec, problems)
+            })
+            .collect(),
+    })
+}
+
+fn one(kind: FilesKind, default_mode: u32, source: FilesSource) -> Files {
+    Files {
+        kind,
+        default_mode,
+        sources: vec![source],
+    }
+}
+
+fn projection(
+    path: &str,
+    source: &core::VolumeProjection,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> Option<FilesSource> {
+    // What only an API server can give.
+    let refused = [
+        (
+            "serviceAccountToken",
+            source.service_account_token.is_some(),
+            "a ServiceAccount",
+        ),
+        (
+            "clusterTrustBundle",
+            source.cluster_trust_bundle.is_some(),
+            "a ClusterTrustBundle",
+        ),
+        (
+            "podCertificate",
+            source.pod_certificate.is_some(),
+            "a certificate of its own",
+        ),
+    ];
+    for (field, _, what) in refused.iter().filter(|(_, is_set, _)| *is_set) {
+        let message = format!("Forbidden: a static pod may not refer to {what}");
+        problems.invalid(format!("{path}.{field}"), message);
+        return None;
+    }
+    if let Some(map) = &source.config_map {
+        let path = format!("{path}.configMap");
+        let of = reference(ObjectKind::ConfigMap, &map.name, map.optional);
+        return Some(object(&path, "name", of, map.items.as_deref(), problems));
+    }
+    if let Some(secret) = &source.secret {
+        let path = format!("{path}.secret");
+        let of = reference(ObjectKind::Secret, &secret.name, secret.optional);
+        return Some(object(&path, "name", of, secret.items.as_deref(), problems));
+    }
+    if let Some(downward) = &source.downward_api {
+        let path = format!("{path}.downwardAPI");
+        return Some(self::downward(
+            &path,
+            downward.items.as_deref(),
+            spec,
+            problems,
+        ));
+    }
+    problems.required(path);
+    None
+}
+
+/// The whole object.
+fn reference(kind: ObjectKind, name: &str, optional: Option<bool>) -> ObjectReference {
+    ObjectReference {
+        kind,
+        name: name.to_owned(),
+        items: Vec::new(),
+        optional: optional == Some(true),
+    }
+}
+
+fn object(
+    path: &str,
+    name_field: &str,
+    of: ObjectReference,
+    items: Option<&[core::KeyToPath]>,
+    problems: &mut Problems,
+) -> FilesSource {
+    object_name(&format!("{path}.{name_field}"), &of.name, problems);
+    let items = items.unwrap_or_default().iter().enumerate();
+    FilesSource::Object(ObjectReference {
+        items: items
+            .map(|(index, item)| {
+                let path = format!("{path}.items[{index}]");
+                if item.key.is_empty() {
+                    problems.required(format!("{path}.key"));
+                }
+                KeyToPath {
+                    key: item.key.clone(),
+                    path: file_path(&path, &item.path, problems),
+                    mode: mode(&format!("{path}.mode"), item.mode, problems),
+                }
+            })
+            .collect(),
+        ..of
+    })
+}
+
+fn downward(
+    path: &str,
+    items: Option<&[core::DownwardAPIVolumeFile]>,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> FilesSource {
+    let items = items.unwrap_or_default().iter().enumerate();
+    FilesSource::Downward(
+        items
+            .filter_map(|(index, item)| {
+                let path = format!("{path}.items[{index}]");
+                Some(DownwardFile {
+                    path: file_path(&path, &item.path, problems),
+                    mode: mode(&format!("{path}.mode"), item.mode, problems),
+                    value: downward_value(&path, item, spec, problems)?,
+                })
+            })
+            .collect(),
+    )
+}
+
+fn downward_value(
+    path: &str,
+    item: &core::DownwardAPIVolumeFile,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> Option<DownwardValue> {
+    match (&item.field_ref, &item.resource_field_ref) {
+        (Some(field), None) => {
+            let field_path = field.field_path.as_str();
+            if !is_subscripted(field_path) && !FIELDS.contains(&field_path) {
+                let name = format!("{path}.fieldRef.fieldPath");
+                problems.unsupported(name, field_path, FIELDS);
+            }
+            Some(DownwardValue::Field(field_path.to_owned()))
+        }
+        (None, Some(resource)) => {
+            let path = format!("{path}.resourceFieldRef");
+            let field = resource_field(&path, resource, None, spec, problems);
+            field.map(DownwardValue::Resource)
+        }
+        (None, None) => {
+            let message = "Required value: one of fieldRef and resourceFieldRef is required";
+            problems.invalid(path, message);
+            None
+        }
+        (Some(_), Some(_)) => {
+            let message =
+                "Invalid value: fieldRef and resourceFieldRef can not be specified simultaneously";
+            problems.invalid(path, message);
+            None
+        }
+    }
+}
+
+/// A file inside the volume, without what says nothing.
+fn file_path(path: &str, file: &str, problems: &mut Problems) -> String {
+    let field = format!("{path}.path");
+    if file.is_empty() {
+        problems.required(field);
+    } else if file.starts_with('/') {
+        problems.invalid(field, "Invalid value: must be a relative path");
+    } else if has_dots(file) || file.starts_with("..") {
+        let message = "Invalid value: must not contain '..' and must not start with '..'";
+        problems.invalid(field, message);
+    }
+    let parts = file
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn default_mode(path: &str, bits: Option<i32>, problems: &mut Problems) -> u32 {
+    mode(&format!("{path}.defaultMode"), bits, problems).unwrap_or(0o644)
+}
+
+fn mode(field: &str, bits: Option<i32>, problems: &mut Problems) -> Option<u32> {
+    let bits = bits?;
+    let mode = u32::try_from(bits).ok().filter(|mode| *mode <= 0o777);
+    if mode.is_none() {
+        let message = format!(
+            "Invalid value: {bits}: must be a number between 0 and 0777 (octal), both inclusive"
+        );
+        problems.invalid(field, message);
+    }
+    mode
+}
