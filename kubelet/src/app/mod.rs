@@ -256,6 +256,7 @@ impl Kubelet {
                 ips: settings.node_ips.clone(),
                 memory_capacity: host::memory_capacity(),
                 allocatable: host::allocatable(&settings.root),
+                pods: settings.pods.clone(),
                 resolv_conf: settings.resolv_conf.clone(),
                 hosts_file: settings.hosts_file.clone(),
             },

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cri::Deadlines;
+use crate::execute::PodSettings;
 use crate::pleg::Intervals;
 use crate::resource::CgroupDriver;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the address it got is written as JSON.
     pub address_file: Option<PathBuf>,
+    /// What holds for the node's pods.
+    pub pods: PodSettings,
     /// The resolv.conf that pods inherit.
     pub resolv_conf: PathBuf,
     /// The hosts file that pods of the host's network see.
@@ -74,6 +77,7 @@ impl Settings {
             cgroup_driver: CgroupDriver::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             address_file: None,
+            pods: PodSettings::default(),
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),
             rescan: Duration::from_secs(20),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{ImageReference, Namespaces};
-use crate::model::{Capabilities, ContainerId, ContainerState, SandboxId, SeccompProfile};
+use crate::model::{
+    AppArmorProfile, Capabilities, ContainerId, ContainerState, SandboxId, SeccompProfile,
+    SelinuxOptions, SupplementalGroupsPolicy,
+};
 
 /// What a container is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +137,8 @@ pub struct ContainerSecurity {
     pub run_as_username: String,
     /// Further groups.
     pub supplemental_groups: Vec<i64>,
+    /// Whether the image's groups are added, too.
+    pub supplemental_groups_policy: SupplementalGroupsPolicy,
     /// Whether the root filesystem is read-only.
     pub read_only_root: bool,
     /// Whether `execve` can never raise privileges.
@@ -144,6 +149,10 @@ pub struct ContainerSecurity {
     pub read_only_paths: Vec<String>,
     /// Seccomp profile.
     pub seccomp: Option<SeccompProfile>,
+    /// AppArmor profile.
+    pub app_armor: Option<AppArmorProfile>,
+    /// SELinux label.
+    pub selinux: Option<SelinuxOptions>,
 }
 
 /// A container as lists show it.

@@ -31,8 +31,8 @@ pub use convert::ConvertError;
 pub use error::{Refusal, RuntimeError};
 pub use image::{Image, ImageReference, PulledImage};
 pub use sandbox::{
-    DnsConfig, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig, SandboxMetadata,
-    SandboxStatus,
+    DnsConfig, IdRange, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig,
+    SandboxMetadata, SandboxStatus,
 };
 
 use crate::model::{ContainerId, PodUid, SandboxId};

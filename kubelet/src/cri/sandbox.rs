@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::model::{Protocol, SandboxId, SandboxState, SeccompProfile};
+use crate::model::{
+    Protocol, SandboxId, SandboxState, SeccompProfile, SelinuxOptions, SupplementalGroupsPolicy,
+};
 
 /// What a sandbox is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub struct SandboxConfig {
     pub run_as_group: Option<i64>,
     /// Further groups of every process of the pod.
     pub supplemental_groups: Vec<i64>,
+    /// Whether the image's groups are added, too.
+    pub supplemental_groups_policy: SupplementalGroupsPolicy,
+    /// SELinux label of the pod.
+    pub selinux: Option<SelinuxOptions>,
     /// Whether a container of the pod is privileged.
     pub privileged: bool,
     /// Seccomp profile of the sandbox process.
@@ -102,6 +108,17 @@ pub struct Namespaces {
     pub pid: NamespaceMode,
     /// System V and POSIX IPC: `Pod` or `Node`.
     pub ipc: NamespaceMode,
+    /// Users and groups: the host's, or these ids of it.
+    pub user: Option<IdRange>,
+}
+
+/// Ids of the host that a pod's users and groups are, from its 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// The first of the host's.
+    pub first: u32,
+    /// How many.
+    pub length: u32,
 }
 
 /// A sandbox as lists show it.

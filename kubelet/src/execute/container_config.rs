@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+use std::fmt;
 use std::path::Path;
 
 use serde_json::json;
@@ -9,13 +10,14 @@ use serde_json::json;
 use super::environment::expand_all;
 use super::sandbox_config::{identity, namespaces, supplemental_groups};
 use crate::cri::{
-    self, ContainerConfig, ContainerMetadata, ContainerSecurity, Image, ImageReference,
+    self, ContainerConfig, ContainerMetadata, ContainerSecurity, IdRange, Image, ImageReference,
     NamespaceMode,
 };
 use crate::labels;
 use crate::layout::log_file;
 use crate::model::{
-    Container, ContainerId, Pod, Protocol, SeccompProfile, SecurityIdentity, StringMap,
+    Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
+    SecurityIdentity, StringMap,
 };
 use crate::resource::{QosClass, container_resources};
 
@@ -60,29 +62,56 @@ pub(crate) struct Ingredients<'a> {
     pub mounts: Vec<cri::Mount>,
     /// The running container whose processes it sees.
     pub target: Option<ContainerId>,
+    /// The host's ids that the pod's users are, if it has users of its own.
+    pub users: Option<IdRange>,
     /// The pod's quality of service.
     pub class: QosClass,
     /// Bytes of memory the node has.
     pub memory_capacity: u64,
     /// Where seccomp profiles of the node are.
     pub seccomp_profiles: &'a Path,
+    /// The profile of containers that ask for none.
+    pub default_seccomp: SeccompProfile,
 }
 
 /// Why a container must not run as it is described.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum ConfigError {
     /// `runAsNonRoot`, and yet user 0.
-    #[error("container has runAsNonRoot and its runAsUser is root")]
-    RunsAsRoot,
+    #[error("container's runAsUser breaks non-root policy {0}")]
+    RunsAsRoot(Whose),
     /// `runAsNonRoot`, and the image says user 0.
-    #[error("container has runAsNonRoot and image will run as root")]
-    ImageRunsAsRoot,
+    #[error("container has runAsNonRoot and image will run as root {0}")]
+    ImageRunsAsRoot(Whose),
     /// `runAsNonRoot`, and the image's user has only a name.
     #[error(
-        "container has runAsNonRoot and image has non-numeric user ({0}), \
-         cannot verify user is non-root"
+        "container has runAsNonRoot and image has non-numeric user ({user}), \
+         cannot verify user is non-root {whose}"
     )]
-    UserNotNumeric(String),
+    UserNotNumeric { user: String, whose: Whose },
+}
+
+/// Whose container it is, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whose {
+    pod: String,
+    container: ContainerName,
+}
+
+impl Whose {
+    fn of(pod: &Pod, container: &Container) -> Self {
+        let PodName { namespace, name } = &pod.name;
+        Self {
+            pod: format!("{name}_{namespace}({})", pod.uid),
+            container: container.name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(pod: {:?}, container: {})", self.pod, self.container)
+    }
 }
 
 /// What the container is made from.
@@ -187,21 +216,25 @@ fn security(ingredients: &Ingredients<'_>) -> Result<ContainerSecurity, ConfigEr
         container,
         image,
         target,
+        users,
         seccomp_profiles,
         ..
     } = ingredients;
     let own = &container.security;
     let identity = own.identity.or(pod.spec.security.identity);
-    refuse_root(identity, image)?;
+    refuse_root(identity, image, || Whose::of(pod, container))?;
 
-    let mut namespaces = namespaces(&pod.spec);
+    let mut namespaces = namespaces(&pod.spec, *users);
     if let Some(target) = target {
         namespaces.pid = NamespaceMode::Target(target.to_string());
     }
-    let paths = |paths: &[&str]| match own.privileged {
-        true => Vec::new(),
-        false => paths.iter().map(|path| (*path).to_owned()).collect(),
+    let paths = |paths: &[&str]| {
+        if own.privileged || own.proc_mount == ProcMount::Unmasked {
+            return Vec::new();
+        }
+        paths.iter().map(|path| (*path).to_owned()).collect()
     };
+    let pod_wide = &pod.spec.security;
     let user = identity.run_as_user.or(image.uid);
     Ok(ContainerSecurity {
         privileged: own.privileged,
@@ -215,34 +248,44 @@ fn security(ingredients: &Ingredients<'_>) -> Result<ContainerSecurity, ConfigEr
             String::new()
         },
         supplemental_groups: supplemental_groups(&pod.spec),
+        supplemental_groups_policy: pod_wide.supplemental_groups_policy,
         read_only_root: own.read_only_root,
         no_new_privs: own.allow_privilege_escalation == Some(false),
         masked_paths: paths(&MASKED_PATHS),
         read_only_paths: paths(&READ_ONLY_PATHS),
         seccomp: seccomp(ingredients, seccomp_profiles),
+        app_armor: own.app_armor.clone().or(pod_wide.app_armor.clone()),
+        selinux: own.selinux.clone().or(pod_wide.selinux.clone()),
     })
 }
 
-fn refuse_root(identity: SecurityIdentity, image: &Image) -> Result<(), ConfigError> {
+fn refuse_root(
+    identity: SecurityIdentity,
+    image: &Image,
+    whose: impl FnOnce() -> Whose,
+) -> Result<(), ConfigError> {
     if identity.run_as_non_root != Some(true) {
         return Ok(());
     }
     match (identity.run_as_user, image.uid) {
-        (Some(0), _) => Err(ConfigError::RunsAsRoot),
+        (Some(0), _) => Err(ConfigError::RunsAsRoot(whose())),
         (Some(_), _) => Ok(()),
-        (None, Some(0)) => Err(ConfigError::ImageRunsAsRoot),
+        (None, Some(0)) => Err(ConfigError::ImageRunsAsRoot(whose())),
         (None, Some(_)) => Ok(()),
         // An image that names no user runs as root.
-        (None, None) if image.username.is_empty() => Err(ConfigError::ImageRunsAsRoot),
-        (None, None) => Err(ConfigError::UserNotNumeric(image.username.clone())),
+        (None, None) if image.username.is_empty() => Err(ConfigError::ImageRunsAsRoot(whose())),
+        (None, None) => Err(ConfigError::UserNotNumeric {
+            user: image.username.clone(),
+            whose: whose(),
+        }),
     }
 }
 
 /// The container's profile, else the pod's; a profile of the node by its whole path.
 fn seccomp(ingredients: &Ingredients<'_>, profiles: &Path) -> Option<SeccompProfile> {
     let own = ingredients.container.security.seccomp.as_ref();
-    let profile = own.or(ingredients.pod.spec.security.seccomp.as_ref())?;
-    Some(match profile {
+    let profile = own.or(ingredients.pod.spec.security.seccomp.as_ref());
+    Some(match profile.unwrap_or(&ingredients.default_seccomp) {
         SeccompProfile::Localhost(file) => {
             SeccompProfile::Localhost(profiles.join(file).display().to_string())
         }

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! What a pod's objects are made from is decided by pure files: `sandbox_config`,
-//! `container_config`, `environment`, `payload`, `hosts`, `dns`.
+//! `admit`, `container_config`, `environment`, `payload`, `hosts`, `dns`.
 
+mod admit;
 mod backoff;
 mod container_config;
 mod dns;
@@ -31,7 +32,9 @@ mod start;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod users;
 mod volumes;
 
 pub use executor::{Parts, PodExecutor};
-pub use node::{Allocatable, Node};
+pub use node::{Allocatable, Node, PodSettings};
+pub use users::IdPool;

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::users::IdPool;
+use crate::model::SeccompProfile;
+
 /// Facts of the node that pods see.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -14,6 +17,8 @@ pub struct Node {
     pub memory_capacity: u64,
     /// What it has for pods.
     pub allocatable: Allocatable,
+    /// What holds for its pods.
+    pub pods: PodSettings,
     /// The resolv.conf that pods inherit.
     pub resolv_conf: PathBuf,
     /// The hosts file that pods of the host's network see.
@@ -29,4 +34,25 @@ pub struct Allocatable {
     pub memory_bytes: u64,
     /// Bytes on the node's own disk.
     pub ephemeral_storage_bytes: u64,
+}
+
+/// What holds for the pods of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSettings {
+    /// The seccomp profile of containers that ask for none (`seccompDefault`).
+    pub default_seccomp: SeccompProfile,
+    /// Kernel parameters beyond the safe ones that pods may set; `*` at the end stands for any rest.
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// The ids for pods with users of their own (`userNamespaces.idsPerPod`).
+    pub user_ids: IdPool,
+}
+
+impl Default for PodSettings {
+    fn default() -> Self {
+        Self {
+            default_seccomp: SeccompProfile::Unconfined,
+            allowed_unsafe_sysctls: Vec::new(),
+            user_ids: IdPool::default(),
+        }
+    }
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::admit::{Refusal, needs_features, refusal};
 use super::dns::resolver;
 use super::executor::PodExecutor;
 use super::report::Reporter;
 use super::sandbox_config::{Place, sandbox_config};
-use crate::cri::SandboxConfig;
+use super::users;
+use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::model::{
-    CreateSandbox, NetworkMode, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
+    CreateSandbox, NetworkMode, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox, UserMode,
 };
 use crate::resource::qos_class;
 use crate::volume::Mounted;
@@ -22,6 +24,8 @@ pub(super) struct Standing {
     pub config: SandboxConfig,
     /// The pod's addresses; the host's for a pod of its network.
     pub ips: Vec<IpAddr>,
+    /// The host's ids that the pod's users are, if it has users of its own.
+    pub users: Option<IdRange>,
     /// Where each volume is on the host.
     pub volumes: BTreeMap<String, Mounted>,
 }
@@ -42,7 +46,9 @@ impl PodExecutor {
         target: &TargetSandbox,
     ) -> Result<Standing, PodFailure> {
         let report = self.report(&pod.name, &pod.uid);
+        self.admit(pod, &report).await?;
         let volumes = self.prepare(pod, &report).await?;
+        let users = self.users(pod, &report).await?;
         let (id, config, ips) = match target {
             TargetSandbox::Existing(id) => {
                 let observed = observation
@@ -53,11 +59,11 @@ impl PodExecutor {
                 let ips = observed.map_or_else(Vec::new, |sandbox| sandbox.ips.clone());
                 (
                     id.clone(),
-                    self.sandbox_config(pod, attempt, &report).await?,
+                    self.sandbox_config(pod, attempt, users, &report).await?,
                     ips,
                 )
             }
-            TargetSandbox::Create(create) => self.create(pod, create, &report).await?,
+            TargetSandbox::Create(create) => self.create(pod, create, users, &report).await?,
         };
         let ips = match pod.spec.namespaces.network {
             NetworkMode::Pod => ips,
@@ -67,8 +73,44 @@ impl PodExecutor {
             id,
             config,
             ips,
+            users,
             volumes,
         })
+    }
+
+    /// Refuses what this node does not give.
+    async fn admit(&self, pod: &Pod, report: &Reporter<'_>) -> Result<(), PodFailure> {
+        let features = if needs_features(&pod.spec) {
+            self.runtime.features().await.map_err(|error| {
+                let message = format!("Unable to get runtime status: {}", error.explanation());
+                fail(report, "FailedCreatePodSandBox", message)
+            })?
+        } else {
+            RuntimeFeatures::default()
+        };
+        match refusal(pod, &self.node.pods, &features) {
+            None => Ok(()),
+            Some(Refusal { reason, message }) => Err(fail(report, reason, message)),
+        }
+    }
+
+    /// The host's ids that the pod's users are, if it has users of its own.
+    async fn users(&self, pod: &Pod, report: &Reporter<'_>) -> Result<Option<IdRange>, PodFailure> {
+        if pod.spec.namespaces.user == UserMode::Host {
+            return Ok(None);
+        }
+        let (layout, uid, pool) = (
+            self.layout.clone(),
+            pod.uid.clone(),
+            self.node.pods.user_ids,
+        );
+        let failed = |why: String| {
+            let message = format!("Failed to create pod sandbox: create user namespace: {why}");
+            fail(report, "FailedCreatePodSandBox", message)
+        };
+        let taken = tokio::task::spawn_blocking(move || users::take(&layout, &uid, pool)).await;
+        let range = taken.map_err(|panicked| failed(panicked.to_string()))?;
+        range.map(Some).map_err(|error| failed(chain(&error)))
     }
 
     /// The pod's directories, volumes and cgroup.
@@ -101,6 +143,7 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         create: &CreateSandbox,
+        users: Option<IdRange>,
         report: &Reporter<'_>,
     ) -> Result<(SandboxId, SandboxConfig, Vec<IpAddr>), PodFailure> {
         const FAILED: &str = "FailedCreatePodSandBox";
@@ -108,7 +151,9 @@ impl PodExecutor {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             report.normal("SandboxChanged", message.to_owned());
         }
-        let config = self.sandbox_config(pod, create.attempt, report).await?;
+        let config = self
+            .sandbox_config(pod, create.attempt, users, report)
+            .await?;
         let made = self.runtime.run_sandbox(config.clone()).await;
         let id = made.map_err(|error| {
             let message = format!("Failed to create pod sandbox: {}", error.explanation());
@@ -129,6 +174,7 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         attempt: u32,
+        users: Option<IdRange>,
         report: &Reporter<'_>,
     ) -> Result<SandboxConfig, PodFailure> {
         let file = &self.node.resolv_conf;
@@ -149,6 +195,7 @@ impl PodExecutor {
             attempt,
             log_directory: &self.layout.pod_log(&pod.name, &pod.uid),
             cgroup_parent: self.cgroups.parent(qos_class(&pod.spec), &pod.uid),
+            users,
             dns: resolver.config,
         };
         Ok(sandbox_config(pod, place))

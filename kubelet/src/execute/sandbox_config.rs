@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::cri::{self, NamespaceMode, PortMapping, SandboxConfig, SandboxMetadata};
+use crate::cri::{self, IdRange, NamespaceMode, PortMapping, SandboxConfig, SandboxMetadata};
 use crate::labels;
 use crate::model::{Container, NetworkMode, PidMode, Pod, PodSpec, SeccompProfile, StringMap};
 
@@ -19,6 +19,8 @@ pub(crate) struct Place<'a> {
     pub log_directory: &'a Path,
     /// The pod's cgroup.
     pub cgroup_parent: String,
+    /// The host's ids that the pod's users are, if it has users of its own.
+    pub users: Option<IdRange>,
     /// The pod's resolver.
     pub dns: cri::DnsConfig,
 }
@@ -43,10 +45,12 @@ pub(crate) fn sandbox_config(pod: &Pod, place: Place<'_>) -> SandboxConfig {
         labels: with_identity(pod),
         annotations: pod.annotations.clone(),
         cgroup_parent: place.cgroup_parent,
-        namespaces: namespaces(spec),
+        namespaces: namespaces(spec, place.users),
         run_as_user: spec.security.identity.run_as_user,
         run_as_group: spec.security.identity.run_as_group,
         supplemental_groups: supplemental_groups(spec),
+        supplemental_groups_policy: spec.security.supplemental_groups_policy,
+        selinux: spec.security.selinux.clone(),
         privileged: spec
             .all_containers()
             .any(|container| container.security.privileged),
@@ -64,7 +68,7 @@ pub(crate) fn hostname(pod: &Pod) -> String {
 }
 
 /// The namespaces of the pod's containers; one that looks into another names it as its target.
-pub(crate) fn namespaces(spec: &PodSpec) -> cri::Namespaces {
+pub(crate) fn namespaces(spec: &PodSpec, users: Option<IdRange>) -> cri::Namespaces {
     let node_if = |is_host| {
         if is_host {
             NamespaceMode::Node
@@ -80,6 +84,7 @@ pub(crate) fn namespaces(spec: &PodSpec) -> cri::Namespaces {
             PidMode::Host => NamespaceMode::Node,
         },
         ipc: node_if(spec.namespaces.host_ipc),
+        user: users,
     }
 }
 

@@ -142,9 +142,11 @@ impl PodExecutor {
             env,
             mounts,
             target,
+            users: standing.users,
             class: qos_class(&pod.spec),
             memory_capacity: self.node.memory_capacity,
             seccomp_profiles: &self.layout.seccomp_profiles(),
+            default_seccomp: self.node.pods.default_seccomp.clone(),
         })
         .map_err(|error| error.to_string())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Allocatable, Node, Parts, PodExecutor};
+use super::{Allocatable, Node, Parts, PodExecutor, PodSettings};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::layout::Layout;
 use crate::model::{
@@ -60,6 +60,7 @@ impl Stage {
                 memory_bytes: 8 << 30,
                 ephemeral_storage_bytes: 100 << 30,
             },
+            pods: PodSettings::default(),
             resolv_conf: root.path().join("resolv.conf"),
             hosts_file: root.path().join("hosts"),
         };

@@ -48,12 +48,12 @@ pub use observation::{
 };
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
-    PodSpec, RestartPolicy, StringMap,
+    PodSpec, RestartPolicy, StringMap, UserMode,
 };
 pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
 pub use security::{
-    Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, SeccompProfile, SecurityIdentity,
-    Sysctl,
+    AppArmorProfile, Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, ProcMount,
+    SeccompProfile, SecurityIdentity, SelinuxOptions, SupplementalGroupsPolicy, Sysctl,
 };
 pub use volume::{
     DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind, KeyToPath, Medium,

@@ -133,6 +133,18 @@ pub struct Namespaces {
     pub pid: PidMode,
     /// IPC is the host's; else the pod's.
     pub host_ipc: bool,
+    /// Users and groups.
+    pub user: UserMode,
+}
+
+/// Whose users and groups a pod's are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UserMode {
+    /// The host's.
+    #[default]
+    Host,
+    /// Its own (`hostUsers: false`).
+    Pod,
 }
 
 /// Whose network a pod uses.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use podling_proto::runtime::v1;
 
 use super::{
-    ConvertError, image_reference_to_wire, int64, namespaces_to_wire, optional_time,
-    seccomp_to_wire, time,
+    ConvertError, app_armor_name, app_armor_to_wire, groups_policy_to_wire,
+    image_reference_to_wire, int64, namespaces_to_wire, optional_time, seccomp_to_wire,
+    selinux_to_wire, time,
 };
 use crate::cri::{
     Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
@@ -117,20 +118,20 @@ fn security_to_wire(security: ContainerSecurity) -> v1::LinuxContainerSecurityCo
         }),
         privileged: security.privileged,
         namespace_options: Some(namespaces_to_wire(&security.namespaces)),
-        selinux_options: None,
+        selinux_options: security.selinux.map(selinux_to_wire),
         run_as_user: int64(security.run_as_user),
         run_as_username: security.run_as_username,
         readonly_rootfs: security.read_only_root,
         supplemental_groups: security.supplemental_groups,
-        apparmor_profile: String::new(),
+        apparmor_profile: app_armor_name(security.app_armor.as_ref()),
         seccomp_profile_path: String::new(),
         no_new_privs: security.no_new_privs,
         run_as_group: int64(security.run_as_group),
         masked_paths: security.masked_paths,
         readonly_paths: security.read_only_paths,
         seccomp: Some(seccomp_to_wire(security.seccomp.as_ref())),
-        apparmor: None,
-        supplemental_groups_policy: v1::SupplementalGroupsPolicy::Merge.into(),
+        apparmor: security.app_armor.map(app_armor_to_wire),
+        supplemental_groups_policy: groups_policy_to_wire(security.supplemental_groups_policy),
     }
 }
 

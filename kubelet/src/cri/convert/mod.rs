@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use podling_proto::runtime::v1;
 
 use super::{
-    HandlerFeatures, NamespaceMode, Namespaces, RuntimeCondition, RuntimeEvent, RuntimeFeatures,
+    HandlerFeatures, IdRange, NamespaceMode, Namespaces, RuntimeCondition, RuntimeEvent,
+    RuntimeFeatures,
 };
-use crate::model::SeccompProfile;
+use crate::model::{AppArmorProfile, SeccompProfile, SelinuxOptions, SupplementalGroupsPolicy};
 
 pub(super) use container::{
     container_from_wire, container_status_from_wire, container_to_wire, exec_output_from_wire,
@@ -143,7 +144,27 @@ fn namespaces_to_wire(namespaces: &Namespaces) -> v1::NamespaceOption {
         pid: namespace_to_wire(&namespaces.pid).into(),
         ipc: namespace_to_wire(&namespaces.ipc).into(),
         target_id,
-        userns_options: None,
+        userns_options: Some(users_to_wire(namespaces.user)),
+    }
+}
+
+fn users_to_wire(range: Option<IdRange>) -> v1::UserNamespace {
+    let Some(IdRange { first, length }) = range else {
+        return v1::UserNamespace {
+            mode: v1::NamespaceMode::Node.into(),
+            uids: Vec::new(),
+            gids: Vec::new(),
+        };
+    };
+    let all = v1::IdMapping {
+        host_id: first,
+        container_id: 0,
+        length,
+    };
+    v1::UserNamespace {
+        mode: v1::NamespaceMode::Pod.into(),
+        uids: vec![all],
+        gids: vec![all],
     }
 }
 
@@ -182,6 +203,53 @@ fn seccomp_to_wire(profile: Option<&SeccompProfile>) -> v1::SecurityProfile {
         profile_type: profile_type.into(),
         localhost_ref,
     }
+}
+
+/// Nothing asked for leaves it to the runtime.
+fn app_armor_to_wire(profile: AppArmorProfile) -> v1::SecurityProfile {
+    use v1::security_profile::ProfileType;
+    let (profile_type, localhost_ref) = match profile {
+        AppArmorProfile::RuntimeDefault => (ProfileType::RuntimeDefault, String::new()),
+        AppArmorProfile::Unconfined => (ProfileType::Unconfined, String::new()),
+        AppArmorProfile::Localhost(name) => (ProfileType::Localhost, name),
+    };
+    v1::SecurityProfile {
+        profile_type: profile_type.into(),
+        localhost_ref,
+    }
+}
+
+/// The same as a word, for runtimes that do not know the field yet.
+fn app_armor_name(profile: Option<&AppArmorProfile>) -> String {
+    match profile {
+        None => String::new(),
+        Some(AppArmorProfile::RuntimeDefault) => "runtime/default".to_owned(),
+        Some(AppArmorProfile::Unconfined) => "unconfined".to_owned(),
+        Some(AppArmorProfile::Localhost(name)) => format!("localhost/{name}"),
+    }
+}
+
+fn selinux_to_wire(options: SelinuxOptions) -> v1::SeLinuxOption {
+    let SelinuxOptions {
+        user,
+        role,
+        kind,
+        level,
+    } = options;
+    v1::SeLinuxOption {
+        user,
+        role,
+        r#type: kind,
+        level,
+    }
+}
+
+fn groups_policy_to_wire(policy: SupplementalGroupsPolicy) -> i32 {
+    match policy {
+        SupplementalGroupsPolicy::Merge => v1::SupplementalGroupsPolicy::Merge,
+        SupplementalGroupsPolicy::Strict => v1::SupplementalGroupsPolicy::Strict,
+    }
+    .into()
 }
 
 fn int64(value: Option<i64>) -> Option<v1::Int64Value> {

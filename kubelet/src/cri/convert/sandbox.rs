@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use podling_proto::runtime::v1;
 
-use super::{ConvertError, int64, namespace_from_wire, namespaces_to_wire, seccomp_to_wire, time};
+use super::{
+    ConvertError, groups_policy_to_wire, int64, namespace_from_wire, namespaces_to_wire,
+    seccomp_to_wire, selinux_to_wire, time,
+};
 use crate::cri::{
     DnsConfig, NamespaceMode, PortMapping, Sandbox, SandboxConfig, SandboxMetadata, SandboxStatus,
 };
@@ -38,7 +41,7 @@ fn linux_to_wire(config: &SandboxConfig) -> v1::LinuxPodSandboxConfig {
 fn security_to_wire(config: &SandboxConfig) -> v1::LinuxSandboxSecurityContext {
     v1::LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces_to_wire(&config.namespaces)),
-        selinux_options: None,
+        selinux_options: config.selinux.clone().map(selinux_to_wire),
         run_as_user: int64(config.run_as_user),
         readonly_rootfs: false,
         supplemental_groups: config.supplemental_groups.clone(),
@@ -47,7 +50,7 @@ fn security_to_wire(config: &SandboxConfig) -> v1::LinuxSandboxSecurityContext {
         run_as_group: int64(config.run_as_group),
         seccomp: Some(seccomp_to_wire(config.seccomp.as_ref())),
         apparmor: None,
-        supplemental_groups_policy: v1::SupplementalGroupsPolicy::Merge.into(),
+        supplemental_groups_policy: groups_policy_to_wire(config.supplemental_groups_policy),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy};
+use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
 use super::{container, network, references, security, volume};
@@ -24,9 +24,10 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     let volumes = volume::volumes(spec, problems);
     let namespaces = namespaces(spec, problems);
     let init = spec.init_containers.as_deref().unwrap_or_default();
-    let init_containers = containers("spec.initContainers", init, spec, problems);
-    let containers = containers("spec.containers", &spec.containers, spec, problems);
+    let mut init_containers = containers("spec.initContainers", init, spec, problems);
+    let mut containers = containers("spec.containers", &spec.containers, spec, problems);
     names(spec, problems);
+    security::app_armor_annotations(pod, &mut init_containers, &mut containers, problems);
     network::ports_of_host(spec, problems);
     volume::mounts_exist(spec, problems);
     if containers.is_empty() {
@@ -115,7 +116,24 @@ fn namespaces(spec: &core::PodSpec, problems: &mut Problems) -> Namespaces {
         network,
         pid,
         host_ipc: is(spec.host_ipc),
+        user: user_mode(spec, problems),
     }
+}
+
+/// Users of its own have no rights in a namespace of the host.
+fn user_mode(spec: &core::PodSpec, problems: &mut Problems) -> UserMode {
+    if spec.host_users != Some(false) {
+        return UserMode::Host;
+    }
+    let shared = [
+        ("spec.hostPID", spec.host_pid),
+        ("spec.hostIPC", spec.host_ipc),
+        ("spec.hostNetwork", spec.host_network),
+    ];
+    for (field, _) in shared.iter().filter(|(_, is)| *is == Some(true)) {
+        problems.invalid(field, "Forbidden: when `hostUsers` is false");
+    }
+    UserMode::Pod
 }
 
 fn grace(spec: &core::PodSpec, problems: &mut Problems) -> Duration {

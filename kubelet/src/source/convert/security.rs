@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{
-    Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, SeccompProfile, SecurityIdentity,
-    Sysctl,
+    AppArmorProfile, Capabilities, Container, ContainerSecurity, FsGroupChange, PodSecurity,
+    ProcMount, SeccompProfile, SecurityIdentity, SelinuxOptions, SupplementalGroupsPolicy, Sysctl,
 };
 use crate::source::problem::Problems;
 
@@ -37,7 +37,14 @@ pub(super) fn pod(spec: &core::PodSpec, problems: &mut Problems) -> PodSecurity 
         supplemental_groups: groups,
         fs_group: id(&format!("{path}.fsGroup"), context.fs_group, problems),
         fs_group_change: fs_group_change(path, context.fs_group_change_policy.as_deref(), problems),
+        supplemental_groups_policy: groups_policy(
+            path,
+            context.supplemental_groups_policy.as_deref(),
+            problems,
+        ),
         seccomp: seccomp(path, context.seccomp_profile.as_ref(), problems),
+        app_armor: app_armor(path, context.app_armor_profile.as_ref(), problems),
+        selinux: context.se_linux_options.map(selinux),
         sysctls: context
             .sysctls
             .unwrap_or_default()
@@ -86,7 +93,110 @@ pub(super) fn container(
             add: capabilities.add.unwrap_or_default(),
             drop: capabilities.drop.unwrap_or_default(),
         },
+        proc_mount: proc_mount(&path, context.proc_mount.as_deref(), problems),
         seccomp: seccomp(&path, context.seccomp_profile.as_ref(), problems),
+        app_armor: app_armor(&path, context.app_armor_profile.as_ref(), problems),
+        selinux: context.se_linux_options.map(selinux),
+    }
+}
+
+const GROUPS_POLICIES: &[(&str, SupplementalGroupsPolicy)] = &[
+    ("Merge", SupplementalGroupsPolicy::Merge),
+    ("Strict", SupplementalGroupsPolicy::Strict),
+];
+
+fn groups_policy(
+    path: &str,
+    policy: Option<&str>,
+    problems: &mut Problems,
+) -> SupplementalGroupsPolicy {
+    let field = format!("{path}.supplementalGroupsPolicy");
+    let word = policy.unwrap_or("Merge");
+    problems
+        .word(field, word, GROUPS_POLICIES)
+        .unwrap_or_default()
+}
+
+const PROC_MOUNTS: &[(&str, ProcMount)] = &[
+    ("Default", ProcMount::Default),
+    ("Unmasked", ProcMount::Unmasked),
+];
+
+fn proc_mount(path: &str, mount: Option<&str>, problems: &mut Problems) -> ProcMount {
+    let field = format!("{path}.procMount");
+    let word = mount.filter(|word| !word.is_empty()).unwrap_or("Default");
+    problems.word(field, word, PROC_MOUNTS).unwrap_or_default()
+}
+
+fn selinux(options: core::SELinuxOptions) -> SelinuxOptions {
+    SelinuxOptions {
+        user: options.user.unwrap_or_default(),
+        role: options.role.unwrap_or_default(),
+        kind: options.type_.unwrap_or_default(),
+        level: options.level.unwrap_or_default(),
+    }
+}
+
+fn app_armor(
+    path: &str,
+    profile: Option<&core::AppArmorProfile>,
+    problems: &mut Problems,
+) -> Option<AppArmorProfile> {
+    let profile = profile?;
+    let path = format!("{path}.appArmorProfile");
+    let name = profile.localhost_profile.clone().unwrap_or_default();
+    if profile.type_ != "Localhost" && !name.is_empty() {
+        let message = "Invalid value: can only be set when AppArmor type is Localhost";
+        problems.invalid(format!("{path}.localhostProfile"), message);
+    }
+    match profile.type_.as_str() {
+        "RuntimeDefault" => Some(AppArmorProfile::RuntimeDefault),
+        "Unconfined" => Some(AppArmorProfile::Unconfined),
+        "Localhost" => {
+            if name.trim().is_empty() {
+                problems.required(format!("{path}.localhostProfile"));
+            }
+            Some(AppArmorProfile::Localhost(name))
+        }
+        other => {
+            let known = ["Localhost", "RuntimeDefault", "Unconfined"];
+            problems.unsupported(format!("{path}.type"), other, &known);
+            None
+        }
+    }
+}
+
+/// What the annotation of each container was called before there was a field.
+const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// Containers without a profile of their own get that of their annotation.
+pub(super) fn app_armor_annotations(
+    pod: &core::Pod,
+    init: &mut [Container],
+    containers: &mut [Container],
+    problems: &mut Problems,
+) {
+    let annotations = pod.metadata.annotations.iter().flatten();
+    for (key, value) in annotations {
+        let Some(name) = key.strip_prefix(APP_ARMOR_ANNOTATION) else {
+            continue;
+        };
+        let profile = match (value.as_str(), value.strip_prefix("localhost/")) {
+            ("runtime/default", _) => AppArmorProfile::RuntimeDefault,
+            ("unconfined", _) => AppArmorProfile::Unconfined,
+            (_, Some(profile)) if !profile.is_empty() => {
+                AppArmorProfile::Localhost(profile.to_owned())
+            }
+            _ => {
+                let message = format!("Invalid value: {value:?}: invalid AppArmor profile name");
+                problems.invalid(format!("metadata.annotations[{key}]"), message);
+                continue;
+            }
+        };
+        let mut all = init.iter_mut().chain(containers.iter_mut());
+        if let Some(container) = all.find(|one| one.name.as_str() == name) {
+            container.security.app_armor.get_or_insert(profile);
+        }
     }
 }
 
