@@ -1,61 +1,148 @@
-//! A pod's resolv.conf: from the host's and from what the pod adds.
+//! A pod's resolv.conf: from the cluster's or the host's, and from what the pod adds.
 
 #![deny(clippy::disallowed_methods)]
 
+use std::net::IpAddr;
+
 use crate::cri;
-use crate::model::{DnsConfig, DnsOption, DnsPolicy};
+use crate::model::{DnsConfig, DnsOption, DnsPolicy, NetworkMode, Pod};
 
 /// More nameservers than this are never asked by a resolver.
 const MOST_SERVERS: usize = 3;
 /// More search domains than this are not looked at.
 const MOST_SEARCHES: usize = 32;
+/// Some resolvers fall over a longer search domain.
+const LONGEST_SEARCH: usize = 253;
+/// Longer lists of search domains are not looked at.
+const LONGEST_SEARCHES: usize = 2048;
 
-/// The pod's resolver configuration, and what had to be left out of it.
+/// What a node says about names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeDns<'a> {
+    /// The cluster's nameservers; none on a node without a cluster.
+    pub cluster_servers: &'a [IpAddr],
+    /// The domain below which the cluster's names are; may be empty.
+    pub cluster_domain: &'a str,
+    /// The host's resolv.conf; `None` when pods shall not inherit one.
+    pub host_file: Option<&'a str>,
+    /// The node's addresses.
+    pub node_ips: &'a [IpAddr],
+}
+
+/// The pod's resolver configuration, and what people should know of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resolver {
     /// The lines.
     pub config: cri::DnsConfig,
-    /// Sentences for an event.
-    pub omitted: Vec<String>,
+    /// Reasons and messages of events.
+    pub warnings: Vec<(&'static str, String)>,
 }
 
 /// Puts the pod's resolver together.
-///
-/// A node without a cluster has no cluster DNS: the cluster policies fall back to the host's
-/// resolver, as every kubelet without one does.
-pub(crate) fn resolver(policy: DnsPolicy, pod: &DnsConfig, host_file: &str) -> Resolver {
-    let mut config = match policy {
-        DnsPolicy::None => cri::DnsConfig::default(),
-        DnsPolicy::Default | DnsPolicy::ClusterFirst | DnsPolicy::ClusterFirstWithHostNet => {
-            parse(host_file)
+pub(crate) fn resolver(pod: &Pod, node: NodeDns<'_>) -> Resolver {
+    let mut warnings = Vec::new();
+    let mut config = match origin(pod) {
+        Origin::Nothing => cri::DnsConfig::default(),
+        Origin::Cluster if !node.cluster_servers.is_empty() => of_cluster(pod, node),
+        Origin::Cluster => {
+            warnings.push(("MissingClusterDNS", no_cluster_dns(pod)));
+            of_host(node)
         }
+        Origin::Host => of_host(node),
     };
-    merge(&mut config, pod);
-    let mut omitted = Vec::new();
-    shorten(
-        &mut config.servers,
-        MOST_SERVERS,
-        "nameservers",
-        &mut omitted,
-    );
-    shorten(
-        &mut config.searches,
-        MOST_SEARCHES,
-        "search domains",
-        &mut omitted,
-    );
-    Resolver { config, omitted }
+    merge(&mut config, &pod.spec.dns);
+    limit_servers(&mut config.servers, &mut warnings);
+    limit_searches(&mut config.searches, &mut warnings);
+    Resolver { config, warnings }
 }
 
-/// The lines of a resolv.conf that matter: the last `search` and `options` lines count.
+/// Where the lines come from.
+enum Origin {
+    Nothing,
+    Cluster,
+    Host,
+}
+
+fn origin(pod: &Pod) -> Origin {
+    match pod.spec.dns_policy {
+        DnsPolicy::None => Origin::Nothing,
+        DnsPolicy::ClusterFirstWithHostNet => Origin::Cluster,
+        DnsPolicy::ClusterFirst if pod.spec.namespaces.network == NetworkMode::Pod => {
+            Origin::Cluster
+        }
+        DnsPolicy::ClusterFirst | DnsPolicy::Default => Origin::Host,
+    }
+}
+
+fn no_cluster_dns(pod: &Pod) -> String {
+    format!(
+        "pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod \
+         using \"ClusterFirst\" policy. Falling back to \"Default\" policy.",
+        pod.name.name, pod.name.namespace, pod.uid
+    )
+}
+
+fn of_cluster(pod: &Pod, node: NodeDns<'_>) -> cri::DnsConfig {
+    let host = parse(node.host_file.unwrap_or_default());
+    let domain = node.cluster_domain;
+    let mut searches = Vec::new();
+    if !domain.is_empty() {
+        let namespace = &pod.name.namespace;
+        for search in [
+            format!("{namespace}.svc.{domain}"),
+            format!("svc.{domain}"),
+            domain.to_owned(),
+        ] {
+            push_new(&mut searches, search);
+        }
+    }
+    for search in host.searches {
+        push_new(&mut searches, search);
+    }
+    cri::DnsConfig {
+        servers: node.cluster_servers.iter().map(IpAddr::to_string).collect(),
+        searches,
+        options: vec!["ndots:5".to_owned()],
+    }
+}
+
+/// Without a file the node itself is asked.
+fn of_host(node: NodeDns<'_>) -> cri::DnsConfig {
+    if let Some(file) = node.host_file {
+        return parse(file);
+    }
+    let loopback = |ip: &IpAddr| if ip.is_ipv6() { "::1" } else { "127.0.0.1" };
+    let mut servers: Vec<_> = node
+        .node_ips
+        .iter()
+        .map(|ip| loopback(ip).to_owned())
+        .collect();
+    if servers.is_empty() {
+        servers.push("127.0.0.1".to_owned());
+    }
+    cri::DnsConfig {
+        servers,
+        searches: vec![".".to_owned()],
+        options: Vec::new(),
+    }
+}
+
+/// The lines of a resolv.conf that matter: of `search` lines the last counts, of options the last of
+/// each name.
 fn parse(file: &str) -> cri::DnsConfig {
     let mut config = cri::DnsConfig::default();
     for line in file.lines() {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("nameserver") => config.servers.extend(words.next().map(str::to_owned)),
-            Some("search") => config.searches = words.map(str::to_owned).collect(),
-            Some("options") => config.options = words.map(str::to_owned).collect(),
+            Some("search") => {
+                let words = words.filter(|word| *word != ".");
+                let domain = |word: &str| word.strip_suffix('.').unwrap_or(word).to_owned();
+                config.searches = words.map(domain).collect();
+            }
+            Some("options") => {
+                words.for_each(|word| set_option(&mut config.options, word.to_owned()));
+            }
             _ => {}
         }
     }
@@ -70,9 +157,7 @@ fn merge(config: &mut cri::DnsConfig, pod: &DnsConfig) {
         push_new(&mut config.searches, search.clone());
     }
     for option in &pod.options {
-        let same_name = |word: &String| word.split(':').next() == Some(option.name.as_str());
-        config.options.retain(|word| !same_name(word));
-        config.options.push(option_word(option));
+        set_option(&mut config.options, option_word(option));
     }
 }
 
@@ -82,93 +167,48 @@ fn push_new(list: &mut Vec<String>, word: String) {
     }
 }
 
+fn set_option(options: &mut Vec<String>, word: String) {
+    let name = |word: &str| word.split(':').next().unwrap_or_default().to_owned();
+    options.retain(|earlier| name(earlier) != name(&word));
+    options.push(word);
+}
+
 fn option_word(option: &DnsOption) -> String {
-    match &option.value {
-        Some(value) => format!("{}:{value}", option.name),
-        None => option.name.clone(),
+    match option.value.as_deref() {
+        Some(value) if !value.is_empty() => format!("{}:{value}", option.name),
+        _ => option.name.clone(),
     }
 }
 
-fn shorten(list: &mut Vec<String>, most: usize, what: &str, omitted: &mut Vec<String>) {
-    if list.len() > most {
-        let left_out = list.split_off(most);
-        omitted.push(format!(
-            "of its {what} only the first {most} are used, not {}",
-            left_out.join(", ")
-        ));
+fn limit_servers(servers: &mut Vec<String>, warnings: &mut Vec<(&'static str, String)>) {
+    if servers.len() > MOST_SERVERS {
+        servers.truncate(MOST_SERVERS);
+        let message = format!(
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied \
+             nameserver line is: {}",
+            servers.join(" ")
+        );
+        warnings.push(("DNSConfigForming", message));
+    }
+}
+
+fn limit_searches(searches: &mut Vec<String>, warnings: &mut Vec<(&'static str, String)>) {
+    let before = searches.len();
+    searches.truncate(MOST_SEARCHES);
+    searches.retain(|search| search.len() <= LONGEST_SEARCH);
+    while searches.join(" ").len() > LONGEST_SEARCHES {
+        searches.pop();
+    }
+    if searches.len() < before {
+        let message = format!(
+            "Search Line limits were exceeded, some search paths have been omitted, the applied \
+             search line is: {}",
+            searches.join(" ")
+        );
+        warnings.push(("DNSConfigForming", message));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOST: &str = "# comment\nsearch a.example\nnameserver 192.0.2.1\n\
-                        nameserver 192.0.2.2\nsearch b.example c.example\noptions ndots:1 rotate\n";
-
-    fn words(list: &[&str]) -> Vec<String> {
-        list.iter().map(|word| (*word).to_owned()).collect()
-    }
-
-    #[test]
-    fn the_default_policy_takes_the_hosts_resolver() {
-        let resolver = resolver(DnsPolicy::Default, &DnsConfig::default(), HOST);
-        assert_eq!(resolver.config.servers, words(&["192.0.2.1", "192.0.2.2"]));
-        assert_eq!(resolver.config.searches, words(&["b.example", "c.example"]));
-        assert_eq!(resolver.config.options, words(&["ndots:1", "rotate"]));
-    }
-
-    #[test]
-    fn without_a_policy_only_what_the_pod_says_counts() {
-        let pod = DnsConfig {
-            nameservers: vec!["198.51.100.1".parse().unwrap()],
-            searches: words(&["x.example"]),
-            options: vec![DnsOption {
-                name: "ndots".into(),
-                value: Some("2".into()),
-            }],
-        };
-        let resolver = resolver(DnsPolicy::None, &pod, HOST);
-        assert_eq!(resolver.config.servers, words(&["198.51.100.1"]));
-        assert_eq!(resolver.config.searches, words(&["x.example"]));
-        assert_eq!(resolver.config.options, words(&["ndots:2"]));
-    }
-
-    #[test]
-    fn what_the_pod_says_replaces_the_hosts_option_of_that_name() {
-        let pod = DnsConfig {
-            options: vec![
-                DnsOption {
-                    name: "ndots".into(),
-                    value: Some("5".into()),
-                },
-                DnsOption {
-                    name: "edns0".into(),
-                    value: None,
-                },
-            ],
-            ..DnsConfig::default()
-        };
-        let resolver = resolver(DnsPolicy::ClusterFirst, &pod, HOST);
-        assert_eq!(
-            resolver.config.options,
-            words(&["rotate", "ndots:5", "edns0"])
-        );
-    }
-
-    #[test]
-    fn a_fourth_nameserver_is_left_out_and_told() {
-        let pod = DnsConfig {
-            nameservers: ["198.51.100.1", "198.51.100.2"]
-                .map(|ip| ip.parse().unwrap())
-                .to_vec(),
-            ..DnsConfig::default()
-        };
-        let resolver = resolver(DnsPolicy::Default, &pod, HOST);
-        assert_eq!(resolver.config.servers.len(), 3);
-        assert_eq!(
-            resolver.omitted,
-            ["of its nameservers only the first 3 are used, not 198.51.100.2"]
-        );
-    }
-}
+#[path = "dns_tests.rs"]
+mod tests;

@@ -5,14 +5,17 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::hostname::Hostname;
 use crate::model::{HostAlias, NetworkMode, PodSpec};
 
-const HEADER: &str = "# Written by the kubelet for this pod.\n";
+/// What programs that read the file know it by.
+const HEADER: &str = "# Kubernetes-managed hosts file.\n";
+const HEADER_OF_HOST: &str = "# Kubernetes-managed hosts file (host network).\n";
 
 const LOOPBACK: &str = "127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
-fe00::\tip6-localnet
-fe00::\tip6-mcastprefix
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
 fe00::1\tip6-allnodes
 fe00::2\tip6-allrouters
 ";
@@ -22,17 +25,28 @@ fe00::2\tip6-allrouters
 /// A pod on the host's network sees the host's own file; every other pod sees itself by name.
 pub(crate) fn hosts_file(
     spec: &PodSpec,
-    hostname: &str,
+    hostname: &Hostname,
     pod_ips: &[IpAddr],
     host_file: &str,
 ) -> String {
-    let mut file = String::from(HEADER);
+    let mut file = String::new();
     match spec.namespaces.network {
-        NetworkMode::Host => file.push_str(host_file),
+        NetworkMode::Host => {
+            file.push_str(HEADER_OF_HOST);
+            file.push_str(host_file);
+        }
         NetworkMode::Pod => {
+            file.push_str(HEADER);
             file.push_str(LOOPBACK);
+            let whole = hostname.domain.as_ref();
+            let whole = whole.map(|domain| format!("{}.{domain}", hostname.name));
+            let names: Vec<&str> = whole
+                .iter()
+                .chain([&hostname.name])
+                .map(String::as_str)
+                .collect();
             for ip in pod_ips {
-                push_line(&mut file, *ip, &[hostname]);
+                push_line(&mut file, *ip, &names);
             }
         }
     }
@@ -44,7 +58,7 @@ fn push_aliases(file: &mut String, aliases: &[HostAlias]) {
     if aliases.is_empty() {
         return;
     }
-    file.push_str("\n# Entries of the pod's hostAliases.\n");
+    file.push_str("\n# Entries added by HostAliases.\n");
     for alias in aliases {
         let names: Vec<&str> = alias.hostnames.iter().map(String::as_str).collect();
         push_line(file, alias.ip, &names);

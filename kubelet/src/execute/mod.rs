@@ -8,7 +8,8 @@
 //! ```
 //!
 //! What a pod's objects are made from is decided by pure files: `sandbox_config`,
-//! `admit`, `container_config`, `environment`, `payload`, `hosts`, `dns`.
+//! `admit`, `container_config`, `environment`, `payload`, `hostname`, `hosts`,
+//! `dns`.
 
 mod admit;
 mod backoff;
@@ -18,6 +19,7 @@ mod env_file;
 mod environment;
 mod executor;
 mod expand;
+mod hostname;
 mod hosts;
 mod images;
 mod look_up;

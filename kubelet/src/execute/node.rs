@@ -43,6 +43,10 @@ pub struct PodSettings {
     pub default_seccomp: SeccompProfile,
     /// Kernel parameters beyond the safe ones that pods may set; `*` at the end stands for any rest.
     pub allowed_unsafe_sysctls: Vec<String>,
+    /// The cluster's nameservers; none on a node without a cluster.
+    pub cluster_dns: Vec<IpAddr>,
+    /// The domain below which the cluster's names are; may be empty.
+    pub cluster_domain: String,
     /// The ids for pods with users of their own (`userNamespaces.idsPerPod`).
     pub user_ids: IdPool,
 }
@@ -52,6 +56,8 @@ impl Default for PodSettings {
         Self {
             default_seccomp: SeccompProfile::Unconfined,
             allowed_unsafe_sysctls: Vec::new(),
+            cluster_dns: Vec::new(),
+            cluster_domain: String::new(),
             user_ids: IdPool::default(),
         }
     }

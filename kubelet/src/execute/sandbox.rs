@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::admit::{Refusal, needs_features, refusal};
-use super::dns::resolver;
+use super::dns::{NodeDns, Resolver, resolver};
 use super::executor::PodExecutor;
+use super::hostname::{Hostname, hostname};
 use super::report::Reporter;
 use super::sandbox_config::{Place, sandbox_config};
 use super::users;
@@ -22,12 +23,20 @@ pub(super) struct Standing {
     pub id: SandboxId,
     /// What it was made from.
     pub config: SandboxConfig,
+    /// What it is called, and who its users are.
+    pub identity: Identity,
     /// The pod's addresses; the host's for a pod of its network.
     pub ips: Vec<IpAddr>,
-    /// The host's ids that the pod's users are, if it has users of its own.
-    pub users: Option<IdRange>,
     /// Where each volume is on the host.
     pub volumes: BTreeMap<String, Mounted>,
+}
+
+/// What a pod is called, and who its users are.
+pub(super) struct Identity {
+    /// Its name and domain.
+    pub hostname: Hostname,
+    /// The host's ids that its users are, if it has users of its own.
+    pub users: Option<IdRange>,
 }
 
 impl TargetSandbox {
@@ -48,7 +57,7 @@ impl PodExecutor {
         let report = self.report(&pod.name, &pod.uid);
         self.admit(pod, &report).await?;
         let volumes = self.prepare(pod, &report).await?;
-        let users = self.users(pod, &report).await?;
+        let identity = self.identity(pod, &report).await?;
         let (id, config, ips) = match target {
             TargetSandbox::Existing(id) => {
                 let observed = observation
@@ -59,11 +68,12 @@ impl PodExecutor {
                 let ips = observed.map_or_else(Vec::new, |sandbox| sandbox.ips.clone());
                 (
                     id.clone(),
-                    self.sandbox_config(pod, attempt, users, &report).await?,
+                    self.sandbox_config(pod, attempt, &identity, &report)
+                        .await?,
                     ips,
                 )
             }
-            TargetSandbox::Create(create) => self.create(pod, create, users, &report).await?,
+            TargetSandbox::Create(create) => self.create(pod, create, &identity, &report).await?,
         };
         let ips = match pod.spec.namespaces.network {
             NetworkMode::Pod => ips,
@@ -72,8 +82,8 @@ impl PodExecutor {
         Ok(Standing {
             id,
             config,
+            identity,
             ips,
-            users,
             volumes,
         })
     }
@@ -92,6 +102,15 @@ impl PodExecutor {
             None => Ok(()),
             Some(Refusal { reason, message }) => Err(fail(report, reason, message)),
         }
+    }
+
+    async fn identity(&self, pod: &Pod, report: &Reporter<'_>) -> Result<Identity, PodFailure> {
+        let hostname = hostname(pod, &self.node.pods.cluster_domain).map_err(|error| {
+            let message = format!("Failed to create pod sandbox: {error}");
+            fail(report, FAILED, message)
+        })?;
+        let users = self.users(pod, report).await?;
+        Ok(Identity { hostname, users })
     }
 
     /// The host's ids that the pod's users are, if it has users of its own.
@@ -143,10 +162,9 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         create: &CreateSandbox,
-        users: Option<IdRange>,
+        identity: &Identity,
         report: &Reporter<'_>,
     ) -> Result<(SandboxId, SandboxConfig, Vec<IpAddr>), PodFailure> {
-        const FAILED: &str = "FailedCreatePodSandBox";
         if create.reason.is_change() {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             report.normal("SandboxChanged", message.to_owned());
@@ -154,6 +172,9 @@ impl PodExecutor {
         let config = self
             .sandbox_config(pod, create.attempt, users, report)
             .await?;
+        for (reason, message) in self.resolver(pod, report).await?.warnings {
+            report.warning(reason, message);
+        }
         let made = self.runtime.run_sandbox(config.clone()).await;
         let id = made.map_err(|error| {
             let message = format!("Failed to create pod sandbox: {}", error.explanation());
@@ -174,34 +195,44 @@ impl PodExecutor {
         &self,
         pod: &Pod,
         attempt: u32,
-        users: Option<IdRange>,
+        identity: &Identity,
         report: &Reporter<'_>,
     ) -> Result<SandboxConfig, PodFailure> {
-        let file = &self.node.resolv_conf;
-        let host_file = match tokio::fs::read_to_string(file).await {
-            Ok(text) => text,
-            // A node without a resolver gives its pods none.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", file.display());
-                return Err(fail(report, "FailedCreatePodSandBox", message));
-            }
-        };
-        let resolver = resolver(pod.spec.dns_policy, &pod.spec.dns, &host_file);
-        for omitted in resolver.omitted {
-            report.warning("DNSConfigForming", omitted);
-        }
         let place = Place {
             attempt,
+            hostname: identity.hostname.of_kernel.clone(),
             log_directory: &self.layout.pod_log(&pod.name, &pod.uid),
             cgroup_parent: self.cgroups.parent(qos_class(&pod.spec), &pod.uid),
-            users,
-            dns: resolver.config,
+            users: identity.users,
+            dns: self.resolver(pod, report).await?.config,
         };
         Ok(sandbox_config(pod, place))
     }
+
+    async fn resolver(&self, pod: &Pod, report: &Reporter<'_>) -> Result<Resolver, PodFailure> {
+        let file = &self.node.resolv_conf;
+        let host_file = match tokio::fs::read_to_string(file).await {
+            Ok(text) => Some(text),
+            // Pods shall inherit none.
+            Err(_) if file.as_os_str().is_empty() => None,
+            // A node without a resolver gives its pods none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(String::new()),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", file.display());
+                return Err(fail(report, FAILED, message));
+            }
+        };
+        let node = NodeDns {
+            cluster_servers: &self.node.pods.cluster_dns,
+            cluster_domain: &self.node.pods.cluster_domain,
+            host_file: host_file.as_deref(),
+            node_ips: &self.node.ips,
+        };
+        Ok(resolver(pod, node))
+    }
 }
 
+const FAILED: &str = "FailedCreatePodSandBox";
 const CGROUP: &str = "FailedCreatePodContainer";
 
 pub(super) fn fail(report: &Reporter<'_>, reason: &'static str, message: String) -> PodFailure {

@@ -8,13 +8,12 @@ use crate::cri::{self, IdRange, NamespaceMode, PortMapping, SandboxConfig, Sandb
 use crate::labels;
 use crate::model::{Container, NetworkMode, PidMode, Pod, PodSpec, SeccompProfile, StringMap};
 
-/// What a Linux kernel takes as a host name, less the terminating zero.
-const LONGEST_HOSTNAME: usize = 63;
-
 /// What is known of a pod's place on the node.
 pub(crate) struct Place<'a> {
     /// How many sandboxes the pod had before.
     pub attempt: u32,
+    /// What the kernel shows as the pod's name.
+    pub hostname: String,
     /// The pod's log directory.
     pub log_directory: &'a Path,
     /// The pod's cgroup.
@@ -36,7 +35,7 @@ pub(crate) fn sandbox_config(pod: &Pod, place: Place<'_>) -> SandboxConfig {
             attempt: place.attempt,
         },
         hostname: match spec.namespaces.network {
-            NetworkMode::Pod => hostname(pod),
+            NetworkMode::Pod => place.hostname,
             NetworkMode::Host => String::new(),
         },
         log_directory: place.log_directory.display().to_string(),
@@ -58,13 +57,6 @@ pub(crate) fn sandbox_config(pod: &Pod, place: Place<'_>) -> SandboxConfig {
         seccomp: Some(SeccompProfile::RuntimeDefault),
         sysctls: sysctls(spec),
     }
-}
-
-/// The pod's host name: what it asks for or its own name, as long as the kernel takes it.
-pub(crate) fn hostname(pod: &Pod) -> String {
-    let name = pod.spec.hostname.as_deref().unwrap_or(&pod.name.name);
-    let cut: String = name.chars().take(LONGEST_HOSTNAME).collect();
-    cut.trim_end_matches(['-', '.']).to_owned()
 }
 
 /// The namespaces of the pod's containers; one that looks into another names it as its target.

@@ -12,7 +12,6 @@ use super::images::Wanted;
 use super::mounts::VolumesOf;
 use super::report::Reporter;
 use super::sandbox::Standing;
-use super::sandbox_config::hostname;
 use crate::cri::{self, Image, ImageReference, MountPropagation};
 use crate::model::{
     Container, ContainerId, ContainerRole, FailureReason, NetworkMode, Pod, PodObservation,
@@ -142,7 +141,7 @@ impl PodExecutor {
             env,
             mounts,
             target,
-            users: standing.users,
+            users: standing.identity.users,
             class: qos_class(&pod.spec),
             memory_capacity: self.node.memory_capacity,
             seccomp_profiles: &self.layout.seccomp_profiles(),
@@ -188,7 +187,12 @@ impl PodExecutor {
             NetworkMode::Host => tokio::fs::read_to_string(&self.node.hosts_file).await?,
             NetworkMode::Pod => String::new(),
         };
-        let wanted = hosts_file(&pod.spec, &hostname(pod), &standing.ips, &host_file);
+        let wanted = hosts_file(
+            &pod.spec,
+            &standing.identity.hostname,
+            &standing.ips,
+            &host_file,
+        );
         match tokio::fs::read_to_string(file).await {
             Ok(present) if present == wanted => Ok(()),
             Ok(_) | Err(_) => tokio::fs::write(file, wanted).await,

@@ -74,6 +74,10 @@ pub struct PodSpec {
     pub hostname: Option<String>,
     /// The domain below which the pod's host name is.
     pub subdomain: Option<String>,
+    /// Whether the kernel shows the name with its domain.
+    pub hostname_as_fqdn: bool,
+    /// The host name instead of all that; it has no domain.
+    pub hostname_override: Option<String>,
     /// Lines added to the pod's /etc/hosts.
     pub host_aliases: Vec<HostAlias>,
     /// Where the pod's resolv.conf comes from.

@@ -67,6 +67,8 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             namespaces: Namespaces::default(),
             hostname: None,
             subdomain: None,
+            hostname_as_fqdn: false,
+            hostname_override: None,
             host_aliases: Vec::new(),
             dns_policy: DnsPolicy::ClusterFirst,
             dns: DnsConfig::default(),

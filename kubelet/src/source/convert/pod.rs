@@ -47,6 +47,8 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         namespaces,
         hostname: label("spec.hostname", spec.hostname.as_deref(), problems),
         subdomain: label("spec.subdomain", spec.subdomain.as_deref(), problems),
+        hostname_as_fqdn: spec.set_hostname_as_fqdn == Some(true),
+        hostname_override: hostname_override(spec, problems),
         host_aliases: network::host_aliases(spec, problems),
         dns_policy: network::dns_policy(spec, problems),
         dns: network::dns(spec, problems),
@@ -166,4 +168,23 @@ fn label(field: &str, value: Option<&str>, problems: &mut Problems) -> Option<St
     let value = value.filter(|value| !value.is_empty())?;
     problems.dns_label(field, value);
     Some(value.to_owned())
+}
+
+/// A name that says all by itself.
+fn hostname_override(spec: &core::PodSpec, problems: &mut Problems) -> Option<String> {
+    const FIELD: &str = "spec.hostnameOverride";
+    let name = spec.hostname_override.clone()?;
+    if spec.set_hostname_as_fqdn == Some(true) {
+        let message = "Forbidden: may not be specified when setHostnameAsFQDN is true";
+        problems.invalid(FIELD, message);
+    }
+    if spec.host_network == Some(true) {
+        let message = "Forbidden: may not be specified when hostNetwork is true";
+        problems.invalid(FIELD, message);
+    }
+    if name.len() > 64 {
+        problems.invalid(FIELD, "Too long: may not be more than 64 bytes");
+    }
+    problems.dns_subdomain(FIELD, &name);
+    Some(name)
 }
