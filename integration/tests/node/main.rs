@@ -24,6 +24,7 @@ mod manifests;
 mod measured;
 mod mounts;
 mod network;
+mod objects;
 mod restarts;
 mod serving;
 mod sessions;

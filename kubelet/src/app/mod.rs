@@ -173,7 +173,7 @@ impl Kubelet {
         shutdown: &CancellationToken,
     ) -> Result<(), AppError> {
         let (inbox, inputs) = mpsc::channel(INBOX);
-        let (shelf, objects) = shelf();
+        let (shelf, objects) = shelf(&self.settings.root);
         let (generator, source) = (self.generator(inbox.clone()), self.source(shelf));
         let (to_generator, to_source, to_sync) = (stop.clone(), stop.clone(), stop.clone());
         let to_inbox = inbox.clone();

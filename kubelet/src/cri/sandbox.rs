@@ -26,6 +26,8 @@ pub struct SandboxConfig {
     pub labels: BTreeMap<String, String>,
     /// Annotations of the pod.
     pub annotations: BTreeMap<String, String>,
+    /// The way the runtime runs it; empty for its own choice.
+    pub runtime_handler: String,
     /// Cgroup of the pod.
     pub cgroup_parent: String,
     /// Which namespaces are the host's.

@@ -35,9 +35,10 @@ pub(super) struct Refusal {
 pub(super) fn refusal(
     pod: &Pod,
     settings: &PodSettings,
-    features: &RuntimeFeatures,
+    (features, handler): (&RuntimeFeatures, &str),
 ) -> Option<Refusal> {
-    sysctls(&pod.spec, &settings.allowed_unsafe_sysctls).or_else(|| runtime(&pod.spec, features))
+    let sysctls = sysctls(&pod.spec, &settings.allowed_unsafe_sysctls);
+    sysctls.or_else(|| runtime(&pod.spec, features, handler))
 }
 
 /// Whether the runtime has to be asked what it can.
@@ -46,7 +47,7 @@ pub(super) fn needs_features(spec: &PodSpec) -> bool {
         || spec.security.supplemental_groups_policy == SupplementalGroupsPolicy::Strict
 }
 
-fn runtime(spec: &PodSpec, features: &RuntimeFeatures) -> Option<Refusal> {
+fn runtime(spec: &PodSpec, features: &RuntimeFeatures, handler: &str) -> Option<Refusal> {
     let is_strict = spec.security.supplemental_groups_policy == SupplementalGroupsPolicy::Strict;
     if is_strict && !features.supplemental_groups_policy {
         return Some(Refusal {
@@ -54,12 +55,17 @@ fn runtime(spec: &PodSpec, features: &RuntimeFeatures) -> Option<Refusal> {
             message: "SupplementalGroupsPolicy=Strict is not supported in this node".to_owned(),
         });
     }
-    if spec.namespaces.user == UserMode::Pod && !features.handler("").user_namespaces {
-        let message = "Failed to create pod sandbox: can't set `spec.hostUsers: false`, runtime \
-                       does not support user namespaces";
+    if spec.namespaces.user == UserMode::Pod && !features.handler(handler).user_namespaces {
+        let who = match handler {
+            "" => "runtime".to_owned(),
+            name => format!("RuntimeClass handler {name:?}"),
+        };
         return Some(Refusal {
             reason: "FailedCreatePodSandBox",
-            message: message.to_owned(),
+            message: format!(
+                "Failed to create pod sandbox: can't set `spec.hostUsers: false`, {who} does not \
+                 support user namespaces"
+            ),
         });
     }
     None
@@ -142,7 +148,7 @@ mod tests {
             allowed_unsafe_sysctls: vec!["kernel.msg*".to_owned(), "net.core.somaxconn".to_owned()],
             ..PodSettings::default()
         };
-        let refusal = refusal(pod, &settings, &RuntimeFeatures::default())?;
+        let refusal = refusal(pod, &settings, (&RuntimeFeatures::default(), ""))?;
         Some(format!("{}: {}", refusal.reason, refusal.message))
     }
 
@@ -188,9 +194,9 @@ mod tests {
             .into(),
             ..RuntimeFeatures::default()
         };
-        assert_eq!(refusal(&pod, &PodSettings::default(), &can), None);
+        assert_eq!(refusal(&pod, &PodSettings::default(), (&can, "")), None);
         pod.spec.security.supplemental_groups_policy = SupplementalGroupsPolicy::Strict;
-        let refusal = refusal(&pod, &PodSettings::default(), &can);
+        let refusal = refusal(&pod, &PodSettings::default(), (&can, ""));
         assert_eq!(
             refusal.map(|refusal| refusal.reason),
             Some("SupplementalGroupsPolicyNotSupported")

@@ -133,6 +133,10 @@ fn add_all(
                 add(key, text(bytes));
             }
         }
+        // Other kinds have no keys, and the environment refers to none.
+        Object::PersistentVolume(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::RuntimeClass(_) => {}
     }
     Ok(())
 }
@@ -163,6 +167,9 @@ fn key(
     let value = match object {
         Object::ConfigMap(map) => map.data.get(&of.key).cloned(),
         Object::Secret(secret) => secret.data.get(&of.key).map(|bytes| text(bytes)),
+        Object::PersistentVolume(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::RuntimeClass(_) => None,
     };
     match value {
         None if !of.optional => Err(EnvironmentError::NoKey {

@@ -123,7 +123,9 @@ impl PodExecutor {
             container_path: absolute(&mount.path),
             host_path: host_path.display().to_string(),
             read_only: mount.read_only || volume.read_only,
-            recursive_read_only: self.recursive_read_only(mount).await?,
+            recursive_read_only: self
+                .recursive_read_only(mount, &standing.identity.handler)
+                .await?,
             propagation: propagation(mount.propagation),
             image: None,
         })
@@ -146,7 +148,11 @@ impl PodExecutor {
             })
     }
 
-    async fn recursive_read_only(&self, mount: &VolumeMount) -> Result<bool, String> {
+    async fn recursive_read_only(
+        &self,
+        mount: &VolumeMount,
+        handler: &str,
+    ) -> Result<bool, String> {
         if mount.recursive_read_only == RecursiveReadOnly::Disabled {
             return Ok(false);
         }
@@ -156,7 +162,7 @@ impl PodExecutor {
                 error.explanation()
             )
         })?;
-        let can = features.handler("").recursive_read_only;
+        let can = features.handler(handler).recursive_read_only;
         if mount.recursive_read_only == RecursiveReadOnly::Enabled && !can {
             return Err(format!(
                 "failed to resolve recursive read-only mode: volume {:?} requested recursive \

@@ -87,6 +87,10 @@ fn entries(object: &Object) -> Vec<(&str, &[u8])> {
             all.map(|(key, bytes)| (key.as_str(), bytes.as_slice()))
                 .collect()
         }
+        // Other kinds have no keys, and no files are made of them.
+        Object::PersistentVolume(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::RuntimeClass(_) => Vec::new(),
     }
 }
 
@@ -94,6 +98,9 @@ fn value<'a>(object: &'a Object, key: &str) -> Option<&'a [u8]> {
     match object {
         Object::ConfigMap(map) => map.bytes(key),
         Object::Secret(secret) => secret.data.get(key).map(Vec::as_slice),
+        Object::PersistentVolume(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::RuntimeClass(_) => None,
     }
 }
 
@@ -101,7 +108,7 @@ fn no_key(object: &Object, item: &KeyToPath) -> String {
     let key = &item.key;
     match object {
         Object::ConfigMap(_) => format!("configmap references non-existent config key: {key}"),
-        Object::Secret(_) => format!("references non-existent secret key: {key}"),
+        _ => format!("references non-existent secret key: {key}"),
     }
 }
 

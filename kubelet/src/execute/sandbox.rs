@@ -12,7 +12,8 @@ use super::sandbox_config::{Place, sandbox_config};
 use super::users;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::model::{
-    CreateSandbox, NetworkMode, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox, UserMode,
+    CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
+    UserMode,
 };
 use crate::resource::qos_class;
 use crate::volume::Mounted;
@@ -37,6 +38,8 @@ pub(super) struct Identity {
     pub hostname: Hostname,
     /// The host's ids that its users are, if it has users of its own.
     pub users: Option<IdRange>,
+    /// The way the runtime runs it; empty for its own choice.
+    pub handler: String,
 }
 
 impl TargetSandbox {
@@ -55,9 +58,10 @@ impl PodExecutor {
         target: &TargetSandbox,
     ) -> Result<Standing, PodFailure> {
         let report = self.report(&pod.name, &pod.uid);
-        self.admit(pod, &report).await?;
+        let handler = self.runtime_handler(pod, &report).await?;
+        self.admit(pod, &handler, &report).await?;
         let volumes = self.prepare(pod, &report).await?;
-        let identity = self.identity(pod, &report).await?;
+        let identity = self.identity(pod, handler, &report).await?;
         let (id, config, ips) = match target {
             TargetSandbox::Existing(id) => {
                 let observed = observation
@@ -88,8 +92,31 @@ impl PodExecutor {
         })
     }
 
+    /// The runtime's name for the way that the pod asks to be run.
+    async fn runtime_handler(
+        &self,
+        pod: &Pod,
+        report: &Reporter<'_>,
+    ) -> Result<String, PodFailure> {
+        let Some(key) = pod.runtime_class() else {
+            return Ok(String::new());
+        };
+        let why = match self.objects.get(&pod.uid, &key).await {
+            Ok(Object::RuntimeClass(class)) => return Ok(class.handler.clone()),
+            Ok(_) => format!("{key} is something else"),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("Failed to create pod sandbox: failed to get sandbox runtime: {why}");
+        Err(fail(report, FAILED, message))
+    }
+
     /// Refuses what this node does not give.
-    async fn admit(&self, pod: &Pod, report: &Reporter<'_>) -> Result<(), PodFailure> {
+    async fn admit(
+        &self,
+        pod: &Pod,
+        handler: &str,
+        report: &Reporter<'_>,
+    ) -> Result<(), PodFailure> {
         let features = if needs_features(&pod.spec) {
             self.runtime.features().await.map_err(|error| {
                 let message = format!("Unable to get runtime status: {}", error.explanation());
@@ -98,19 +125,28 @@ impl PodExecutor {
         } else {
             RuntimeFeatures::default()
         };
-        match refusal(pod, &self.node.pods, &features) {
+        match refusal(pod, &self.node.pods, (&features, handler)) {
             None => Ok(()),
             Some(Refusal { reason, message }) => Err(fail(report, reason, message)),
         }
     }
 
-    async fn identity(&self, pod: &Pod, report: &Reporter<'_>) -> Result<Identity, PodFailure> {
+    async fn identity(
+        &self,
+        pod: &Pod,
+        handler: String,
+        report: &Reporter<'_>,
+    ) -> Result<Identity, PodFailure> {
         let hostname = hostname(pod, &self.node.pods.cluster_domain).map_err(|error| {
             let message = format!("Failed to create pod sandbox: {error}");
             fail(report, FAILED, message)
         })?;
         let users = self.users(pod, report).await?;
-        Ok(Identity { hostname, users })
+        Ok(Identity {
+            hostname,
+            users,
+            handler,
+        })
     }
 
     /// The host's ids that the pod's users are, if it has users of its own.
@@ -170,7 +206,7 @@ impl PodExecutor {
             report.normal("SandboxChanged", message.to_owned());
         }
         let config = self
-            .sandbox_config(pod, create.attempt, users, report)
+            .sandbox_config(pod, create.attempt, identity, report)
             .await?;
         for (reason, message) in self.resolver(pod, report).await?.warnings {
             report.warning(reason, message);
@@ -202,6 +238,7 @@ impl PodExecutor {
             attempt,
             hostname: identity.hostname.of_kernel.clone(),
             log_directory: &self.layout.pod_log(&pod.name, &pod.uid),
+            runtime_handler: identity.handler.clone(),
             cgroup_parent: self.cgroups.parent(qos_class(&pod.spec), &pod.uid),
             users: identity.users,
             dns: self.resolver(pod, report).await?.config,

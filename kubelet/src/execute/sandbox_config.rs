@@ -16,6 +16,8 @@ pub(crate) struct Place<'a> {
     pub hostname: String,
     /// The pod's log directory.
     pub log_directory: &'a Path,
+    /// The way the runtime runs it; empty for its own choice.
+    pub runtime_handler: String,
     /// The pod's cgroup.
     pub cgroup_parent: String,
     /// The host's ids that the pod's users are, if it has users of its own.
@@ -43,6 +45,7 @@ pub(crate) fn sandbox_config(pod: &Pod, place: Place<'_>) -> SandboxConfig {
         port_mappings: port_mappings(spec),
         labels: with_identity(pod),
         annotations: pod.annotations.clone(),
+        runtime_handler: place.runtime_handler,
         cgroup_parent: place.cgroup_parent,
         namespaces: namespaces(spec, place.users),
         run_as_user: spec.security.identity.run_as_user,

@@ -7,11 +7,15 @@ use tempfile::TempDir;
 
 use super::{Allocatable, Node, Parts, PodExecutor, PodSettings};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
+use crate::cri::{HandlerFeatures, RuntimeFeatures};
 use crate::layout::Layout;
 use crate::model::{
-    ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Medium, MountPropagation,
-    NetworkMode, Object, ObjectKind, Pod, PodObservation, PullPolicy, RecursiveReadOnly,
-    RestartPolicy, SyncReport, Volume, VolumeMount, VolumeSource,
+    AccessMode, ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Files, FilesKind,
+    FilesSource, HostPathKind, LabelSelector, Medium, MountPropagation, NetworkMode, Object,
+    ObjectKey, ObjectKind, ObjectReference, PersistentSource, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodName, PodObservation, PullPolicy, Quantity, RecursiveReadOnly,
+    RestartPolicy, RuntimeClass, StringMap, SyncReport, UserMode, Volume, VolumeMount, VolumePath,
+    VolumeSource,
 };
 use crate::plan::fixture::{container, pod};
 use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
@@ -50,7 +54,8 @@ impl Stage {
         std::fs::write(root.path().join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
         let runtime = FakeRuntime::new();
         let notes = Arc::new(Notes::default());
-        let (shelf, objects) = shelf();
+        std::fs::create_dir_all(root.path().join("kubelet")).unwrap();
+        let (shelf, objects) = shelf(&root.path().join("kubelet"));
         let node = Node {
             name: "node-a".to_owned(),
             ips: vec!["192.0.2.10".parse().unwrap()],
@@ -138,7 +143,14 @@ async fn a_new_pod_is_pulled_created_and_started() {
     stage.runtime.publish("registry.test/web:1");
     stage.settle(&web()).await;
     assert_eq!(stage.runtime.containers(), [("web".to_owned(), "running")]);
-    assert_eq!(stage.reasons(), ["Pulling", "Pulled", "Created", "Started"]);
+    let expected = [
+        "MissingClusterDNS",
+        "Pulling",
+        "Pulled",
+        "Created",
+        "Started",
+    ];
+    assert_eq!(stage.reasons(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +159,8 @@ async fn an_image_that_is_present_is_not_pulled() {
     stage.runtime.load("registry.test/web:1");
     stage.settle(&web()).await;
     assert_eq!(stage.runtime.calls("PullImage"), 0);
-    assert_eq!(stage.reasons(), ["Pulled", "Created", "Started"]);
+    let expected = ["MissingClusterDNS", "Pulled", "Created", "Started"];
+    assert_eq!(stage.reasons(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -402,12 +415,232 @@ async fn a_container_waits_for_the_objects_that_its_environment_is_made_from() {
     };
     stage
         .shelf
-        .put([(key, Object::ConfigMap(Arc::new(map)))].into());
+        .put([(key, Object::ConfigMap(Arc::new(map)))].into())
+        .unwrap();
     stage.settle(&pod).await;
     let env = stage.runtime.config_of("web").env;
     assert_eq!(
         (env[0].name.as_str(), env[0].value.as_str()),
         ("APP_colour", "blue")
+    );
+}
+
+/// The volume `data` in the container `web`.
+fn with_volume(pod: &mut Pod, source: VolumeSource) {
+    pod.spec.volumes.push(Volume {
+        name: "data".to_owned(),
+        source,
+    });
+    pod.spec.containers[0].mounts = vec![VolumeMount {
+        volume: "data".to_owned(),
+        path: "/data".to_owned(),
+        sub_path: None,
+        read_only: false,
+        recursive_read_only: RecursiveReadOnly::Disabled,
+        propagation: MountPropagation::None,
+    }];
+}
+
+fn map(colour: &str) -> (ObjectKey, Object) {
+    let map = ConfigMap {
+        data: [("colour".to_owned(), colour.to_owned())].into(),
+        ..ConfigMap::default()
+    };
+    let key = ObjectKey::new(ObjectKind::ConfigMap, "default", "settings");
+    (key, Object::ConfigMap(Arc::new(map)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_a_config_map_are_read_only_and_follow_it() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    let of = ObjectReference {
+        kind: ObjectKind::ConfigMap,
+        name: "settings".to_owned(),
+        items: Vec::new(),
+        optional: false,
+    };
+    let files = Files {
+        kind: FilesKind::ConfigMap,
+        default_mode: 0o644,
+        sources: vec![FilesSource::Object(of)],
+    };
+    with_volume(&mut pod, VolumeSource::Files(files));
+    let missing = stage.turn(&pod).await.unwrap().pod.unwrap();
+    assert_eq!(missing.reason, "FailedMount");
+    let expected =
+        "MountVolume.SetUp failed for volume \"data\" : configmap \"settings\" not found";
+    assert_eq!(missing.message, expected);
+
+    stage.shelf.put([map("blue")].into()).unwrap();
+    stage.settle(&pod).await;
+    let mount = stage.runtime.config_of("web").mounts[0].clone();
+    assert!(mount.read_only);
+    let colour = std::path::Path::new(&mount.host_path).join("colour");
+    let read = || std::fs::read_to_string(&colour).unwrap();
+    assert_eq!(read(), "blue");
+    stage.shelf.put([map("red")].into()).unwrap();
+    stage.executor.refresh(&pod).await;
+    assert_eq!(read(), "red");
+    stage.shelf.put([].into()).unwrap();
+    stage.executor.refresh(&pod).await;
+    assert_eq!(read(), "red", "what is gone stays as it was");
+    assert_eq!(stage.reasons().last(), Some(&"FailedMount"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_is_mounted_by_the_runtime() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    stage.runtime.publish("registry.test/files:1");
+    let mut pod = web();
+    let image = VolumeSource::Image {
+        reference: "registry.test/files:1".to_owned(),
+        pull_policy: PullPolicy::IfNotPresent,
+    };
+    with_volume(&mut pod, image);
+    pod.spec.containers[0].mounts[0].sub_path = Some(VolumePath::Literal("etc".to_owned()));
+    stage.settle(&pod).await;
+    let mount = stage.runtime.config_of("web").mounts[0].clone();
+    let image = mount.image.expect("it is an image");
+    assert_eq!(image.image.user_specified, "registry.test/files:1");
+    assert_eq!(
+        (image.sub_path.as_str(), mount.host_path.as_str()),
+        ("etc", "")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_runtime_must_be_able_to_is_asked_of_it() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    pod.spec.namespaces.user = UserMode::Pod;
+    let disk = VolumeSource::EmptyDir {
+        medium: Medium::Disk,
+        size_limit: None,
+    };
+    with_volume(&mut pod, disk);
+    let mount = &mut pod.spec.containers[0].mounts[0];
+    mount.read_only = true;
+    mount.recursive_read_only = RecursiveReadOnly::Enabled;
+    let refused = stage.turn(&pod).await.unwrap().pod.unwrap();
+    assert!(
+        refused.message.contains("does not support user namespaces"),
+        "{refused:?}"
+    );
+
+    let features = |recursive_read_only| RuntimeFeatures {
+        handlers: [(
+            String::new(),
+            HandlerFeatures {
+                recursive_read_only,
+                user_namespaces: true,
+            },
+        )]
+        .into(),
+        ..RuntimeFeatures::default()
+    };
+    stage.runtime.can(features(false));
+    let report = stage.turn(&pod).await.unwrap();
+    let failure = &report.containers[&"web".into()];
+    assert!(
+        failure.message.contains("not supported by the runtime"),
+        "{failure:?}"
+    );
+    stage.runtime.can(features(true));
+    stage.settle(&pod).await;
+    let config = stage.runtime.config_of("web");
+    assert!(config.mounts[0].recursive_read_only);
+    let range = config
+        .security
+        .namespaces
+        .user
+        .expect("it has users of its own");
+    assert_eq!((range.first, range.length), (65536, 65536));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_runs_as_its_runtime_class_says() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    pod.spec.runtime_class = Some("vm".to_owned());
+    let missing = stage.turn(&pod).await.unwrap().pod.unwrap().message;
+    assert!(missing.contains("\"vm\" not found"), "{missing}");
+    let class = RuntimeClass {
+        handler: "kata".to_owned(),
+    };
+    let key = pod.runtime_class().expect("it has one");
+    stage
+        .shelf
+        .put([(key, Object::RuntimeClass(Arc::new(class)))].into())
+        .unwrap();
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.handler_of("web-node"), "kata");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_with_a_claim_waits_until_it_is_bound() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    let room = VolumeSource::Claim {
+        name: "room".to_owned(),
+        read_only: false,
+    };
+    with_volume(&mut pod, room);
+    let claim = PersistentVolumeClaim {
+        volume: None,
+        is_bound: false,
+        access_modes: [AccessMode::ReadWriteOncePod].into(),
+        request: Quantity::ONE,
+        storage_class: String::new(),
+        selector: LabelSelector::default(),
+    };
+    let key = pod.references().pop_first().expect("it refers to one");
+    let claim = (key, Object::PersistentVolumeClaim(Arc::new(claim)));
+    let told = |report: Option<SyncReport>| report.unwrap().pod.unwrap().message;
+    let missing = told(stage.turn(&pod).await);
+    assert!(
+        missing.contains("persistentvolumeclaim \"room\" not found"),
+        "{missing}"
+    );
+    stage.shelf.put([claim.clone()].into()).unwrap();
+    let unbound = told(stage.turn(&pod).await);
+    assert!(
+        unbound.contains("error processing PVC default/room: PVC is not bound"),
+        "{unbound}"
+    );
+
+    let path = stage.root.path().join("disk").display().to_string();
+    let volume = PersistentVolume {
+        name: "disk".to_owned(),
+        labels: StringMap::new(),
+        capacity: Quantity::ONE,
+        access_modes: [AccessMode::ReadWriteOncePod].into(),
+        storage_class: String::new(),
+        claim: None,
+        source: PersistentSource::HostPath {
+            path: path.clone(),
+            kind: HostPathKind::DirectoryOrCreate,
+        },
+        nodes: None,
+    };
+    let key = ObjectKey::new(ObjectKind::PersistentVolume, "", "disk");
+    let volume = (key, Object::PersistentVolume(Arc::new(volume)));
+    stage.shelf.put([claim, volume].into()).unwrap();
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.config_of("web").mounts[0].host_path, path);
+
+    let mut second = pod.clone();
+    second.uid = "second".into();
+    second.name = PodName::new("default", "second");
+    let in_use = told(stage.turn(&second).await);
+    assert!(
+        in_use.contains("is already in use by another pod"),
+        "{in_use}"
     );
 }
 

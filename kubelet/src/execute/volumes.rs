@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio_util::task::AbortOnDropHandle;
 
 use super::environment::Facts;
 use super::executor::PodExecutor;
-use super::payload::payload;
+use super::payload::{Objects, payload};
 use super::report::Reporter;
 use super::sandbox::{chain, fail};
-use crate::model::{Pod, PodFailure, VolumeSource};
+use crate::model::{
+    Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure, StringMap, VolumeSource,
+};
 use crate::resource::pod_limits;
 use crate::volume::{Mounted, SetUp, VolumeError};
 
@@ -63,6 +66,39 @@ impl PodExecutor {
         }
     }
 
+    /// The volume that a claim is bound to.
+    async fn persistent(
+        &self,
+        pod: &Pod,
+        claim: &str,
+        objects: &Objects,
+    ) -> Result<Arc<PersistentVolume>, String> {
+        let key = ObjectKey::new(
+            ObjectKind::PersistentVolumeClaim,
+            &pod.name.namespace,
+            claim,
+        );
+        let failed =
+            |why: String| format!("error processing PVC {}/{}: {why}", key.namespace, key.name);
+        let claim = match objects.get(&key) {
+            Some(Ok(Object::PersistentVolumeClaim(claim))) => claim,
+            Some(Err(error)) => {
+                let why = format!("failed to fetch PVC from API server: {error}");
+                return Err(failed(why));
+            }
+            Some(Ok(_)) | None => return Err(failed("it was not looked up".to_owned())),
+        };
+        let Some(volume) = claim.volume.as_deref().filter(|_| claim.is_bound) else {
+            return Err(failed("PVC is not bound".to_owned()));
+        };
+        let key_of_volume = ObjectKey::new(ObjectKind::PersistentVolume, "", volume);
+        match self.objects.get(&pod.uid, &key_of_volume).await {
+            Ok(Object::PersistentVolume(volume)) => Ok(volume),
+            Ok(_) => Err(failed(format!("{key_of_volume} is something else"))),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
     async fn volumes_of(&self, pod: &Pod) -> SetUp {
         let objects = self.look_up_objects(pod, pod.volume_references()).await;
         let facts = self.facts(pod, &[]);
@@ -73,18 +109,45 @@ impl PodExecutor {
             }
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
+            | VolumeSource::Claim { .. }
             | VolumeSource::Image { .. }
             | VolumeSource::NotHandled { .. } => None,
         });
+        let payloads = payloads.collect();
+        let mut claims = BTreeMap::new();
+        for volume in &pod.spec.volumes {
+            if let VolumeSource::Claim { name, .. } = &volume.source {
+                let persistent = self.persistent(pod, name, &objects).await;
+                claims.insert(volume.name.clone(), persistent);
+            }
+        }
         let node = self.node.allocatable.memory_bytes;
         let limit = pod_limits(&pod.spec).memory.filter(|limit| *limit > 0);
         SetUp {
             uid: pod.uid.clone(),
             spec: pod.spec.clone(),
-            payloads: payloads.collect(),
+            payloads,
+            claims,
+            node_labels: node_labels(&self.node.name),
             memory: limit.map_or(node, |limit| limit.min(node)),
         }
     }
+}
+
+/// What every node is labelled with.
+fn node_labels(name: &str) -> StringMap {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    [
+        ("kubernetes.io/hostname", name),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", architecture),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
 }
 
 fn tell(report: &Reporter<'_>, failed: &[VolumeError]) {

@@ -19,6 +19,7 @@ mod id;
 mod image_name;
 mod object;
 mod observation;
+mod persistent;
 mod pod;
 mod quantity;
 mod reference;
@@ -42,9 +43,13 @@ pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, with_default_tag};
-pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, Secret};
+pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret};
 pub use observation::{
     ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,
+};
+pub use persistent::{
+    AccessMode, ClaimName, LabelRequirement, LabelSelector, PersistentSource, PersistentVolume,
+    PersistentVolumeClaim,
 };
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,

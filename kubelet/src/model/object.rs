@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::{PersistentVolume, PersistentVolumeClaim};
+
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -11,6 +13,12 @@ pub enum ObjectKind {
     ConfigMap,
     /// Configuration that not everybody may read.
     Secret,
+    /// Room that outlives pods.
+    PersistentVolume,
+    /// What asks for such room.
+    PersistentVolumeClaim,
+    /// A way of running pods.
+    RuntimeClass,
 }
 
 impl ObjectKind {
@@ -19,6 +27,9 @@ impl ObjectKind {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
+            Self::PersistentVolume => "PersistentVolume",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::RuntimeClass => "RuntimeClass",
         }
     }
 
@@ -27,6 +38,9 @@ impl ObjectKind {
         match self {
             Self::ConfigMap => "configmap",
             Self::Secret => "secret",
+            Self::PersistentVolume => "persistentvolume",
+            Self::PersistentVolumeClaim => "persistentvolumeclaim",
+            Self::RuntimeClass => "runtimeclass.node.k8s.io",
         }
     }
 }
@@ -36,7 +50,7 @@ impl ObjectKind {
 pub struct ObjectKey {
     /// What it is.
     pub kind: ObjectKind,
-    /// Where its name counts.
+    /// Where its name counts; empty for kinds whose names count everywhere.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -53,10 +67,15 @@ impl ObjectKey {
     }
 }
 
-/// `ConfigMap default/web`.
+/// `ConfigMap default/web`, `PersistentVolume disk`.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+        let kind = self.kind.as_str();
+        if self.namespace.is_empty() {
+            write!(f, "{kind} {}", self.name)
+        } else {
+            write!(f, "{kind} {}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -67,6 +86,19 @@ pub enum Object {
     ConfigMap(Arc<ConfigMap>),
     /// Configuration that not everybody may read.
     Secret(Arc<Secret>),
+    /// Room that outlives pods.
+    PersistentVolume(Arc<PersistentVolume>),
+    /// What asks for such room.
+    PersistentVolumeClaim(Arc<PersistentVolumeClaim>),
+    /// A way of running pods.
+    RuntimeClass(Arc<RuntimeClass>),
+}
+
+/// A way of running pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeClass {
+    /// The runtime's name for it.
+    pub handler: String,
 }
 
 /// Configuration that anybody may read.

@@ -60,6 +60,8 @@ pub struct PodSpec {
     pub termination_grace_period: Duration,
     /// How long the pod may be active before it is failed.
     pub active_deadline: Option<Duration>,
+    /// The name of the RuntimeClass it runs as, if it asks for one.
+    pub runtime_class: Option<String>,
     /// Run one after the other, each to success, before the others start.
     pub init_containers: Vec<Container>,
     /// The containers proper; at least one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Container, EnvValue, FilesSource, ObjectKey, Pod, VolumeSource};
+use super::{Container, EnvValue, FilesSource, ObjectKey, ObjectKind, Pod, VolumeSource};
 
 impl Pod {
     /// Every object whose change matters to the pod.
@@ -12,27 +12,23 @@ impl Pod {
         containers
             .flat_map(|container| container.references(namespace))
             .chain(self.volume_references())
+            .chain(self.runtime_class())
             .collect()
     }
 
-    /// Every object that the pod's volumes are made from.
+    /// The way the pod is run, if it asks for one.
+    pub fn runtime_class(&self) -> Option<ObjectKey> {
+        let name = self.spec.runtime_class.as_deref()?;
+        Some(ObjectKey::new(ObjectKind::RuntimeClass, "", name))
+    }
+
+    /// Every object that the pod's volumes are made from; a claim, and not what it is bound to.
     pub fn volume_references(&self) -> impl Iterator<Item = ObjectKey> {
-        let sources = self.spec.volumes.iter().flat_map(|volume| {
-            let sources = match &volume.source {
-                VolumeSource::Files(files) => files.sources.as_slice(),
-                VolumeSource::EmptyDir { .. }
-                | VolumeSource::HostPath { .. }
-                | VolumeSource::Image { .. }
-                | VolumeSource::NotHandled { .. } => &[],
-            };
-            sources.iter()
-        });
-        sources.filter_map(|source| match source {
-            FilesSource::Object(of) => {
-                Some(ObjectKey::new(of.kind, &self.name.namespace, &of.name))
-            }
-            FilesSource::Downward(_) => None,
-        })
+        let namespace = &self.name.namespace;
+        self.spec
+            .volumes
+            .iter()
+            .flat_map(|volume| volume.source.references(namespace))
     }
 }
 
@@ -54,5 +50,25 @@ impl Container {
                 | EnvValue::FileKey(_) => None,
             });
         whole.chain(keys)
+    }
+}
+
+impl VolumeSource {
+    fn references(&self, namespace: &str) -> Vec<ObjectKey> {
+        let of_files = |source: &FilesSource| match source {
+            FilesSource::Object(of) => Some(ObjectKey::new(of.kind, namespace, &of.name)),
+            FilesSource::Downward(_) => None,
+        };
+        match self {
+            Self::Files(files) => files.sources.iter().filter_map(of_files).collect(),
+            Self::Claim { name, .. } => {
+                let kind = ObjectKind::PersistentVolumeClaim;
+                vec![ObjectKey::new(kind, namespace, name)]
+            }
+            Self::EmptyDir { .. }
+            | Self::HostPath { .. }
+            | Self::Image { .. }
+            | Self::NotHandled { .. } => Vec::new(),
+        }
     }
 }

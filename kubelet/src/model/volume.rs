@@ -37,6 +37,13 @@ pub enum VolumeSource {
         /// When the image is pulled.
         pull_policy: PullPolicy,
     },
+    /// Room that outlives the pod.
+    Claim {
+        /// The claim's name.
+        name: String,
+        /// Writing is refused.
+        read_only: bool,
+    },
     /// A kind of volume this kubelet does not make yet: mounting it fails and says so.
     NotHandled {
         /// The manifest's name of the kind, for instance `nfs`.

@@ -67,6 +67,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             namespaces: Namespaces::default(),
             hostname: None,
             subdomain: None,
+            runtime_class: None,
             hostname_as_fqdn: false,
             hostname_override: None,
             host_aliases: Vec::new(),

@@ -1,12 +1,13 @@
 //! From a manifest's text to what Kubernetes describes, unknown fields named.
 //!
-//! A file holds YAML or JSON (which is YAML), one or more documents, each a v1 `Pod`, `ConfigMap` or
-//! `Secret`, or a list of them.
+//! A file holds YAML or JSON (which is YAML), one or more documents, each a `Pod`, an object that
+//! pods refer to, or a list of them.
 #![deny(clippy::disallowed_methods)]
 
 mod list;
 
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use serde::Deserialize;
 use serde_ignored::Path;
 
@@ -32,6 +33,12 @@ pub enum Written {
     ConfigMap(core::ConfigMap),
     /// An object that pods refer to.
     Secret(core::Secret),
+    /// An object that claims are bound to.
+    PersistentVolume(Box<core::PersistentVolume>),
+    /// An object that pods refer to.
+    PersistentVolumeClaim(Box<core::PersistentVolumeClaim>),
+    /// An object that pods refer to.
+    RuntimeClass(Box<RuntimeClass>),
 }
 
 /// The kinds that a manifest may describe.
@@ -40,10 +47,14 @@ enum Kind {
     Pod,
     ConfigMap,
     Secret,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    RuntimeClass,
 }
 
 /// What may stand in a manifest, for messages.
-const READ_HERE: &str = "a v1 Pod, ConfigMap or Secret";
+const READ_HERE: &str = "a v1 Pod, ConfigMap, Secret, PersistentVolume or \
+                         PersistentVolumeClaim, nor a node.k8s.io/v1 RuntimeClass,";
 
 impl Kind {
     fn of(header: &Header) -> Option<Self> {
@@ -51,6 +62,9 @@ impl Kind {
             ("v1", "Pod") => Some(Self::Pod),
             ("v1", "ConfigMap") => Some(Self::ConfigMap),
             ("v1", "Secret") => Some(Self::Secret),
+            ("v1", "PersistentVolume") => Some(Self::PersistentVolume),
+            ("v1", "PersistentVolumeClaim") => Some(Self::PersistentVolumeClaim),
+            ("node.k8s.io/v1", "RuntimeClass") => Some(Self::RuntimeClass),
             _ => None,
         }
     }
@@ -70,6 +84,9 @@ impl Kind {
             Self::Pod => Written::Pod(Box::new(core::Pod::deserialize(from)?)),
             Self::ConfigMap => Written::ConfigMap(core::ConfigMap::deserialize(from)?),
             Self::Secret => Written::Secret(core::Secret::deserialize(from)?),
+            Self::PersistentVolume => Written::PersistentVolume(Box::deserialize(from)?),
+            Self::PersistentVolumeClaim => Written::PersistentVolumeClaim(Box::deserialize(from)?),
+            Self::RuntimeClass => Written::RuntimeClass(Box::deserialize(from)?),
         })
     }
 }
@@ -257,6 +274,7 @@ mod tests {
             Written::Pod(pod) => pod.metadata.name,
             Written::ConfigMap(map) => map.metadata.name.map(|name| format!("map {name}")),
             Written::Secret(secret) => secret.metadata.name.map(|name| format!("secret {name}")),
+            other => panic!("not looked for: {other:?}"),
         };
         all.into_iter().filter_map(name).collect()
     }

@@ -33,6 +33,7 @@ const HANDLED: &[&str] = &[
     "spec.priority",
     "spec.priorityClassName",
     "spec.restartPolicy",
+    "spec.runtimeClassName",
     "spec.schedulerName",
     "spec.securityContext.appArmorProfile",
     "spec.securityContext.fsGroup",
@@ -57,6 +58,7 @@ const HANDLED: &[&str] = &[
     "spec.volumes.emptyDir",
     "spec.volumes.hostPath",
     "spec.volumes.image",
+    "spec.volumes.persistentVolumeClaim",
     "spec.volumes.projected",
     "spec.volumes.secret",
 ];
@@ -202,8 +204,8 @@ mod tests {
                 vec!["spec.volumes[1].nfs"],
             ),
             (
-                r#"{"containers": [], "runtimeClassName": "vm"}"#,
-                vec!["spec.runtimeClassName"],
+                r#"{"containers": [], "overhead": {"cpu": "1"}}"#,
+                vec!["spec.overhead"],
             ),
             (
                 r#"{"containers": [{"name": "a", "resources": {"limits": {"cpu": "1", "example.com/gpu": "1"}}}]}"#,

@@ -3,7 +3,7 @@
 //! Every look reads the whole directory; only files whose bytes changed are read as manifests again
 //! and reported on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Event, EventKind, PodName};
+use crate::model::{Event, EventKind, ObjectKey, PodName};
 use crate::store::Shelf;
 use crate::sync::{Clock, EventRecorder, Input};
 
@@ -61,6 +61,8 @@ pub struct FileSource<E, C> {
     /// The bytes of each file as they were read last.
     contents: BTreeMap<PathBuf, Vec<u8>>,
     duplicates: Vec<Duplicate>,
+    /// Whether everybody sees the objects as they are desired.
+    is_put_out: bool,
 }
 
 impl<E: EventRecorder, C: Clock> FileSource<E, C> {
@@ -71,6 +73,7 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             desired: Desired::default(),
             contents: BTreeMap::new(),
             duplicates: Vec::new(),
+            is_put_out: true,
         }
     }
 
@@ -119,12 +122,10 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
         self.desired = merged.desired;
         self.tell_duplicates(merged.duplicates);
         // Objects first: a new pod finds them, and a pod that waits for them is woken.
-        let objects = merged.changed_objects;
-        if !objects.is_empty() {
-            self.parts.shelf.put(self.desired.objects().clone());
-            if inbox.send(Input::ObjectsChanged(objects)).await.is_err() {
-                return false;
-            }
+        self.is_put_out &= merged.changed_objects.is_empty();
+        let objects = self.put_out();
+        if !objects.is_empty() && inbox.send(Input::ObjectsChanged(objects)).await.is_err() {
+            return false;
         }
         if !merged.changes.is_empty() && inbox.send(Input::Desired(merged.changes)).await.is_err() {
             return false;
@@ -134,6 +135,24 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             return inbox.send(Input::SourcesReady).await.is_ok();
         }
         true
+    }
+
+    /// Puts the objects out unless they are; says what changed.
+    fn put_out(&mut self) -> BTreeSet<ObjectKey> {
+        if self.is_put_out {
+            return BTreeSet::new();
+        }
+        match self.parts.shelf.put(self.desired.objects().clone()) {
+            Ok(changed) => {
+                self.is_put_out = true;
+                changed
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "objects of manifests stay as they were");
+                BTreeSet::new()
+            }
+        }
     }
 
     /// Reads the whole directory. One that does not exist has no manifests.

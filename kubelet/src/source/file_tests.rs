@@ -31,6 +31,7 @@ struct Harness {
     inbox: mpsc::Receiver<Input>,
     events: Arc<Events>,
     objects: LocalObjects,
+    _root: TempDir,
     _shutdown: DropGuard,
 }
 
@@ -39,7 +40,8 @@ impl Harness {
     fn start(directory: TempDir) -> Self {
         let (sender, inbox) = mpsc::channel(16);
         let events = Arc::<Events>::default();
-        let (shelf, objects) = shelf();
+        let root = TempDir::new().unwrap();
+        let (shelf, objects) = shelf(root.path());
         let source = FileSource::new(FileParts {
             directory: directory.path().to_owned(),
             node: NodeIdentity {
@@ -57,6 +59,7 @@ impl Harness {
             inbox,
             events,
             objects,
+            _root: root,
             _shutdown: shutdown.drop_guard(),
         }
     }

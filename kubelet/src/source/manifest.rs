@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{Object, ObjectKey, Pod, PodName, PodOrigin};
 
-use super::convert::{config_map, secret};
+use super::convert::object;
 use super::decode::Written;
 use super::{
     DecodeError, Decoded, NodeIdentity, Problem, convert, decode, identify, not_handled,
@@ -103,12 +103,8 @@ pub fn read_manifest(
                 let read = read_pod(file, *pod, unknown, node, seen).map_err(invalid)?;
                 manifest.pods.push(read);
             }
-            Written::ConfigMap(map) => {
-                let read = config_map(map).map_err(invalid)?;
-                manifest.objects.push(with_warnings(read, unknown));
-            }
-            Written::Secret(one) => {
-                let read = secret(one).map_err(invalid)?;
+            written => {
+                let read = object(written).map_err(invalid)?;
                 manifest.objects.push(with_warnings(read, unknown));
             }
         }

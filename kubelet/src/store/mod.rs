@@ -1,20 +1,21 @@
 //! The objects that pods refer to, and who has them.
 //!
 //! ```text
-//! manifests ──► Shelf ──watch──► LocalObjects ──Objects::get──► executor, volumes
+//! manifests ──► Shelf, bind ──watch──► LocalObjects ──Objects::get──► executor, volumes
 //!    └──────── Input::ObjectsChanged ──► sync ──► workers of the pods that refer to them
 //! ```
 //!
 //! An API server fills the same role: it answers [`Objects::get`] from what it watches, and sends
 //! `Input::ObjectsChanged` when something of it changes.
 
+mod bind;
 mod local;
 
 use futures::future::BoxFuture;
 
 use crate::model::{Object, ObjectKey, ObjectNotFound, PodUid};
 
-pub use local::{LocalObjects, Shelf, shelf};
+pub use local::{LocalObjects, RecordError, Shelf, shelf};
 
 /// Has the objects that pods refer to.
 ///

@@ -5,6 +5,7 @@
 //! directory, where the kernel's own list finds it again.
 
 mod atomic;
+mod claim;
 mod empty_dir;
 mod files;
 mod host_path;
@@ -19,6 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use atomic::{Payload, PayloadFile};
 pub(crate) use read::read_inside;
@@ -26,7 +28,7 @@ pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
 
 use crate::layout::Layout;
-use crate::model::{Medium, PodSpec, PodUid, VolumeSource};
+use crate::model::{Medium, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource};
 use files::FilesVolume;
 use mounts::{InMemory, unmount_below};
 
@@ -64,6 +66,34 @@ pub enum VolumeError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// A claim has no volume that could be mounted here.
+    #[error(
+        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], \
+         failed to process volumes=[{volume}]: {problem}"
+    )]
+    Unprocessed {
+        /// The volume's name.
+        volume: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Another pod has a volume that only one may have.
+    #[error(
+        "MountVolume.SetUp failed for volume {volume:?} : volume uses the ReadWriteOncePod access \
+         mode and is already in use by another pod"
+    )]
+    InUse {
+        /// The persistent volume's name.
+        volume: String,
+    },
+    /// A persistent volume cannot be used on this node.
+    #[error("MountVolume.SetUp failed for volume {volume:?} : {problem}")]
+    Persistent {
+        /// The persistent volume's name.
+        volume: String,
+        /// Why not.
+        problem: String,
     },
     /// What is at a host path is not what the pod says.
     #[error(
@@ -128,6 +158,10 @@ pub struct SetUp {
     pub spec: PodSpec,
     /// The files of each volume of files, or why they are not to be had.
     pub payloads: BTreeMap<String, Result<Payload, String>>,
+    /// The persistent volume of each volume that is a claim, or why there is none.
+    pub claims: BTreeMap<String, Result<Arc<PersistentVolume>, String>>,
+    /// The node's labels, by which persistent volumes know their node.
+    pub node_labels: StringMap,
     /// Bytes that the pod's memory has room for.
     pub memory: u64,
 }
@@ -235,6 +269,10 @@ impl Volumes {
                 stale.extend(make_files(&of, pod)?);
                 (path, true)
             }
+            VolumeSource::Claim { read_only, .. } => {
+                let volume = claimed(name, pod)?;
+                (self.mount_persistent(volume, pod, group)?, *read_only)
+            }
             VolumeSource::Image { .. } => return Ok(None),
             VolumeSource::NotHandled { kind } => {
                 let (volume, kind) = (name.to_owned(), kind.clone());
@@ -282,6 +320,21 @@ fn make_files(of: &FilesVolume<'_>, pod: &SetUp) -> Result<Option<VolumeError>, 
                 Err(error)
             }
         }
+    }
+}
+
+fn claimed<'a>(name: &str, pod: &'a SetUp) -> Result<&'a PersistentVolume, VolumeError> {
+    let volume = || name.to_owned();
+    match pod.claims.get(name) {
+        Some(Ok(persistent)) => Ok(persistent),
+        Some(Err(problem)) => Err(VolumeError::Unprocessed {
+            volume: volume(),
+            problem: problem.clone(),
+        }),
+        None => Err(VolumeError::Unprocessed {
+            volume: volume(),
+            problem: "its claim was not looked up".to_owned(),
+        }),
     }
 }
 

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use super::{Payload, PayloadFile, SetUp, SubPath, VolumeError, Volumes, remove_tree};
 use crate::layout::Layout;
 use crate::model::{
-    Files, FilesKind, HostPathKind, Medium, PodSpec, PodUid, RestartPolicy, Volume, VolumeSource,
+    Files, FilesKind, HostPathKind, Medium, PodSpec, PodUid, RestartPolicy, StringMap, Volume,
+    VolumeSource,
 };
 use crate::plan::fixture::pod;
 
@@ -42,6 +43,8 @@ impl Stage {
             uid: self.uid.clone(),
             spec,
             payloads: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            node_labels: StringMap::new(),
             memory: 64 << 20,
         }
     }

@@ -13,8 +13,8 @@ impl Sandboxes for Client {
         let mut runtime = self.runtime.clone();
         async move {
             let request = v1::RunPodSandboxRequest {
+                runtime_handler: config.runtime_handler.clone(),
                 config: Some(sandbox_to_wire(config)),
-                runtime_handler: String::new(),
             };
             let answer = runtime.run_pod_sandbox(request);
             let made = self

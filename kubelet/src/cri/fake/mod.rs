@@ -112,6 +112,14 @@ impl FakeRuntime {
             .push_back(error);
     }
 
+    /// The handler that a pod's sandbox was made with.
+    pub(crate) fn handler_of(&self, pod: &str) -> String {
+        let world = self.world();
+        let mut all = world.sandboxes.values();
+        let found = all.find(|one| one.config.metadata.name == pod);
+        found.map_or_else(String::new, |one| one.config.runtime_handler.clone())
+    }
+
     /// From now on the runtime can do this, and nothing else beyond what every runtime can.
     pub(crate) fn can(&self, features: RuntimeFeatures) {
         self.world().features = features;

@@ -53,9 +53,19 @@ pub(super) fn env_from(
             if !prefix.chars().all(is_allowed) {
                 unprintable(format!("{path}.prefix"), &prefix, problems);
             }
-            let (kind, name, optional) = match (&source.config_map_ref, &source.secret_ref) {
-                (Some(map), None) => (ObjectKind::ConfigMap, &map.name, map.optional),
-                (None, Some(secret)) => (ObjectKind::Secret, &secret.name, secret.optional),
+            let (kind, field, name, optional) = match (&source.config_map_ref, &source.secret_ref) {
+                (Some(map), None) => (
+                    ObjectKind::ConfigMap,
+                    "configMapRef",
+                    &map.name,
+                    map.optional,
+                ),
+                (None, Some(secret)) => (
+                    ObjectKind::Secret,
+                    "secretRef",
+                    &secret.name,
+                    secret.optional,
+                ),
                 (None, None) => {
                     let message =
                         "Invalid value: must specify one of: `configMapRef` or `secretRef`";
@@ -69,7 +79,7 @@ pub(super) fn env_from(
                     return None;
                 }
             };
-            object_name(&format!("{path}.{}.name", reference(kind)), name, problems);
+            object_name(&format!("{path}.{field}.name"), name, problems);
             Some(EnvFrom {
                 kind,
                 name: name.clone(),
@@ -78,13 +88,6 @@ pub(super) fn env_from(
             })
         })
         .collect()
-}
-
-fn reference(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::ConfigMap => "configMapRef",
-        ObjectKind::Secret => "secretRef",
-    }
 }
 
 pub(super) fn environment(

@@ -94,7 +94,7 @@ fn projection(
             "a certificate of its own",
         ),
     ];
-    for (field, _, what) in refused.iter().filter(|(_, is_set, _)| *is_set) {
+    if let Some((field, _, what)) = refused.iter().find(|(_, is_set, _)| *is_set) {
         let message = format!("Forbidden: a static pod may not refer to {what}");
         problems.invalid(format!("{path}.{field}"), message);
         return None;

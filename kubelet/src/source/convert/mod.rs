@@ -9,6 +9,7 @@ mod environment;
 mod files;
 mod network;
 mod object;
+mod persistent;
 mod pod;
 mod references;
 mod resources;
@@ -25,7 +26,7 @@ use crate::model::PodSpec;
 use super::Problem;
 use super::problem::Problems;
 
-pub(super) use object::{config_map, secret};
+pub(super) use object::object;
 
 /// The spec of a defaulted pod, or all that is wrong with the pod.
 pub fn convert(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {

@@ -5,17 +5,56 @@ use std::sync::Arc;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::model::{ConfigMap, Object, ObjectKey, ObjectKind, Secret};
+use crate::source::Problem;
+use crate::source::decode::Written;
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
+
+use super::persistent;
 
 /// What an API server stores of one object at most.
 const MOST_BYTES: usize = 1 << 20;
 
+/// The object, or all that is wrong with it. Pods are none.
+pub(in crate::source) fn object(written: Written) -> Result<(ObjectKey, Object), Invalid> {
+    match written {
+        Written::ConfigMap(map) => config_map(map),
+        Written::Secret(one) => secret(one),
+        Written::PersistentVolume(volume) => persistent::volume(*volume),
+        Written::PersistentVolumeClaim(claim) => persistent::claim(*claim),
+        Written::RuntimeClass(class) => runtime_class(*class),
+        Written::Pod(pod) => {
+            let problem = Problem {
+                field: "kind".to_owned(),
+                message: "a Pod is no object that pods refer to".to_owned(),
+            };
+            let name = pod.metadata.name.unwrap_or_default();
+            Err((format!("pod {name:?}"), vec![problem]))
+        }
+    }
+}
+
+fn runtime_class(class: RuntimeClass) -> Result<(ObjectKey, Object), Invalid> {
+    checked(ObjectKind::RuntimeClass, &class.metadata, |problems| {
+        match class.handler.as_str() {
+            "" => problems.required("handler"),
+            name => problems.dns_label("handler", name),
+        }
+        if class.overhead.is_some() {
+            let message = "Forbidden: overhead is not handled yet";
+            problems.invalid("overhead", message);
+        }
+        let handler = class.handler.clone();
+        Object::RuntimeClass(Arc::new(crate::model::RuntimeClass { handler }))
+    })
+}
+
 /// The ConfigMap, or all that is wrong with it.
-pub(in crate::source) fn config_map(map: core::ConfigMap) -> Result<(ObjectKey, Object), Invalid> {
+fn config_map(map: core::ConfigMap) -> Result<(ObjectKey, Object), Invalid> {
     let data = map.data.unwrap_or_default();
     let binary_data = bytes(map.binary_data);
     checked(ObjectKind::ConfigMap, &map.metadata, |problems| {
@@ -32,7 +71,7 @@ pub(in crate::source) fn config_map(map: core::ConfigMap) -> Result<(ObjectKey, 
 }
 
 /// The Secret, or all that is wrong with it. What stands in `stringData` goes before `data`.
-pub(in crate::source) fn secret(secret: core::Secret) -> Result<(ObjectKey, Object), Invalid> {
+fn secret(secret: core::Secret) -> Result<(ObjectKey, Object), Invalid> {
     let mut data = bytes(secret.data);
     let texts = secret.string_data.unwrap_or_default().into_iter();
     data.extend(texts.map(|(key, text)| (key, text.into_bytes())));
@@ -43,7 +82,7 @@ pub(in crate::source) fn secret(secret: core::Secret) -> Result<(ObjectKey, Obje
     })
 }
 
-fn checked(
+pub(super) fn checked(
     kind: ObjectKind,
     metadata: &ObjectMeta,
     convert: impl FnOnce(&mut Problems) -> Object,
@@ -54,13 +93,19 @@ fn checked(
         "" => problems.required("metadata.name"),
         name => problems.dns_subdomain("metadata.name", name),
     }
-    let namespace = metadata.namespace.as_deref().unwrap_or_default();
-    let namespace = if namespace.is_empty() {
-        "default"
-    } else {
-        namespace
+    let namespace = match kind {
+        ObjectKind::PersistentVolume | ObjectKind::RuntimeClass => "",
+        ObjectKind::ConfigMap | ObjectKind::Secret | ObjectKind::PersistentVolumeClaim => {
+            let written = metadata.namespace.as_deref().unwrap_or_default();
+            let namespace = if written.is_empty() {
+                "default"
+            } else {
+                written
+            };
+            problems.dns_label("metadata.namespace", namespace);
+            namespace
+        }
     };
-    problems.dns_label("metadata.namespace", namespace);
     let object = convert(&mut problems);
     if problems.0.is_empty() {
         Ok((ObjectKey::new(kind, namespace, name), object))

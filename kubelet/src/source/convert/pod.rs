@@ -40,6 +40,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
             .unwrap_or_default(),
         termination_grace_period: grace(spec, problems),
         active_deadline: deadline(spec, problems),
+        runtime_class: runtime_class(spec, problems),
         init_containers,
         containers,
         ephemeral_containers: Vec::new(),
@@ -186,5 +187,11 @@ fn hostname_override(spec: &core::PodSpec, problems: &mut Problems) -> Option<St
         problems.invalid(FIELD, "Too long: may not be more than 64 bytes");
     }
     problems.dns_subdomain(FIELD, &name);
+    Some(name)
+}
+
+fn runtime_class(spec: &core::PodSpec, problems: &mut Problems) -> Option<String> {
+    let name = spec.runtime_class_name.clone()?;
+    problems.dns_subdomain("spec.runtimeClassName", &name);
     Some(name)
 }

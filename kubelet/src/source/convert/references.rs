@@ -1,6 +1,6 @@
 //! What a static pod may not have: what only an API server could give it.
 //!
-//! The ConfigMaps and Secrets that it refers to stand in manifests.
+//! The objects that its containers and volumes refer to stand in manifests.
 
 use k8s_openapi::api::core::v1 as core;
 
@@ -37,18 +37,6 @@ pub(super) fn refuse(spec: &core::PodSpec, problems: &mut Problems) {
             "spec.ephemeralContainers",
             "Forbidden: cannot be set on create",
         );
-    }
-    volumes(spec, problems);
-}
-
-fn volumes(spec: &core::PodSpec, problems: &mut Problems) {
-    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
-        let mut refuse = |kind: &str, what| {
-            refused(&format!("spec.volumes[{index}].{kind}"), what, problems);
-        };
-        if volume.persistent_volume_claim.is_some() {
-            refuse("persistentVolumeClaim", "a PersistentVolumeClaim");
-        }
     }
 }
 

@@ -85,8 +85,33 @@ const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
     ),
     (
         "/spec/volumes",
-        r#"[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]"#,
-        "spec.volumes[0].persistentVolumeClaim: Forbidden",
+        r#"[{"name": "v", "persistentVolumeClaim": {"claimName": ""}}]"#,
+        "spec.volumes[0].persistentVolumeClaim.claimName: Required",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]"#,
+        "spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "configMap": {"name": "m", "items": [{"key": "k", "path": "../k"}]}}]"#,
+        "spec.volumes[0].configMap.items[0].path: Invalid",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "secret": {"secretName": "s", "defaultMode": 512}}]"#,
+        "spec.volumes[0].secret.defaultMode: Invalid",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "downwardAPI": {"items": [{"path": "p", "fieldRef": {"fieldPath": "status.podIP"}}]}}]"#,
+        "spec.volumes[0].downwardAPI.items[0].fieldRef.fieldPath: Unsupported",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "emptyDir": {"medium": "HugePages"}}]"#,
+        "spec.volumes[0].emptyDir.medium: Invalid",
     ),
     (
         "/spec/volumes",

@@ -12,10 +12,11 @@ use crate::model::{
 use crate::source::problem::Problems;
 
 use super::container::{PULL_POLICIES, unique};
+use super::environment::object_name;
 use super::files;
 use super::resources::quantity;
 
-const HOST_PATH_KINDS: &[(&str, HostPathKind)] = &[
+pub(super) const HOST_PATH_KINDS: &[(&str, HostPathKind)] = &[
     ("", HostPathKind::Unchecked),
     ("DirectoryOrCreate", HostPathKind::DirectoryOrCreate),
     ("Directory", HostPathKind::Directory),
@@ -78,6 +79,14 @@ fn source(
     }
     if let Some(files) = files::files(path, volume, spec, problems) {
         return VolumeSource::Files(files);
+    }
+    if let Some(claim) = &volume.persistent_volume_claim {
+        let field = format!("{path}.persistentVolumeClaim.claimName");
+        object_name(&field, &claim.claim_name, problems);
+        return VolumeSource::Claim {
+            name: claim.claim_name.clone(),
+            read_only: claim.read_only == Some(true),
+        };
     }
     if let Some(image) = &volume.image {
         return self::image(&format!("{path}.image"), image, problems);

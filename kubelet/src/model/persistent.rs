@@ -1,0 +1,130 @@
+//! Room that outlives pods, and claims for it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{HostPathKind, Quantity, StringMap};
+
+/// Room that outlives pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistentVolume {
+    /// Its name.
+    pub name: String,
+    /// Its labels, by which claims select it.
+    pub labels: StringMap,
+    /// How much it holds.
+    pub capacity: Quantity,
+    /// How it may be used.
+    pub access_modes: BTreeSet<AccessMode>,
+    /// The class that claims ask for; empty for none.
+    pub storage_class: String,
+    /// The one claim that it is for, if it is.
+    pub claim: Option<ClaimName>,
+    /// What it is.
+    pub source: PersistentSource,
+    /// Which nodes have it: one of these must hold for the node's labels. None: all.
+    pub nodes: Option<Vec<Vec<LabelRequirement>>>,
+}
+
+/// What room that outlives pods is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PersistentSource {
+    /// A path of the host.
+    HostPath {
+        /// Which.
+        path: String,
+        /// What must be there.
+        kind: HostPathKind,
+    },
+    /// A directory of the host that is there already.
+    Local {
+        /// Which.
+        path: String,
+    },
+    /// A kind that this kubelet does not mount yet.
+    NotHandled {
+        /// The manifest's name of the kind.
+        kind: String,
+    },
+}
+
+/// A claim for room that outlives pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistentVolumeClaim {
+    /// The volume that it wants or has.
+    pub volume: Option<String>,
+    /// Whether it has that volume.
+    pub is_bound: bool,
+    /// How it will be used.
+    pub access_modes: BTreeSet<AccessMode>,
+    /// How much it needs.
+    pub request: Quantity,
+    /// The class of volumes it takes; empty for those without one.
+    pub storage_class: String,
+    /// Which of them.
+    pub selector: LabelSelector,
+}
+
+/// A claim's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// How a volume may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccessMode {
+    /// Written from one node.
+    ReadWriteOnce,
+    /// Read from many.
+    ReadOnlyMany,
+    /// Written from many.
+    ReadWriteMany,
+    /// Written by one pod.
+    ReadWriteOncePod,
+}
+
+/// Requirements that must all hold for some labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector(pub Vec<LabelRequirement>);
+
+/// Something that holds for labels or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelRequirement {
+    /// The label has one of these values.
+    In(String, Vec<String>),
+    /// The label is missing or has another value.
+    NotIn(String, Vec<String>),
+    /// There is such a label.
+    Exists(String),
+    /// There is none.
+    DoesNotExist(String),
+}
+
+impl LabelSelector {
+    /// Whether all requirements hold.
+    pub fn matches(&self, labels: &StringMap) -> bool {
+        self.0.iter().all(|one| one.holds(labels))
+    }
+}
+
+impl LabelRequirement {
+    /// Whether it holds for these labels.
+    pub fn holds(&self, labels: &StringMap) -> bool {
+        match self {
+            Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Self::Exists(key) => labels.contains_key(key),
+            Self::DoesNotExist(key) => !labels.contains_key(key),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Persistent volumes on the node: paths of the host that outlive the pods that use them.
+//!
+//! A directory in the pod's own says which ones it uses. That is all there is to know: a volume for
+//! one pod alone is free again when the pod's directory is gone.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ownership::{Access, Ownership};
+use super::{SetUp, VolumeError, Volumes, host_path};
+use crate::model::{AccessMode, PersistentSource, PersistentVolume, PodUid};
+
+impl Volumes {
+    /// Where the volume is, made ready for the pod.
+    pub(super) fn mount_persistent(
+        &self,
+        volume: &PersistentVolume,
+        pod: &SetUp,
+        group: Option<u32>,
+    ) -> Result<PathBuf, VolumeError> {
+        let failed = |problem: String| VolumeError::Persistent {
+            volume: volume.name.clone(),
+            problem,
+        };
+        if !is_on_node(volume, pod) {
+            let problem = "no matching NodeSelectorTerms".to_owned();
+            return Err(failed(format!(
+                "storage node affinity check failed: {problem}"
+            )));
+        }
+        self.use_volume(volume, &pod.uid)?;
+        let path = match &volume.source {
+            PersistentSource::HostPath { path, kind } => {
+                host_path::check(&volume.name, path, *kind)?;
+                // A path of the host belongs to whoever made it.
+                return Ok(PathBuf::from(path));
+            }
+            PersistentSource::Local { path } => PathBuf::from(path),
+            PersistentSource::NotHandled { kind } => {
+                return Err(VolumeError::NotHandled {
+                    volume: volume.name.clone(),
+                    kind: kind.clone(),
+                });
+            }
+        };
+        if !path.is_dir() {
+            return Err(failed(format!("path {path:?} does not exist")));
+        }
+        if let Some(group) = group {
+            let ownership = Ownership {
+                group,
+                access: Access::ReadAndWrite,
+            };
+            let policy = pod.spec.security.fs_group_change;
+            let given = ownership.apply_by(&path, policy);
+            given.map_err(|error| failed(format!("cannot give {path:?} to its group: {error}")))?;
+        }
+        Ok(path)
+    }
+
+    /// Writes down that the pod uses the volume, unless it is for another pod alone.
+    fn use_volume(&self, volume: &PersistentVolume, uid: &PodUid) -> Result<(), VolumeError> {
+        let pods = self.layout.pods();
+        let failed = |source| VolumeError::Directory {
+            path: pods.clone(),
+            source,
+        };
+        // Only one pod looks at a time.
+        let turn = File::open(&pods).map_err(failed)?;
+        rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive)
+            .map_err(|error| failed(error.into()))?;
+        let is_for_one = volume.access_modes.contains(&AccessMode::ReadWriteOncePod);
+        if is_for_one && is_used_by_another(&pods, &volume.name, uid).map_err(failed)? {
+            return Err(VolumeError::InUse {
+                volume: volume.name.clone(),
+            });
+        }
+        std::fs::create_dir_all(mark(&self.layout.pod(uid), &volume.name)).map_err(failed)
+    }
+}
+
+fn is_on_node(volume: &PersistentVolume, pod: &SetUp) -> bool {
+    volume.nodes.as_ref().is_none_or(|terms| {
+        terms
+            .iter()
+            .any(|term| !term.is_empty() && term.iter().all(|one| one.holds(&pod.node_labels)))
+    })
+}
+
+fn is_used_by_another(pods: &Path, volume: &str, uid: &PodUid) -> io::Result<bool> {
+    for pod in std::fs::read_dir(pods)? {
+        let pod = pod?;
+        if pod.file_name() != uid.as_str() && mark(&pod.path(), volume).exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What says that a pod uses a volume.
+fn mark(pod: &Path, volume: &str) -> PathBuf {
+    pod.join("volumes/kubernetes.io~local-volume").join(volume)
+}
