@@ -99,8 +99,10 @@ install: build ## Install below PREFIX (/usr/local)
 	install -m 755 $(addprefix $(RELEASE)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/podling
 	ln -sfn ../libexec/podling/podling $(DESTDIR)$(PREFIX)/bin/podling
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|' node/podling.service.in \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/system/podling.service
+	for unit in podling podling-runtime; do \
+		sed 's|@PREFIX@|$(PREFIX)|' node/$$unit.service.in \
+			> $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
+	done
 
 .PHONY: clean
 clean: ## Remove what was built

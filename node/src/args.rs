@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::daemon::logging::{Format, Level};
+
 /// A whole Kubernetes node: kubelet, CRI runtime and pause.
 #[derive(Debug, Parser)]
 #[command(name = "podling", version, max_term_width = 100)]
@@ -35,7 +37,7 @@ pub(crate) enum Command {
 }
 
 /// The commands that run a node, or a half of it.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Daemon {
     /// Run the node: runtime and kubelet in one process, pods from ROOT/etc/podling/manifests.
     Up(UpArguments),
@@ -52,6 +54,15 @@ impl Daemon {
             Self::Up(up) => &up.runtime.config,
             Self::Runtime(runtime) => &runtime.config,
             Self::Kubelet(kubelet) => &kubelet.config,
+        }
+    }
+
+    /// What its command line says about the log.
+    pub(crate) fn log(&self) -> &LogArguments {
+        match self {
+            Self::Up(up) => &up.runtime.log,
+            Self::Runtime(runtime) => &runtime.log,
+            Self::Kubelet(kubelet) => &kubelet.log,
         }
     }
 }
@@ -102,16 +113,22 @@ pub(crate) struct PullArguments {
     pub(crate) creds: Option<String>,
 }
 
-/// How much a daemon logs; RUST_LOG overrides it.
-#[derive(Debug, Args)]
+/// What a daemon logs; RUST_LOG overrides how much.
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LogArguments {
     /// Log more: -v adds debug messages, -vv everything.
-    #[arg(short, long, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "log_level")]
     pub(crate) verbose: u8,
+    /// How much to log [default: info].
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) log_level: Option<Level>,
+    /// How to write it to stderr; the journal gets fields in any case [default: text].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<Format>,
 }
 
 /// Which configuration a daemon has.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ConfigArguments {
     /// Configuration file; flags override it [default: ROOT/etc/podling/config.yaml, if it is there].
     #[arg(long, value_name = "FILE")]
@@ -122,7 +139,7 @@ pub(crate) struct ConfigArguments {
 }
 
 /// What concerns the runtime; what is not given is as the configuration file says.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RuntimeArguments {
     /// Addresses that pods get [default: 10.88.0.0/16].
     #[arg(long, value_name = "CIDR")]
@@ -145,6 +162,9 @@ pub(crate) struct RuntimeArguments {
     /// repeated. Each of its commands may take so many seconds [default: 60].
     #[arg(long, value_name = "NAME=PATH[,timeout=SECONDS]")]
     pub(crate) runtime_handler: Vec<String>,
+    /// Serve the runtime's metrics at http://ADDRESS/metrics [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_address: Option<SocketAddr>,
     /// Where the rest stands.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
@@ -154,7 +174,7 @@ pub(crate) struct RuntimeArguments {
 }
 
 /// What concerns the kubelet.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct KubeletFlags {
     /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
     #[arg(long, value_name = "DIR")]
@@ -172,7 +192,7 @@ pub(crate) struct KubeletFlags {
 }
 
 /// `podling up`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct UpArguments {
     /// The runtime's part.
     #[command(flatten)]
@@ -187,7 +207,7 @@ pub(crate) struct UpArguments {
 }
 
 /// `podling kubelet`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct KubeletArguments {
     /// The kubelet's part.
     #[command(flatten)]

@@ -18,6 +18,7 @@ use crate::host::{self, HostError};
 use crate::image::{Images, OpenError as OpenImagesError, RegistrySettings};
 use crate::layout::Layout;
 use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs};
+use crate::metrics::{self, Metrics};
 use crate::model::handler::OciRuntime;
 use crate::network::{
     BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
@@ -45,6 +46,8 @@ pub struct Settings {
     pub cgroup_parent: String,
     /// The streams of Exec, Attach and PortForward.
     pub streaming: StreamingSettings,
+    /// Where metrics are served, if anywhere; port 0 takes a free one.
+    pub metrics_address: Option<SocketAddr>,
     /// How registries are spoken to; without a directory of certificates, those below the root.
     pub registries: RegistrySettings,
     /// OCI runtimes that make containers of pods which name them.
@@ -128,6 +131,9 @@ pub enum AppError {
     /// Streams cannot be served.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] metrics::ListenError),
     /// The CRI cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -138,6 +144,7 @@ pub enum AppError {
 pub struct Runtime {
     lifecycle: Lifecycle,
     streaming: Server,
+    metrics: Option<metrics::Server>,
     stream_limits: Limits,
     socket: PathBuf,
     // Released by the kernel however the process ends.
@@ -158,7 +165,9 @@ impl Runtime {
         if registries.certs_dirs.is_empty() {
             registries.certs_dirs.extend(layout.registry_certs());
         }
+        let metrics = Metrics::default();
         let images = Images::open(&layout.images(), &boot_id, registries)?;
+        let images = images.counted_by(metrics.clone());
         let network = NetworkSettings {
             bridge: BridgeSettings {
                 bridge: settings.bridge,
@@ -190,6 +199,7 @@ impl Runtime {
             default_cgroup_parent: settings.cgroup_parent,
             programs: settings.programs,
             pods: Pods::default(),
+            metrics,
             events: Events::default(),
             tasks: TaskTracker::new(),
             shutdown,
@@ -200,10 +210,15 @@ impl Runtime {
         let socket = parts.layout.socket();
         stop_plugins_at_the_end(&parts);
         let streaming = Server::listen(settings.streaming.address).await?;
+        let metrics = match settings.metrics_address {
+            Some(address) => Some(metrics::Server::listen(address).await?),
+            None => None,
+        };
         let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
         Ok(Self {
             lifecycle,
             streaming,
+            metrics,
             stream_limits: Limits {
                 idle: settings.streaming.idle,
                 ..Limits::USUAL
@@ -223,9 +238,11 @@ impl Runtime {
         let parts = self.lifecycle.parts();
         let shutdown = parts.shutdown.clone();
         let sessions = Arc::new(self.lifecycle.clone());
+        let metrics_address = self.metrics.as_ref().map(metrics::Server::address);
         let services = cri::Services {
             lifecycle: self.lifecycle.clone(),
             urls: self.streaming.urls(),
+            metrics_address,
             stats: Stats::open(
                 parts.cgroups.clone(),
                 parts.layout.state_dir(),
@@ -236,16 +253,31 @@ impl Runtime {
         let streams = self
             .streaming
             .serve(sessions, self.stream_limits, shutdown.clone());
+        let scraped = self.lifecycle.clone();
+        let scrapes = serve_metrics(self.metrics, scraped, shutdown.clone());
         let rpcs = async {
             let served = cri::serve(&self.socket, services, shutdown).await;
             // However serving ended, nothing else goes on without it.
             parts.shutdown.cancel();
             served
         };
-        let ((), served) = tokio::join!(streams, rpcs);
+        let ((), (), served) = tokio::join!(streams, scrapes, rpcs);
         served?;
         self.lifecycle.stop().await;
         Ok(())
+    }
+}
+
+async fn serve_metrics(
+    server: Option<metrics::Server>,
+    lifecycle: Lifecycle,
+    shutdown: CancellationToken,
+) {
+    if let Some(server) = server {
+        tracing::info!(address = %server.address(), "metrics are served");
+        server
+            .serve(move || lifecycle.metrics_text(), shutdown)
+            .await;
     }
 }
 

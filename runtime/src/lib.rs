@@ -13,6 +13,7 @@ pub mod image;
 pub mod launch;
 pub mod layout;
 pub mod lifecycle;
+pub mod metrics;
 pub mod model;
 pub mod monitor;
 pub mod network;

@@ -26,6 +26,7 @@ mod mounts;
 mod network;
 mod objects;
 mod restarts;
+mod service;
 mod serving;
 mod sessions;
 mod streaming;

@@ -12,11 +12,11 @@
 mod cgroups;
 pub(crate) mod config;
 mod kubelet;
-mod logging;
+pub(crate) mod logging;
 mod part;
 mod programs;
-mod ready;
 mod runtime;
+mod service;
 mod settings;
 mod signals;
 
@@ -26,11 +26,15 @@ use std::time::Duration;
 
 use podling_kubelet::app::AtEnd;
 use podling_runtime::layout::Layout;
+use tokio::signal::unix::Signal;
 
-use crate::args::{Daemon, KubeletArguments, RuntimeArguments, UpArguments};
+use crate::args::{Daemon, KubeletArguments, UpArguments};
 use crate::cri;
-use config::{Problem, Problems, RuntimeConfiguration};
+use config::{Flags, Problem, Problems, RuntimeConfiguration};
+use logging::Log;
 use part::Part;
+use runtime::DEFAULT_CGROUP_PARENT;
+use service::{Patient, Service};
 
 /// Between two looks at a socket that is about to be there.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -44,23 +48,86 @@ pub(crate) async fn run(layout: &Layout, daemon: Daemon) -> Outcome {
         println!("ok");
         return Ok(());
     }
+    let beside = Beside {
+        layout,
+        daemon: daemon.clone(),
+        hangups: signals::hangups()?,
+        log: logging::start(configured.logging),
+        service: Service::of_environment(),
+    };
     match daemon {
-        Daemon::Up(arguments) => up(layout, arguments, configured).await,
-        Daemon::Runtime(arguments) => runtime_alone(layout, &arguments, configured).await,
-        Daemon::Kubelet(arguments) => kubelet_alone(layout, arguments).await,
+        Daemon::Up(arguments) => up(layout, arguments, configured, beside).await,
+        Daemon::Runtime(_) => runtime_alone(layout, configured, beside).await,
+        Daemon::Kubelet(arguments) => kubelet_alone(layout, arguments, beside).await,
+    }
+}
+
+/// What goes on beside the parts of a daemon.
+struct Beside<'a> {
+    layout: &'a Layout,
+    daemon: Daemon,
+    hangups: Signal,
+    log: Log,
+    service: Service,
+}
+
+impl Beside<'_> {
+    /// Keeps the watchdog quiet while `patient` is well, and reads the configuration again when asked
+    /// to. Never ends; nothing is lost when it is cancelled.
+    async fn attend(&mut self, patient: &Patient<'_>) {
+        let Self {
+            layout,
+            daemon,
+            hangups,
+            log,
+            service,
+        } = self;
+        let reloading = async {
+            while hangups.recv().await.is_some() {
+                service.reloading();
+                reload(layout, daemon, log);
+                service.reloaded();
+            }
+            std::future::pending::<()>().await
+        };
+        tokio::join!(service.be_watched(patient), reloading);
+    }
+}
+
+/// What can change while pods run is how much is logged.
+fn reload(layout: &Layout, daemon: &Daemon, log: &Log) {
+    match configure(layout, daemon) {
+        Ok(configured) => {
+            log.set_level(configured.logging.level);
+            tracing::info!(
+                "the configuration was read again: the level of the log counts from now on"
+            );
+        }
+        Err(problems) => {
+            let error = &problems as &dyn Error;
+            tracing::error!(
+                error,
+                "the configuration cannot be used: what was read before stays"
+            );
+        }
     }
 }
 
 /// What the file and the flags make of the defaults, or everything that is wrong with them.
 fn configure(layout: &Layout, daemon: &Daemon) -> Result<RuntimeConfiguration, Problems> {
-    let (documents, mut problems) = config::read(layout, daemon.config());
+    let (documents, mut problems) = config::read(layout, daemon.config().config.as_deref());
     let (flags, cgroup_parent) = match daemon {
         Daemon::Up(up) => (Some(&up.runtime), up.kubelet.cgroup_root.as_str()),
-        Daemon::Runtime(runtime) => (Some(runtime), runtime::DEFAULT_CGROUP_PARENT),
-        Daemon::Kubelet(_) => (None, runtime::DEFAULT_CGROUP_PARENT),
+        Daemon::Runtime(runtime) => (Some(runtime), DEFAULT_CGROUP_PARENT),
+        Daemon::Kubelet(_) => (None, DEFAULT_CGROUP_PARENT),
     };
     let defaults = RuntimeConfiguration::defaults(layout, cgroup_parent);
-    let runtime = config::runtime(defaults, documents.runtime.as_ref(), flags, &mut problems);
+    let flags = Flags {
+        runtime: flags,
+        log: Some(daemon.log()),
+    };
+    let document = documents.runtime.as_ref();
+    let runtime = config::runtime(defaults, document, flags, &mut problems);
     let has_kubelet = !matches!(daemon, Daemon::Runtime(_));
     if let Some(document) = documents.kubelet.filter(|_| has_kubelet) {
         problems.all.push(Problem::File {
@@ -71,8 +138,12 @@ fn configure(layout: &Layout, daemon: &Daemon) -> Result<RuntimeConfiguration, P
     problems.none().map(|()| runtime)
 }
 
-async fn up(layout: &Layout, arguments: UpArguments, configured: RuntimeConfiguration) -> Outcome {
-    logging::start(arguments.runtime.log.verbose);
+async fn up(
+    layout: &Layout,
+    arguments: UpArguments,
+    configured: RuntimeConfiguration,
+    mut beside: Beside<'_>,
+) -> Outcome {
     let told_to_end = signals::told_to_end()?;
     let cgroup_root = arguments.kubelet.cgroup_root.clone();
     let cgroup_parent = configured.cgroup_parent.clone();
@@ -84,15 +155,21 @@ async fn up(layout: &Layout, arguments: UpArguments, configured: RuntimeConfigur
         AtEnd::LeavePods
     };
     let mut kubelet = kubelet::start(layout, arguments.kubelet, &layout.socket(), at_end)?;
-    ready::announce(layout);
+    beside.service.ready(layout);
+    let socket = layout.socket();
+    let patient = Patient {
+        socket: Some(&socket),
+        kubelet: Some(layout),
+    };
 
     // Whatever comes first; the others are joined or leave with the process.
     tokio::select! {
+        () = beside.attend(&patient) => {}
         () = told_to_end.cancelled() => {}
         ended = runtime.ended() => return Err(ended.into()),
         ended = kubelet.ended() => return Err(ended.into()),
     }
-    ready::announce_end();
+    beside.service.stopping();
     kubelet.stop().await?;
     if arguments.end_pods_on_exit {
         end_other_pods(&layout.socket()).await?;
@@ -108,34 +185,47 @@ async fn up(layout: &Layout, arguments: UpArguments, configured: RuntimeConfigur
 
 async fn runtime_alone(
     layout: &Layout,
-    arguments: &RuntimeArguments,
     configured: RuntimeConfiguration,
+    mut beside: Beside<'_>,
 ) -> Outcome {
-    logging::start(arguments.log.verbose);
     let told_to_end = signals::told_to_end()?;
     let (mut runtime, _) = runtime::start(layout, configured).await?;
     wait_for_socket(&layout.socket(), &mut runtime).await?;
-    ready::announce(layout);
+    beside.service.ready(layout);
+    let socket = layout.socket();
+    let patient = Patient {
+        socket: Some(&socket),
+        kubelet: None,
+    };
     tokio::select! {
+        () = beside.attend(&patient) => {}
         () = told_to_end.cancelled() => {}
         ended = runtime.ended() => return Err(ended.into()),
     }
-    ready::announce_end();
+    beside.service.stopping();
     Ok(runtime.stop().await?)
 }
 
-async fn kubelet_alone(layout: &Layout, arguments: KubeletArguments) -> Outcome {
-    logging::start(arguments.log.verbose);
+async fn kubelet_alone(
+    layout: &Layout,
+    arguments: KubeletArguments,
+    mut beside: Beside<'_>,
+) -> Outcome {
     let told_to_end = signals::told_to_end()?;
     let endpoint = arguments.container_runtime_endpoint;
     let socket = endpoint.map_or_else(|| layout.socket(), |text| settings::socket(&text));
     let mut kubelet = kubelet::start(layout, arguments.kubelet, &socket, AtEnd::LeavePods)?;
-    ready::announce(layout);
+    beside.service.ready(layout);
+    let patient = Patient {
+        socket: None,
+        kubelet: Some(layout),
+    };
     tokio::select! {
+        () = beside.attend(&patient) => {}
         () = told_to_end.cancelled() => {}
         ended = kubelet.ended() => return Err(ended.into()),
     }
-    ready::announce_end();
+    beside.service.stopping();
     Ok(kubelet.stop().await?)
 }
 

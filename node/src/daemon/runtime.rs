@@ -27,6 +27,9 @@ pub(super) async fn start(
         streaming,
         registries,
         handlers,
+        metrics_address,
+        // The log has begun before the runtime.
+        logging: _,
     } = configured;
     let settings = Settings {
         root: layout.root().to_owned(),
@@ -43,6 +46,7 @@ pub(super) async fn start(
             address: streaming.address,
             idle: streaming.idle_timeout,
         },
+        metrics_address,
         registries: registries.settings(),
         handlers,
     };

@@ -1,9 +1,15 @@
-//! SIGINT and SIGTERM: the first asks, the second does not wait for the answer.
+//! SIGINT and SIGTERM: the first asks, the second does not wait for the answer. SIGHUP: read the
+//! configuration again.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// SIGHUPs from now on, which would end the process otherwise.
+pub(super) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// A token that the first signal cancels. The second ends the process at once, as a crash would.
 pub(super) fn told_to_end() -> io::Result<CancellationToken> {

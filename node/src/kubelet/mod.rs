@@ -56,6 +56,11 @@ impl Kubelet {
         Ok(Self { file, address })
     }
 
+    /// Whether it says that it is well.
+    pub(crate) async fn health(&self) -> Result<(), KubeletError> {
+        self.get("/healthz").await.map(drop)
+    }
+
     /// Every pod that the kubelet knows.
     pub(crate) async fn pods(&self) -> Result<Vec<Pod>, KubeletError> {
         let answer = self.get("/pods").await?;

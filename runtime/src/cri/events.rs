@@ -9,19 +9,24 @@ use tonic::Status;
 
 use super::encode::{container_status, sandbox_status};
 use crate::lifecycle::{Event, EventKind};
+use crate::metrics::Metrics;
 
 /// Events as the contract has them. A subscriber that fell behind is told so, by an error that ends
 /// its stream: it must subscribe again and list anew. Nobody waits for it meanwhile, and a runtime
 /// that stops ends every stream.
 pub(super) fn encode_all(
     events: broadcast::Receiver<Event>,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = Result<cri::ContainerEventResponse, Status>> + Send {
-    let told = stream::unfold(Some(events), |events| async {
-        let mut events = events?;
+    let told = stream::unfold(Some((events, metrics)), |listening| async {
+        let (mut events, metrics) = listening?;
         match events.recv().await {
-            Ok(event) => Some((Ok(encode(&event)), Some(events))),
-            Err(RecvError::Lagged(count)) => Some((Err(lost(count)), None)),
+            Ok(event) => Some((Ok(encode(&event)), Some((events, metrics)))),
+            Err(RecvError::Lagged(count)) => {
+                metrics.lost_events(count);
+                Some((Err(lost(count)), None))
+            }
             Err(RecvError::Closed) => None,
         }
     });
@@ -106,7 +111,11 @@ mod tests {
     async fn who_reads_gets_every_event_in_order_whatever_others_do() {
         let events = Events::default();
         let _slow = events.subscribe();
-        let mut read = pin!(encode_all(events.subscribe(), CancellationToken::new()));
+        let mut read = pin!(encode_all(
+            events.subscribe(),
+            Metrics::default(),
+            CancellationToken::new()
+        ));
         for at in 0..10_000 {
             events.tell(event(at));
             let response = read.next().await.expect("an event").expect("none was lost");
@@ -119,7 +128,11 @@ mod tests {
     #[tokio::test]
     async fn who_falls_behind_is_told_and_its_stream_ends() {
         let events = Events::default();
-        let mut slow = pin!(encode_all(events.subscribe(), CancellationToken::new()));
+        let mut slow = pin!(encode_all(
+            events.subscribe(),
+            Metrics::default(),
+            CancellationToken::new()
+        ));
         for at in 0..10_000 {
             events.tell(event(at));
         }
@@ -130,7 +143,11 @@ mod tests {
             .expect_err("events are lost");
         assert_eq!(status.code(), Code::DataLoss);
         assert!(slow.next().await.is_none());
-        let mut again = pin!(encode_all(events.subscribe(), CancellationToken::new()));
+        let mut again = pin!(encode_all(
+            events.subscribe(),
+            Metrics::default(),
+            CancellationToken::new()
+        ));
         events.tell(event(7));
         let response = again
             .next()

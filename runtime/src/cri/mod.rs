@@ -3,6 +3,7 @@
 //! The only place that knows the contract's types. `decode` and `encode` are pure; `status` maps every
 //! error to a gRPC code; the services hold no state.
 
+mod calls;
 mod decode;
 mod encode;
 mod events;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ const API_VERSION: &str = "v1";
 pub(super) struct Runtime {
     pub(super) lifecycle: Lifecycle,
     pub(super) urls: Urls,
+    pub(super) metrics_address: Option<SocketAddr>,
     pub(super) statistics: Statistics,
 }
 
@@ -274,7 +276,11 @@ impl RuntimeService for Runtime {
         _: Request<cri::GetEventsRequest>,
     ) -> Answer<Self::GetContainerEventsStream> {
         let parts = self.lifecycle.parts();
-        let events = events::encode_all(parts.events.subscribe(), parts.shutdown.clone());
+        let events = events::encode_all(
+            parts.events.subscribe(),
+            parts.metrics.clone(),
+            parts.shutdown.clone(),
+        );
         Ok(Response::new(Box::pin(events)))
     }
 
@@ -286,7 +292,11 @@ impl RuntimeService for Runtime {
         let parts = self.lifecycle.parts();
         let host = &parts.host;
         let info = if verbose {
-            info::of_runtime(&self.lifecycle, &network)
+            let addresses = info::Addresses {
+                streaming: self.urls.address(),
+                metrics: self.metrics_address,
+            };
+            info::of_runtime(&self.lifecycle, &network, addresses)
         } else {
             BTreeMap::new()
         };

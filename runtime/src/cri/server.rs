@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
+use super::calls::Calls;
 use super::image_service::Images;
 use super::node_service::Node;
 use super::runtime_service::Runtime;
@@ -56,6 +58,8 @@ pub struct Services {
     pub lifecycle: Lifecycle,
     /// Where streams are asked for.
     pub urls: Urls,
+    /// Where metrics are served, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
     /// What pods use.
     pub stats: Stats,
 }
@@ -74,8 +78,10 @@ pub async fn serve(
     let Services {
         lifecycle,
         urls,
+        metrics_address,
         stats,
     } = services;
+    let calls = Calls(lifecycle.parts().metrics.clone());
     let images = Images {
         images: Arc::clone(&lifecycle.parts().images),
         lifecycle: lifecycle.clone(),
@@ -90,6 +96,7 @@ pub async fn serve(
     let runtime = Runtime {
         lifecycle,
         urls,
+        metrics_address,
         statistics,
     };
     let runtime = RuntimeServiceServer::new(runtime)
@@ -99,6 +106,7 @@ pub async fn serve(
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     let serving = Server::builder()
+        .layer(calls)
         .add_service(runtime)
         .add_service(images)
         .add_service(node)

@@ -22,12 +22,14 @@ use super::record::ImageRecord;
 use super::reference::{InvalidImageName, Query, Reference};
 use super::registry::{Clients, Login, RegistrySettings};
 use super::store::{Lease, Store, StoreError};
+use crate::metrics::Metrics;
 use crate::spec::Accounts;
 
 /// The images of this machine.
 pub struct Images {
     store: Arc<Store>,
     settings: Arc<RegistrySettings>,
+    metrics: Metrics,
     clients: Arc<Clients>,
     /// Pulls that run: whoever wants the same image with the same credentials waits for the same
     /// pull. A pull ends with the last one who waits for it.
@@ -95,10 +97,17 @@ impl Images {
         Ok(Self {
             store: Arc::new(store),
             settings: Arc::new(settings),
+            metrics: Metrics::default(),
             clients: Arc::default(),
             pulls: Mutex::default(),
             accounts: Mutex::default(),
         })
+    }
+
+    /// Counts pulls into `metrics` from now on.
+    #[must_use]
+    pub fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The image a client means: by id, beginning of an id, tag or digest.
@@ -257,6 +266,7 @@ impl Images {
             reference: reference.clone(),
             host: Platform::host(),
             progress: progress.clone(),
+            metrics: self.metrics.clone(),
         };
         let pull = pull.run().boxed().shared();
         if let Some(weak) = pull.downgrade() {

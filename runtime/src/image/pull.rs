@@ -11,6 +11,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use futures::{StreamExt, TryStreamExt};
@@ -28,6 +29,7 @@ use super::reference::{InvalidImageName, Reference};
 use super::registry::{Clients, Login, Piece, RegistryError, RegistrySettings, Repository};
 use super::store::{Held, Staged, Store};
 use super::unpack::{Expected, Finished, unpack};
+use crate::metrics::{Metrics, Pulled};
 
 /// Pieces between the network and the disk: the pull waits for whichever is slower.
 const PIECES: usize = 16;
@@ -122,15 +124,22 @@ pub(super) struct Pull {
     pub(super) reference: Reference,
     pub(super) host: Platform,
     pub(super) progress: Reporter,
+    pub(super) metrics: Metrics,
 }
 
 impl Pull {
     /// Pulls. May be dropped at any time.
     pub(super) async fn run(self) -> Result<ImageRecord, PullError> {
+        let (_underway, begun) = (self.metrics.pulling(), Instant::now());
         let pulled = match self.open().await {
             Ok(repository) => self.pull(&repository).await,
             Err(error) => Err(error.into()),
         };
+        let how = match pulled {
+            Ok(_) => Pulled::Whole,
+            Err(_) => Pulled::Failed,
+        };
+        self.metrics.pulled(how, begun.elapsed());
         pulled.map_err(|failure| PullError::new(self.reference.clone(), failure))
     }
 
@@ -269,6 +278,7 @@ impl Pull {
         let (fetched, unpacked) = futures::future::join(fetching, unpacking).await;
         // A blob that broke off cannot be unpacked either: the first cause is the registry.
         fetched?;
+        self.metrics.fetched(size);
         Ok(unpacked.expect("unpacking does not panic")?)
     }
 }

@@ -8,6 +8,7 @@ use super::pod::Pod;
 use super::{clock, image_volumes, paths, random};
 use crate::failpoint;
 use crate::image::{ImageRecord, Lease};
+use crate::metrics::Phase;
 use crate::model::container::User;
 use crate::model::{ContainerConfig, ContainerId, ContainerRecord, ContainerState};
 use crate::snapshot::ImageTree;
@@ -125,14 +126,17 @@ async fn prepare(
     volumes: Vec<ImageTree>,
     pause_pid: i32,
 ) -> Result<bundle::Prepared, LifecycleError> {
-    let accounts = pod.parts.images.accounts(image).await;
+    let metrics = &pod.parts.metrics;
+    let reading = pod.parts.images.accounts(image);
+    let accounts = metrics.phase(Phase::ContainerImage, reading).await;
     let accounts =
         accounts.map_err(|error| LifecycleError::failed("read the image's accounts", error))?;
     let container = pod.container(id)?.clone();
     let bundle = Bundle::of(pod, container, image.clone(), accounts, pause_pid)?;
     let bundle = bundle.with_images(volumes);
     let attempted = format!("prepare container {id}");
-    let written = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write())).await?;
+    let writing = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write()));
+    let written = metrics.phase(Phase::ContainerBundle, writing).await?;
     written.map_err(|error| match error.is_of_the_request() {
         true => LifecycleError::Invalid(chain(&error)),
         false => LifecycleError::failed(format!("prepare container {id}"), error),

@@ -60,4 +60,9 @@ impl Events {
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.sender.subscribe()
     }
+
+    /// How many listen.
+    pub fn subscribers(&self) -> usize {
+        self.sender.receiver_count()
+    }
 }

@@ -46,6 +46,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Span;
+
 pub use error::LifecycleError;
 pub use events::{Event, EventKind, Events};
 pub use exec_sync::ExecOutcome;
@@ -54,6 +56,7 @@ pub use parts::{Parts, Programs};
 pub use pod::{PodHandle, PodSnapshot};
 pub use pods::Pods;
 
+use crate::metrics::{Census, SessionKind};
 use crate::model::config::{PodResources, Resources};
 use crate::model::{
     ContainerConfig, ContainerId, SandboxConfig, SandboxId, SandboxRecord, SandboxState,
@@ -97,7 +100,8 @@ impl Lifecycle {
         });
         let handle = match self.parts.pods.claim(&metadata, handle.clone()) {
             pods::Claim::Entered => {
-                let owner = pod::run(Arc::clone(&self.parts), unowned, pod::Origin::New);
+                let origin = pod::Origin::New(Span::current());
+                let owner = pod::run(Arc::clone(&self.parts), unowned, origin);
                 self.parts.tasks.spawn(owner);
                 handle
             }
@@ -191,6 +195,7 @@ impl Lifecycle {
         limit: Option<Duration>,
     ) -> Result<ExecOutcome, LifecycleError> {
         let (pod, id) = self.parts.pods.container(id)?;
+        let _session = self.parts.metrics.session(SessionKind::ExecSync);
         exec_sync::exec_sync(&self.parts, &pod, &id, command, limit).await
     }
 
@@ -218,6 +223,12 @@ impl Lifecycle {
     /// What every pod looks like now.
     pub fn pods(&self) -> Vec<Arc<PodSnapshot>> {
         self.parts.pods.snapshots()
+    }
+
+    /// What there is now, and what was counted, as Prometheus reads it.
+    pub fn metrics_text(&self) -> String {
+        let census = Census::of(&self.pods(), self.parts.events.subscribers());
+        self.parts.metrics.text(&census)
     }
 
     /// What everything is made with.

@@ -12,6 +12,7 @@ use crate::cgroup::Cgroups;
 use crate::handler::Handlers;
 use crate::image::Images;
 use crate::layout::Layout;
+use crate::metrics::Metrics;
 use crate::network::PodNetwork;
 use crate::spec::HostFacts;
 use crate::store::Store;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub default_cgroup_parent: String,
     /// Who exists.
     pub pods: Pods,
+    /// What is counted.
+    pub metrics: Metrics,
     /// What happens.
     pub events: Events,
     /// Every task that owns a pod.

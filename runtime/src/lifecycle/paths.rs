@@ -56,7 +56,8 @@ where
     T: Send + 'static,
     E: Into<BoxError> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
+    let call = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || call.in_scope(work)).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(LifecycleError::failed(attempted, error)),
         Err(panicked) => Err(LifecycleError::failed(attempted, panicked)),

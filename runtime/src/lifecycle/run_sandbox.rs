@@ -19,6 +19,7 @@ use super::pod::Pod;
 use super::{paths, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::host;
+use crate::metrics::Phase;
 use crate::model::SandboxState;
 use crate::model::config::{NamespaceMode, SandboxSecurity, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
@@ -48,11 +49,16 @@ pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleEr
         .map_err(|error| LifecycleError::failed("record the sandbox", error))?;
     failpoint::reach("run_sandbox.reserved");
     write_files(pod)?;
-    let cgroup_dirs = make_cgroup(pod).await?;
+    let metrics = pod.parts.metrics.clone();
+    let cgroup_dirs = metrics
+        .phase(Phase::SandboxCgroup, make_cgroup(pod))
+        .await?;
     failpoint::reach("run_sandbox.cgroup");
-    let (monitor, pause_pid) = start_monitor(pod, cgroup_dirs).await?;
+    let starting = start_monitor(pod, cgroup_dirs);
+    let (monitor, pause_pid) = metrics.phase(Phase::SandboxMonitor, starting).await?;
     failpoint::reach("run_sandbox.monitor");
-    let ips = join_network(pod, pause_pid).await?;
+    let joining = join_network(pod, pause_pid);
+    let ips = metrics.phase(Phase::SandboxNetwork, joining).await?;
     let events = monitor
         .subscribe()
         .await

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 
 use super::error::{LifecycleError, chain};
 use super::{Lifecycle, attach, exec, port_forward};
+use crate::metrics::{SessionKind, Underway};
 use crate::model::{ContainerId, SandboxId};
 use crate::streaming::{AttachCall, ExecCall, Ports, Process, SessionError, Sessions};
 
@@ -40,6 +41,10 @@ impl Sessions for Lifecycle {
     fn ports(&self, sandbox: &str) -> Result<Box<dyn Ports>, SessionError> {
         let pod = self.parts.pods.sandbox(sandbox).map_err(tell)?;
         Ok(Box::new(port_forward::PodPorts::new(pod)))
+    }
+
+    fn underway(&self, kind: SessionKind) -> Option<Underway> {
+        Some(self.parts.metrics.session(kind))
     }
 }
 

@@ -10,6 +10,7 @@ use super::events::EventKind;
 use super::pod::Pod;
 use super::{clock, exits, paths, update_container};
 use crate::failpoint;
+use crate::metrics::Phase;
 use crate::model::{ContainerId, ContainerState, ExitStatus};
 use crate::monitor::LaunchError;
 use crate::monitor::protocol::Launched;
@@ -57,10 +58,13 @@ async fn launch(pod: &Pod, id: &ContainerId) -> Result<Launched, LifecycleError>
     } = bundle::read_launch(&dir)
         .map_err(|error| LifecycleError::failed("read what CreateContainer prepared", error))?;
     let limits = update_container::at_start(limits, pod, id)?;
-    request.cgroup_dirs = make_cgroup(pod, id, limits).await?;
+    let metrics = &pod.parts.metrics;
+    request.cgroup_dirs = metrics
+        .phase(Phase::StartCgroup, make_cgroup(pod, id, limits))
+        .await?;
     failpoint::reach("start_container.cgroup");
-    pod.monitor()
-        .launch(request)
+    metrics
+        .phase(Phase::StartLaunch, pod.monitor().launch(request))
         .await
         .map_err(|error| match error {
             LaunchError::Failed(failure) => {

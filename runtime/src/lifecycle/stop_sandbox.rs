@@ -41,6 +41,7 @@ pub(super) async fn broken(pod: &mut Pod, events: &mut Option<MonitorEvents>, wh
     *events = if lives {
         adopt::listen_again(pod).await
     } else {
+        pod.parts.metrics.lost_monitor();
         None
     };
     if events.is_none() {

@@ -27,6 +27,7 @@ use super::serve::{self, Command};
 use super::sessions::{Call, PortForwardCall, Sessions};
 use super::tokens::{Tokens, TooManyInFlight};
 use super::upgrade::{self, Accepted, Refused};
+use crate::metrics::SessionKind;
 use crate::sys::random;
 
 /// Connections that have not become streams yet. Anybody on this machine can open one.
@@ -56,6 +57,11 @@ pub struct Urls {
 }
 
 impl Urls {
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A URL that works once and soon.
     pub fn issue(&self, call: Call) -> Result<String, TooManyInFlight> {
         let kind = kind(&call);
@@ -225,7 +231,11 @@ impl Desk {
     ) -> Result<HeaderMap, Refused> {
         let Accepted { transport, headers } = upgrade::remote_command(request.headers())?;
         let (limits, sessions) = (self.limits, Arc::clone(&self.sessions));
-        self.spawn(async move {
+        let kind = match command {
+            Command::Exec(_) => SessionKind::Exec,
+            Command::Attach(_) => SessionKind::Attach,
+        };
+        self.spawn(kind, async move {
             let Ok(io) = upgrade.await else {
                 return Ended::Left;
             };
@@ -256,7 +266,7 @@ impl Desk {
                 headers: Vec::new(),
             })?;
         let limits = self.limits;
-        self.spawn(async move {
+        self.spawn(SessionKind::PortForward, async move {
             let Ok(io) = upgrade.await else {
                 return Ended::Left;
             };
@@ -266,9 +276,11 @@ impl Desk {
         Ok(headers)
     }
 
-    fn spawn(&self, session: impl Future<Output = Ended> + Send + 'static) {
+    fn spawn(&self, kind: SessionKind, session: impl Future<Output = Ended> + Send + 'static) {
         let shutdown = self.shutdown.clone();
+        let underway = self.sessions.underway(kind);
         self.tasks.spawn(async move {
+            let _underway = underway;
             if let Some(ended) = shutdown.run_until_cancelled(session).await {
                 debug!(?ended, "a streaming session has ended");
             }

@@ -3,6 +3,8 @@
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::metrics::{SessionKind, Underway};
+
 /// What a client was promised, kept behind a token until it connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -110,4 +112,8 @@ pub trait Sessions: Send + Sync {
     fn attach(&self, call: AttachCall) -> BoxFuture<'_, Result<Process, SessionError>>;
     /// The pod whose ports are to be reached.
     fn ports(&self, sandbox: &str) -> Result<Box<dyn Ports>, SessionError>;
+    /// Counts a session for as long as the answer is there.
+    fn underway(&self, _: SessionKind) -> Option<Underway> {
+        None
+    }
 }

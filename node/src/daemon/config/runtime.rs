@@ -23,6 +23,7 @@ use super::fields::{self, Fields, address, list, number, path, some, text, time}
 use super::handlers;
 use super::problem::Problem;
 use crate::args::RuntimeArguments;
+use crate::daemon::logging::{Logging, named};
 
 /// What the runtime is started with, as far as a person can choose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub(crate) struct RuntimeConfiguration {
     pub(crate) registries: Registries,
     /// Who else makes containers.
     pub(crate) handlers: Vec<OciRuntime>,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics_address: Option<SocketAddr>,
+    /// What is logged.
+    pub(crate) logging: Logging,
 }
 
 /// `network`.
@@ -108,6 +113,8 @@ impl RuntimeConfiguration {
                 pinned_images: registries.pinned.into_iter().collect(),
             },
             handlers: Vec::new(),
+            metrics_address: None,
+            logging: Logging::DEFAULT,
         }
     }
 
@@ -129,6 +136,13 @@ impl RuntimeConfiguration {
             fields.group("streaming", |fields| self.streaming.read(fields));
             fields.group("registries", |fields| self.registries.read(fields));
             fields.set("runtimeHandlers", list(handlers::item), &mut self.handlers);
+            fields.group("metrics", |fields| {
+                fields.set("address", some(address), &mut self.metrics_address);
+            });
+            fields.group("logging", |fields| {
+                fields.set("level", text(named), &mut self.logging.level);
+                fields.set("format", text(named), &mut self.logging.format);
+            });
         });
     }
 
@@ -153,6 +167,9 @@ impl RuntimeConfiguration {
         }
         if !flags.cni_bin_dir.is_empty() {
             network.cni_bin_dirs = directories(&flags.cni_bin_dir);
+        }
+        if let Some(address) = flags.metrics_address {
+            self.metrics_address = Some(address);
         }
         if let Some(seconds) = flags.cni_timeout {
             network.cni_timeout = Duration::from_secs(seconds.into());

@@ -7,6 +7,7 @@
 mod config;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
@@ -82,13 +83,35 @@ pub(super) fn of_container(
     }))
 }
 
+/// Where else the runtime is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addresses {
+    /// Streams.
+    pub(super) streaming: SocketAddr,
+    /// Metrics, if they are served.
+    pub(super) metrics: Option<SocketAddr>,
+}
+
 /// Of the runtime. What concerns CNI has the names that containerd gives it.
 pub(super) fn of_runtime(
     lifecycle: &Lifecycle,
     network: &NetworkStatus,
+    addresses: Addresses,
 ) -> BTreeMap<String, String> {
     let parts = lifecycle.parts();
+    let host = &parts.host;
     let mut all = info(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "streamingAddress": addresses.streaming,
+        "metricsAddress": addresses.metrics,
+        "eventSubscribers": parts.events.subscribers(),
+        "host": {
+            "cgroups": format!("{:?}", host.cgroup_mode),
+            "swapLimit": host.swap_limit,
+            "userNamespaces": host.user_namespaces,
+            "recursiveReadOnly": host.recursive_read_only,
+            "appArmor": format!("{:?}", host.apparmor),
+        },
         "root": parts.layout.root(),
         "cgroupParent": parts.default_cgroup_parent,
         "programs": {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Span;
 
 use crate::lifecycle::error::LifecycleError;
 use crate::model::config::{PodResources, Resources};
@@ -44,6 +45,9 @@ pub(super) enum Command {
     UpdateSandbox(Box<PodResources>, Reply<()>),
 }
 
+/// A command, and the call that it belongs to.
+pub(super) type Asked = (Command, Span);
+
 /// What is sent to a container.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::lifecycle) enum Signal {
@@ -57,14 +61,14 @@ pub(in crate::lifecycle) enum Signal {
 #[derive(Clone, Debug)]
 pub struct PodHandle {
     id: SandboxId,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Asked>,
     snapshot: watch::Receiver<Arc<PodSnapshot>>,
     bring_up: watch::Receiver<BringUp>,
 }
 
 /// The other ends of a handle's channels, for the task that owns the pod.
 pub(super) struct Ends {
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Asked>,
     pub(super) snapshot: watch::Sender<Arc<PodSnapshot>>,
     pub(super) bring_up: watch::Sender<BringUp>,
 }
@@ -192,7 +196,7 @@ impl PodHandle {
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, LifecycleError> {
         let (reply, outcome) = oneshot::channel();
         self.commands
-            .send(command(reply))
+            .send((command(reply), Span::current()))
             .await
             .map_err(|_| self.ended())?;
         outcome.await.map_err(|_| self.ended())?

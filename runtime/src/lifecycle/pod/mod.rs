@@ -19,6 +19,7 @@ pub(super) use handle::Signal;
 use handle::{BringUp, Command, Ends};
 pub use handle::{PodHandle, PodSnapshot};
 use tokio::sync::watch;
+use tracing::{Instrument, Span};
 
 use super::error::LifecycleError;
 use super::events::{Event, EventKind};
@@ -42,8 +43,8 @@ pub(super) struct Pod {
 
 /// How a pod comes into its owner's hands.
 pub(super) enum Origin {
-    /// It is to be made.
-    New,
+    /// It is to be made, for this call.
+    New(Span),
     /// A former daemon has left it.
     Found,
 }
@@ -88,7 +89,10 @@ pub(super) async fn run(parts: Arc<Parts>, unowned: Unowned, origin: Origin) {
         snapshot,
     };
     let begun = match origin {
-        Origin::New => run_sandbox::bring_up(&mut pod).await.map(Some),
+        Origin::New(call) => {
+            let made = run_sandbox::bring_up(&mut pod).instrument(call).await;
+            made.map(Some)
+        }
         Origin::Found => adopt::take_over(&mut pod).await,
     };
     let mut events = match begun {
@@ -109,8 +113,9 @@ pub(super) async fn run(parts: Arc<Parts>, unowned: Unowned, origin: Origin) {
             // Cancelling loses nothing: pods go on without their owner, which comes back at start.
             () = shutdown.cancelled() => return,
             command = commands.recv() => {
-                let Some(command) = command else { return };
-                if let Next::Gone = pod.carry_out(command, &mut events).await { return }
+                let Some((command, call)) = command else { return };
+                let carried_out = pod.carry_out(command, &mut events).instrument(call).await;
+                if let Next::Gone = carried_out { return }
             }
             // Cancelling loses nothing: an event is taken whole or not at all.
             event = exits::next(&mut events) => pod.hear(event, &mut events).await,

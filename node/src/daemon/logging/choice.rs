@@ -1,0 +1,138 @@
+//! How much is logged, and how it is written.
+#![deny(clippy::disallowed_methods)]
+
+use clap::ValueEnum;
+
+use crate::args::LogArguments;
+
+/// What can be chosen of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logging {
+    /// How much.
+    pub(crate) level: Level,
+    /// How it is written to stderr; the journal gets fields in any case.
+    pub(crate) format: Format,
+}
+
+impl Logging {
+    /// What holds when nobody says otherwise.
+    pub(crate) const DEFAULT: Self = Self {
+        level: Level::Info,
+        format: Format::Text,
+    };
+
+    /// What a command line makes of it.
+    pub(crate) fn overridden_by(self, flags: &LogArguments) -> Self {
+        let level = match (flags.log_level, flags.verbose) {
+            (Some(level), _) => level,
+            (None, 0) => self.level,
+            (None, count) => Level::of_verbosity(count),
+        };
+        Self {
+            level,
+            format: flags.log_format.unwrap_or(self.format),
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Level {
+    /// Only what went wrong.
+    Error,
+    /// Also what somebody should look at.
+    Warn,
+    /// Also what happened.
+    Info,
+    /// Also what podling does; other libraries as with info.
+    Debug,
+    /// Everything, and other libraries as with debug.
+    Trace,
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Level {
+    /// What `-v` (once or more) says.
+    pub(crate) fn of_verbosity(count: u8) -> Self {
+        match count {
+            0 => Self::Info,
+            1 => Self::Debug,
+            _ => Self::Trace,
+        }
+    }
+
+    /// As RUST_LOG would say it.
+    pub(super) fn directives(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "info,podling=debug,podling_kubelet=debug,podling_runtime=debug",
+            Self::Trace => "debug,podling=trace,podling_kubelet=trace,podling_runtime=trace",
+        }
+    }
+}
+
+/// Reads the name of a value.
+pub(crate) fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, false).map_err(|_| {
+        let names = T::value_variants().iter().filter_map(T::to_possible_value);
+        let names: Vec<_> = names.map(|value| value.get_name().to_owned()).collect();
+        format!("{text:?} is none of {}", names.join(", "))
+    })
+}
+
+/// Whether JOURNAL_STREAM (`DEVICE:INODE`) means the file with these numbers.
+pub(super) fn is_journal(told: &str, device: u64, inode: u64) -> bool {
+    let numbers = told.split_once(':').and_then(|(device, inode)| {
+        Some((device.parse::<u64>().ok()?, inode.parse::<u64>().ok()?))
+    });
+    numbers == Some((device, inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stderr_is_the_journal_only_when_it_is_the_very_file() {
+        for (told, expected) in [
+            ("8:42", true),
+            ("8:43", false),
+            ("9:42", false),
+            ("8", false),
+            ("", false),
+            ("8:42:1", false),
+        ] {
+            assert_eq!(is_journal(told, 8, 42), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn each_v_logs_more() {
+        assert!(Level::of_verbosity(0) < Level::of_verbosity(1));
+        assert!(Level::of_verbosity(1) < Level::of_verbosity(2));
+        assert_eq!(Level::of_verbosity(9), Level::Trace);
+    }
+
+    #[test]
+    fn every_level_is_a_filter_and_has_a_name() {
+        for level in Level::value_variants() {
+            let parsed = tracing_subscriber::EnvFilter::try_new(level.directives());
+            assert!(parsed.is_ok(), "{level:?}");
+        }
+        assert_eq!(named::<Level>("debug"), Ok(Level::Debug));
+        assert_eq!(
+            named::<Format>("xml"),
+            Err("\"xml\" is none of text, json".to_owned())
+        );
+    }
+}
