@@ -96,11 +96,31 @@ pub(crate) enum Ask {
     Logs(LogsArguments),
     /// Run a command in a container, and print what it wrote once it has ended.
     Exec(ExecArguments),
+    /// Examine this machine: what a node needs, what is missing, and how to mend it.
+    Doctor(DoctorArguments),
     /// Print the version of the command and of the daemon, when one answers.
     Version,
     /// List the points at which a test build kills itself.
     #[command(hide = true)]
     Failpoints,
+}
+
+/// `podling doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Configuration file that a daemon would be given [default: ROOT/etc/podling/config.yaml].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How to print it, if not as a table.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<DoctorFormat>,
+}
+
+/// How `doctor` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFormat {
+    /// For programs.
+    Json,
 }
 
 /// `podling pull`.

@@ -3,6 +3,7 @@
 //! ```text
 //! args ─► daemon/   up, runtime, kubelet: composes the two libraries
 //!     └─► command/  get, logs, exec, pull, images, rmi, import, version
+//!     ├─► doctor/   what this machine has and lacks
 //!            ├─► cri/      the CRI socket          ┐
 //!            └─► kubelet/  the kubelet's HTTP      ┴─► print/ (pure) ─► stdout
 //! ```
@@ -11,6 +12,7 @@ mod args;
 mod command;
 mod cri;
 mod daemon;
+mod doctor;
 mod duration;
 mod kubelet;
 mod print;

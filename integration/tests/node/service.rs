@@ -199,3 +199,21 @@ async fn a_configuration_with_problems_is_told_whole_and_starts_nothing() {
     assert!(accepted.status.success());
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_machine_that_runs_a_node_passes_the_doctor() {
+    let node = Node::start().await;
+    let examined = node.podling(&["doctor", "-o", "json"]);
+    let text = String::from_utf8_lossy(&examined.stdout).into_owned();
+    let found: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(found["fit"], true, "{text}");
+    assert!(examined.status.success(), "{text}");
+    let findings = found["findings"].as_array().expect("there are findings");
+    assert!(
+        findings
+            .iter()
+            .any(|one| one["check"] == "kernel overlayfs"),
+        "{text}"
+    );
+    node.stop().await;
+}

@@ -18,6 +18,7 @@ use podling_runtime::failpoint;
 use podling_runtime::layout::Layout;
 
 use crate::args::{Ask, Get};
+use crate::doctor;
 
 /// What a command comes to.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -34,6 +35,11 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
         } => get::run(layout, &arguments).await,
         Ask::Logs(arguments) => logs::run(layout, &arguments).await,
         Ask::Exec(arguments) => exec::run(layout, arguments).await,
+        Ask::Doctor(arguments) => {
+            let (text, code) = doctor::run(layout, &arguments).await;
+            output::print(&text)?;
+            Ok(code)
+        }
         Ask::Version => version::run(layout).await,
         Ask::Failpoints => output::print(&format!("{}\n", failpoint::NAMES.join("\n"))),
     }

@@ -33,7 +33,8 @@ use crate::cri;
 use config::{Flags, Problem, Problems, RuntimeConfiguration};
 use logging::Log;
 use part::Part;
-use runtime::DEFAULT_CGROUP_PARENT;
+pub(crate) use programs::missing as missing_programs;
+pub(crate) use runtime::DEFAULT_CGROUP_PARENT;
 use service::{Patient, Service};
 
 /// Between two looks at a socket that is about to be there.

@@ -13,7 +13,7 @@ use super::part::Part;
 use super::programs;
 
 /// Where pods go whose client names no cgroup.
-pub(super) const DEFAULT_CGROUP_PARENT: &str = "/podling";
+pub(crate) const DEFAULT_CGROUP_PARENT: &str = "/podling";
 
 /// Takes over the pods of the last run and begins to serve; also gives the network, to be taken
 /// down once nothing hangs on it any more.

@@ -6,6 +6,7 @@ mod devices;
 mod mounts;
 mod profiles;
 mod propagation;
+pub mod trial;
 mod user_namespaces;
 
 use std::fs;

@@ -21,7 +21,7 @@ use podling_runtime::layout::Layout;
 
 pub(crate) use document::{Document, Documents};
 pub(crate) use problem::{Problem, Problems};
-pub(crate) use runtime::RuntimeConfiguration;
+pub(crate) use runtime::{Network, RuntimeConfiguration};
 
 use crate::args::{LogArguments, RuntimeArguments};
 
