@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/pods/<uid>/etc-hosts
+//! <root>/pods/<uid>/probes.json                                verdicts of its probes
 //! <root>/pods/<uid>/containers/<container>/<random>            termination message
 //! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
 //! <root>/pods/<uid>/volume-subpaths/<volume>/<container>/<n>
@@ -43,6 +44,11 @@ impl Layout {
     /// The pod's /etc/hosts.
     pub fn etc_hosts(&self, uid: &PodUid) -> PathBuf {
         self.pod(uid).join("etc-hosts")
+    }
+
+    /// The verdicts of a pod's probes.
+    pub fn probe_results(&self, uid: &PodUid) -> PathBuf {
+        self.pod(uid).join("probes.json")
     }
 
     /// The directory of a container's termination messages.

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod plan;
 pub mod pleg;
+pub mod probe;
 pub mod pulse;
 pub mod resource;
 pub mod server;

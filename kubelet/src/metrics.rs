@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::probe::ProbeMetrics;
+
 type Operation = [(&'static str, &'static str); 1];
 type Operations = Family<Operation, Counter>;
 type Latencies = Family<Operation, Histogram, fn() -> Histogram>;
@@ -30,6 +32,7 @@ pub struct Metrics {
     last_relist: Gauge,
     running_pods: Gauge,
     running_containers: Family<Operation, Gauge>,
+    probes: ProbeMetrics,
 }
 
 impl Metrics {
@@ -49,6 +52,7 @@ impl Metrics {
             last_relist: Gauge::default(),
             running_pods: Gauge::default(),
             running_containers: Family::default(),
+            probes: ProbeMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.register(node_name));
         metrics
@@ -102,6 +106,11 @@ impl Metrics {
                 .get_or_create(&[("container_state", state)])
                 .set(count(*number));
         }
+    }
+
+    /// Those of probes, which are scraped for themselves.
+    pub fn probes(&self) -> &ProbeMetrics {
+        &self.probes
     }
 
     /// The text that Prometheus scrapes.

@@ -32,13 +32,14 @@ use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::pleg::{self, Generator, RuntimeObserver};
+use crate::probe::ContainerProber;
 use crate::pulse::Pulse;
 use crate::resource::PodCgroups;
 use crate::server::{Exhibits, PodTable, serve};
 use crate::source::{FileParts, FileSource, NodeIdentity};
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
-use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
+use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
 pub use settings::{AtEnd, Places, Settings};
 use start::{listen, make_directories, meet};
@@ -87,6 +88,7 @@ enum Cast {}
 impl Roles for Cast {
     type Executor = PodExecutor;
     type Observer = RuntimeObserver;
+    type Prober = ContainerProber;
     type Events = EventLog;
     type Statuses = PodTable;
     type Clock = SystemClock;
@@ -264,9 +266,14 @@ impl Kubelet {
         World {
             executor: Arc::new(executor),
             observer: Arc::clone(&self.observer),
+            prober: Arc::new(ContainerProber::new(
+                Arc::clone(&self.runtime),
+                self.layout.clone(),
+            )),
             events: Arc::clone(&self.events),
             statuses: Arc::clone(&self.pods),
             clock: Arc::new(SystemClock),
+            started_at: SystemClock.now(),
             facts: Facts {
                 runtime_name,
                 host_ips: settings.node_ips.clone(),

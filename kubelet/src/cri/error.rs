@@ -53,6 +53,8 @@ pub enum Refusal {
     Unimplemented,
     /// The request itself is wrong.
     InvalidArgument,
+    /// What was asked for took longer than it may.
+    DeadlineExceeded,
     /// Anything else.
     Other,
 }
@@ -71,6 +73,11 @@ impl RuntimeError {
     /// Whether the runtime itself is at fault, not this request: worth trying again soon.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether what was asked for took longer than it may.
+    pub fn is_timeout(&self) -> bool {
+        self.is_refusal(Refusal::DeadlineExceeded) || matches!(self, Self::TimedOut { .. })
     }
 
     /// What to show in a pod's status: the runtime's words without the name of the call.

@@ -38,5 +38,6 @@ mod users;
 mod volumes;
 
 pub use executor::{Parts, PodExecutor};
+pub(crate) use expand::expand;
 pub use node::{Allocatable, Node, PodSettings};
 pub use users::IdPool;

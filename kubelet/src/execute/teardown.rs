@@ -4,7 +4,8 @@ use super::executor::{PodExecutor, all_or_first_failure};
 use super::report::Reporter;
 use crate::cri::RuntimeError;
 use crate::model::{
-    ContainerName, KillContainer, KillReason, PodActions, PodFailure, PodObservation, SandboxId,
+    Afterwards, ContainerName, ContainerRole, KillContainer, KillReason, PodActions, PodFailure,
+    PodObservation, SandboxId,
 };
 
 /// Why something would not end.
@@ -126,6 +127,18 @@ fn announcement(kill: &KillContainer) -> String {
                 "Container {} definition changed, will be restarted",
                 kill.name
             )
+        }
+        KillReason::ProbeFailed { kind, role, then } => {
+            let subject = match role {
+                ContainerRole::Init => "Init container",
+                ContainerRole::Regular | ContainerRole::Ephemeral => "Container",
+            };
+            let probe = kind.as_str().to_lowercase();
+            let then = match then {
+                Afterwards::Restarts if role == ContainerRole::Regular => ", will be restarted",
+                Afterwards::Restarts | Afterwards::StaysEnded => "",
+            };
+            format!("{subject} {} failed {probe} probe{then}", kill.name)
         }
         KillReason::StateUnknown
         | KillReason::SandboxGone

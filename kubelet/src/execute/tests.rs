@@ -17,8 +17,8 @@ use crate::model::{
     RestartPolicy, RuntimeClass, StringMap, SyncReport, UserMode, Volume, VolumeMount, VolumePath,
     VolumeSource,
 };
-use crate::plan::fixture::{container, pod};
-use crate::plan::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
+use crate::plan::fixture::{container, plan_for, pod};
+use crate::plan::{CrashBackoff, end_pod, remove_everything};
 use crate::pleg::RuntimeObserver;
 use crate::resource::{CgroupDriver, PodCgroups};
 use crate::store::{Shelf, shelf};
@@ -103,7 +103,7 @@ impl Stage {
     async fn turn(&mut self, pod: &Pod) -> Option<SyncReport> {
         let observation = self.observe(pod).await;
         let now = self.clock.now();
-        let actions = compute_pod_actions(pod, &observation, now, &self.backoff);
+        let actions = plan_for(pod, &observation, now, &self.backoff);
         self.backoff.note_starts(pod, &observation, &actions, now);
         if actions.is_empty() {
             return None;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ContainerId, ContainerName, SandboxId};
+use super::{ContainerId, ContainerName, ProbeKind, SandboxId};
 
 /// What has to happen to one pod now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,8 +125,26 @@ pub enum KillReason {
     NotInPod,
     /// A newer one of the same name exists.
     Duplicate,
+    /// It failed a probe.
+    ProbeFailed {
+        /// Which.
+        kind: ProbeKind,
+        /// Which list of the spec it is in.
+        role: ContainerRole,
+        /// What becomes of it then.
+        then: Afterwards,
+    },
     /// The pod ends.
     PodEnds,
+}
+
+/// What becomes of a container that was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Afterwards {
+    /// It is started again.
+    Restarts,
+    /// It stays ended.
+    StaysEnded,
 }
 
 impl fmt::Display for KillReason {
@@ -137,6 +155,11 @@ impl fmt::Display for KillReason {
             Self::SandboxGone => "its pod sandbox goes",
             Self::NotInPod => "its pod does not name it any more",
             Self::Duplicate => "a newer one of the same name exists",
+            Self::ProbeFailed { kind, .. } => match kind {
+                ProbeKind::Startup => "it failed its startup probe",
+                ProbeKind::Readiness => "it failed its readiness probe",
+                ProbeKind::Liveness => "it failed its liveness probe",
+            },
             Self::PodEnds => "its pod ends",
         })
     }
@@ -218,6 +241,8 @@ pub enum StartReason {
     SpecChanged,
     /// The runtime could not say whether it ran.
     StateUnknown,
+    /// It failed a probe and was ended.
+    ProbeFailed(ProbeKind),
     /// The pod gets a new sandbox, and everything in it anew.
     NewSandbox,
 }

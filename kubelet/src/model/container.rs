@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{ContainerName, ContainerSecurity, EnvFrom, EnvVar, Requirements, VolumeMount};
+use super::{
+    ContainerName, ContainerSecurity, EnvFrom, EnvVar, Probes, Requirements, VolumeMount,
+};
 
 /// One container of a pod, of whichever list.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,8 @@ pub struct Container {
     pub stdin_once: bool,
     /// Gives it a terminal.
     pub tty: bool,
+    /// How it is asked how it does.
+    pub probes: Probes,
     /// Where it leaves its last words.
     pub termination_message: TerminationMessage,
     /// What changes when the container must be replaced.

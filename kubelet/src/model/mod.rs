@@ -12,6 +12,7 @@
 mod action;
 mod change;
 mod container;
+mod duration;
 mod environment;
 mod event;
 mod failure;
@@ -21,15 +22,16 @@ mod object;
 mod observation;
 mod persistent;
 mod pod;
+mod probe;
 mod quantity;
 mod reference;
 mod security;
 mod volume;
 
 pub use action::{
-    ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions, RemoveContainer,
-    RemoveSandbox, SandboxReason, StartContainer, StartReason, StopReason, StopSandbox,
-    TargetSandbox,
+    Afterwards, ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions,
+    RemoveContainer, RemoveSandbox, SandboxReason, StartContainer, StartReason, StopReason,
+    StopSandbox, TargetSandbox,
 };
 pub use change::PodChange;
 pub use container::{
@@ -39,6 +41,7 @@ pub use container::{
 pub use environment::{
     Amount, EnvFrom, EnvValue, EnvVar, FileKey, KeyReference, NodeResource, ResourceField,
 };
+pub use duration::in_words;
 pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
@@ -54,6 +57,10 @@ pub use persistent::{
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
     PodSpec, RestartPolicy, StringMap, UserMode,
+};
+pub use probe::{
+    HttpGet, HttpHeader, PortRef, Probe, ProbeAction, ProbeKind, ProbeOutcome, ProbeResults,
+    Probes, Scheme, Target, UnknownPort, Verdict,
 };
 pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
 pub use security::{

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::model::{
     Container, ContainerRole, CreateSandbox, KillReason, Pod, PodActions, PodObservation,
-    RestartPolicy, SandboxObservation, StartContainer, StartReason, StopReason, TargetSandbox,
+    ProbeResults, RestartPolicy, SandboxObservation, StartContainer, StartReason, StopReason,
+    TargetSandbox,
 };
 
 use super::init::{InitProgress, init_progress};
@@ -12,18 +13,32 @@ use super::restart::{Decision, decide, wants_restart};
 use super::sandbox::{Verdict, judge};
 use super::{CrashBackoff, collect, ephemeral, kill};
 
+/// Everything that a plan follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What is desired.
+    pub pod: &'a Pod,
+    /// What the runtime shows.
+    pub observation: &'a PodObservation,
+    /// What the probes say.
+    pub probes: &'a ProbeResults,
+    /// What crashed containers have to wait for.
+    pub backoff: &'a CrashBackoff,
+    /// Now.
+    pub now: Timestamp,
+}
+
 /// What has to happen to a pod that is wanted.
-pub fn compute_pod_actions(
-    pod: &Pod,
-    observation: &PodObservation,
-    now: Timestamp,
-    backoff: &CrashBackoff,
-) -> PodActions {
+pub fn compute_pod_actions(situation: Situation<'_>) -> PodActions {
+    let Situation {
+        pod, observation, ..
+    } = situation;
     let draft = Draft {
         pod,
         observation,
-        now,
-        backoff,
+        probes: situation.probes,
+        now: situation.now,
+        backoff: situation.backoff,
         actions: PodActions::default(),
     };
     let mut actions = match judge(pod, observation) {
@@ -40,6 +55,7 @@ pub fn compute_pod_actions(
 struct Draft<'a> {
     pod: &'a Pod,
     observation: &'a PodObservation,
+    probes: &'a ProbeResults,
     now: Timestamp,
     backoff: &'a CrashBackoff,
     actions: PodActions,
@@ -117,8 +133,9 @@ impl Draft<'_> {
         let mut goes_on = false;
         for container in &self.pod.spec.containers {
             let newest = self.observation.newest(&container.name);
-            let decision = decide(container, newest, self.pod.spec.restart_policy, &sandbox.id);
-            goes_on |= decision != Decision::Finished;
+            let policy = self.pod.spec.restart_policy;
+            let decision = decide(container, newest, self.probes, policy, &sandbox.id);
+            goes_on |= !matches!(decision, Decision::Finished | Decision::End(_));
             match decision {
                 Decision::Keep | Decision::Finished => {}
                 Decision::Start(reason) => {
@@ -126,8 +143,9 @@ impl Draft<'_> {
                 }
                 Decision::Replace(kill, start) => {
                     self.kill_newest(container, kill);
-                    self.start(container, ContainerRole::Regular, start);
+                    self.start_unless_held_back(container, ContainerRole::Regular, start);
                 }
+                Decision::End(kill) => self.kill_newest(container, kill),
             }
         }
         goes_on
@@ -135,7 +153,7 @@ impl Draft<'_> {
 
     /// Ends the newest of a name, unless it is ended as a stray already.
     fn kill_newest(&mut self, container: &Container, reason: KillReason) {
-        let grace = Some(self.pod.spec.termination_grace_period);
+        let grace = Some(kill::grace_for(self.pod, container, reason));
         let Some(newest) = self.observation.newest(&container.name) else {
             return;
         };
@@ -152,7 +170,7 @@ impl Draft<'_> {
     ) {
         let exit = self
             .observation
-            .newest(&container.name)
+            .newest_exited(&container.name)
             .and_then(|seen| seen.state.exit());
         let wait = exit.and_then(|exit| self.backoff.wait(container, exit.finished_at, self.now));
         match wait {

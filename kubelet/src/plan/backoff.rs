@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    Container, ContainerHash, ContainerName, HeldBack, Pod, PodActions, PodObservation, StartReason,
+    Container, ContainerHash, ContainerName, HeldBack, Pod, PodActions, PodObservation,
 };
 
 const FIRST_DELAY: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ impl CrashBackoff {
         (now < until).then(held)
     }
 
-    /// Takes down that the plan's restarts of crashed containers happen now.
+    /// Takes down that the plan's starts of containers that ended before happen now.
     pub fn note_starts(
         &mut self,
         pod: &Pod,
@@ -57,12 +57,11 @@ impl CrashBackoff {
         now: Timestamp,
     ) {
         for start in &actions.start {
-            let crashed = matches!(start.reason, StartReason::Exited { .. });
-            let Some(container) = pod.spec.container(&start.name).filter(|_| crashed) else {
+            let Some(container) = pod.spec.container(&start.name) else {
                 continue;
             };
             let exit = observation
-                .newest(&start.name)
+                .newest_exited(&start.name)
                 .and_then(|seen| seen.state.exit());
             if let Some(exit) = exit {
                 self.note_restart(container, exit.finished_at, now);

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::{CrashBackoff, Situation, compute_pod_actions};
 use crate::model::{
     Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
-    DnsPolicy, Exit, Namespaces, NetworkMode, Pod, PodName, PodObservation, PodOrigin, PodSecurity,
-    PodSpec, PullPolicy, Requirements, RestartPolicy, SandboxObservation, SandboxState, StringMap,
-    TerminationMessage, TerminationMessagePolicy,
+    DnsPolicy, Exit, Namespaces, NetworkMode, Pod, PodActions, PodName, PodObservation, PodOrigin,
+    PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes, PullPolicy, Requirements,
+    RestartPolicy, SandboxObservation, SandboxState, StringMap, TerminationMessage,
+    TerminationMessagePolicy,
 };
 
 /// The hash of every container made here.
@@ -39,11 +41,41 @@ pub(crate) fn container(name: &str) -> Container {
         stdin: false,
         stdin_once: false,
         tty: false,
+        probes: Probes::default(),
         termination_message: TerminationMessage {
             path: "/dev/termination-log".to_owned(),
             policy: TerminationMessagePolicy::File,
         },
         hash: HASH,
+    }
+}
+
+/// The plan for a pod whose probes say nothing.
+pub(crate) fn plan_for(
+    pod: &Pod,
+    observation: &PodObservation,
+    now: Timestamp,
+    backoff: &CrashBackoff,
+) -> PodActions {
+    compute_pod_actions(Situation {
+        pod,
+        observation,
+        probes: &ProbeResults::default(),
+        backoff,
+        now,
+    })
+}
+
+/// A probe with the defaults of Kubernetes.
+pub(crate) fn probe() -> Probe {
+    Probe {
+        action: ProbeAction::Exec(vec!["true".to_owned()]),
+        initial_delay: Duration::ZERO,
+        period: Duration::from_secs(10),
+        timeout: Duration::from_secs(1),
+        success_threshold: 1,
+        failure_threshold: 3,
+        termination_grace: None,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ContainerObservation, KillContainer, KillReason, Pod, PodActions, PodObservation, SandboxId,
-    SandboxObservation, SandboxState, StopReason, StopSandbox,
+    Container, ContainerObservation, KillContainer, KillReason, Pod, PodActions, PodObservation,
+    SandboxId, SandboxObservation, SandboxState, StopReason, StopSandbox,
 };
 
 /// The grace period of a pod that does not name one.
@@ -77,6 +77,19 @@ pub(super) fn kill_strays(
         .filter(|seen| seen.state.may_run())
         .filter_map(|seen| Some(kill(seen, grace, stray(seen)?)))
         .collect()
+}
+
+/// How long one container of a pod may take: what the probe says that it failed, else what the pod
+/// says.
+pub(super) fn grace_for(pod: &Pod, container: &Container, reason: KillReason) -> Duration {
+    let of_probe = match reason {
+        KillReason::ProbeFailed { kind, .. } => container
+            .probes
+            .of(kind)
+            .and_then(|probe| probe.termination_grace),
+        _ => None,
+    };
+    of_probe.unwrap_or(pod.spec.termination_grace_period)
 }
 
 /// Ends one container.

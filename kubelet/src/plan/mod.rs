@@ -3,7 +3,8 @@
 //! ```text
 //! Pod ────────────┐
 //! PodObservation ─┼─► compute_pod_actions ─► PodActions
-//! now, backoff ───┘     sandbox · init · restart · ephemeral · kill · collect
+//! probes, now,  ───┘     sandbox · init · restart · probe · ephemeral · kill · collect
+//! backoff
 //! ```
 //!
 //! One question a file. Nothing here waits, reads or writes; the same input gives the same plan.
@@ -16,6 +17,7 @@ mod deadline;
 mod ephemeral;
 mod init;
 mod kill;
+mod probe;
 mod restart;
 mod sandbox;
 
@@ -26,10 +28,11 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use actions::compute_pod_actions;
+pub use actions::{Situation, compute_pod_actions};
 pub use backoff::CrashBackoff;
 pub use collect::remove_everything;
 pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
 pub use kill::{DEFAULT_GRACE, end_pod};
+pub use probe::{has_started, is_ready};
 pub use restart::wants_restart;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{at, exited, made, pod, running, sandbox, seen};
-use super::{CrashBackoff, compute_pod_actions};
+use super::CrashBackoff;
+use super::fixture::{at, exited, made, plan_for, pod, running, sandbox, seen};
 use crate::model::{
     ContainerObservation, ContainerState, Pod, PodActions, PodObservation, RestartPolicy,
     SandboxObservation, SandboxState, TargetSandbox,
@@ -123,7 +123,7 @@ fn some_observation() -> impl Strategy<Value = PodObservation> {
 fn converge(pod: &Pod, observation: &mut PodObservation) -> usize {
     for step in 0..20 {
         let now = at(2000 + step * 10);
-        let actions = compute_pod_actions(pod, observation, now, &CrashBackoff::default());
+        let actions = plan_for(pod, observation, now, &CrashBackoff::default());
         if actions.is_empty() && !finish_init(pod, observation) {
             return usize::try_from(step).expect("steps are few");
         }
@@ -178,7 +178,7 @@ proptest! {
     ) {
         converge(&pod, &mut observation);
         for later in [0, 60, 6000] {
-            let actions = compute_pod_actions(
+            let actions = plan_for(
                 &pod, &observation, at(10_000 + later), &CrashBackoff::default(),
             );
             prop_assert!(actions.is_empty(), "{actions:?}");
@@ -208,7 +208,7 @@ proptest! {
         observation in some_observation(),
     ) {
         let actions =
-            compute_pod_actions(&pod, &observation, at(5000), &CrashBackoff::default());
+            plan_for(&pod, &observation, at(5000), &CrashBackoff::default());
         for (index, start) in actions.start.iter().enumerate() {
             prop_assert!(actions.start[..index].iter().all(|other| other.name != start.name));
             for seen in observation.of_name(&start.name).filter(|one| one.state.may_run()) {

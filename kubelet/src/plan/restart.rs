@@ -1,9 +1,11 @@
 //! Does a regular container have to be started, and does the one that is there have to go first?
 
 use crate::model::{
-    Container, ContainerObservation, ContainerState, KillReason, RestartPolicy, SandboxId,
-    StartReason,
+    Afterwards, Container, ContainerObservation, ContainerRole, ContainerState, KillReason,
+    ProbeResults, RestartPolicy, SandboxId, StartReason,
 };
+
+use super::probe::failed_probe;
 
 /// What is to become of one regular container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +18,15 @@ pub(super) enum Decision {
     Start(StartReason),
     /// The one that is there is ended, then it is started.
     Replace(KillReason, StartReason),
+    /// The one that is there is ended, and stays ended.
+    End(KillReason),
 }
 
 /// Decides on one regular container from the newest of its name.
 pub(super) fn decide(
     container: &Container,
     newest: Option<&ContainerObservation>,
+    probes: &ProbeResults,
     policy: RestartPolicy,
     sandbox: &SandboxId,
 ) -> Decision {
@@ -37,13 +42,36 @@ pub(super) fn decide(
         ContainerState::Running { .. } if is_other(container, newest) => {
             Decision::Replace(KillReason::SpecChanged, StartReason::SpecChanged)
         }
-        ContainerState::Running { .. } => Decision::Keep,
+        ContainerState::Running { .. } => decide_on_running(container, newest, probes, policy),
         ContainerState::Unknown => {
             Decision::Replace(KillReason::StateUnknown, StartReason::StateUnknown)
         }
         ContainerState::Created => Decision::Start(StartReason::NeverStarted),
         ContainerState::Exited(_) if !wants_restart(policy, newest) => Decision::Finished,
         ContainerState::Exited(exit) => Decision::Start(StartReason::Exited { code: exit.code }),
+    }
+}
+
+/// A container that runs as it is described stays, unless it failed a probe.
+fn decide_on_running(
+    container: &Container,
+    newest: &ContainerObservation,
+    probes: &ProbeResults,
+    policy: RestartPolicy,
+) -> Decision {
+    let Some(kind) = failed_probe(container, newest, probes) else {
+        return Decision::Keep;
+    };
+    let reason = |then| KillReason::ProbeFailed {
+        kind,
+        role: ContainerRole::Regular,
+        then,
+    };
+    match policy {
+        RestartPolicy::Never => Decision::End(reason(Afterwards::StaysEnded)),
+        RestartPolicy::Always | RestartPolicy::OnFailure => {
+            Decision::Replace(reason(Afterwards::Restarts), StartReason::ProbeFailed(kind))
+        }
     }
 }
 

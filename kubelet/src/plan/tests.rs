@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::fixture::{at, container, exited, made, pod, running, sandbox, seen};
-use super::{CrashBackoff, compute_pod_actions, end_pod, remove_everything};
+use super::fixture::{at, container, exited, made, plan_for, pod, probe, running, sandbox, seen};
+use super::{CrashBackoff, Situation, compute_pod_actions, end_pod, remove_everything};
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
     ContainerHash, ContainerObservation, EphemeralContainer, NetworkMode, Pod, PodActions,
-    PodObservation, SandboxObservation, TargetSandbox,
+    PodObservation, Probe, ProbeKind, ProbeResults, RestartPolicy, SandboxObservation,
+    TargetSandbox, Verdict,
 };
 
 /// A plan in one line, in the order it is carried out.
@@ -53,7 +54,7 @@ fn sentence(actions: &PodActions) -> String {
 }
 
 fn plan(pod: &Pod, observation: &PodObservation) -> String {
-    sentence(&compute_pod_actions(
+    sentence(&plan_for(
         pod,
         observation,
         at(100),
@@ -377,13 +378,13 @@ fn a_crashed_container_is_held_back_and_its_siblings_are_not() {
     );
     let mut backoff = CrashBackoff::default();
     let first = seen(vec![sandbox(0, Ready)], vec![made("web", 0, exited(1))]);
-    let actions = compute_pod_actions(&pod, &first, at(30), &backoff);
+    let actions = plan_for(&pod, &first, at(30), &backoff);
     backoff.note_starts(&pod, &first, &actions, at(30));
 
-    let actions = compute_pod_actions(&pod, &observation, at(31), &backoff);
+    let actions = plan_for(&pod, &observation, at(31), &backoff);
     assert_eq!(sentence(&actions), "start log#1, wait web");
     assert_eq!(actions.wake_at(), Some(at(40)));
-    let actions = compute_pod_actions(&pod, &observation, at(40), &backoff);
+    let actions = plan_for(&pod, &observation, at(40), &backoff);
     assert_eq!(sentence(&actions), "start web#2, start log#1");
 }
 
@@ -392,9 +393,9 @@ fn a_pod_whose_container_is_held_back_is_not_finished() {
     let pod = pod(OnFailure, &[], &["web"]);
     let crashed = seen(vec![sandbox(0, Ready)], vec![made("web", 0, exited(1))]);
     let mut backoff = CrashBackoff::default();
-    let actions = compute_pod_actions(&pod, &crashed, at(30), &backoff);
+    let actions = plan_for(&pod, &crashed, at(30), &backoff);
     backoff.note_starts(&pod, &crashed, &actions, at(30));
-    let actions = compute_pod_actions(&pod, &crashed, at(31), &backoff);
+    let actions = plan_for(&pod, &crashed, at(31), &backoff);
     assert!(actions.is_empty() && actions.stop.is_empty());
     assert_eq!(sentence(&actions), "wait web");
 }
@@ -456,4 +457,104 @@ fn a_forgotten_container_counts_on_from_its_logs() {
     assert_eq!(plan(&pod, &observation), "start web#5, start new#0");
     observation.containers = vec![made("web", 7, exited(1))];
     assert_eq!(plan(&pod, &observation), "start web#8, start new#0");
+}
+
+/// The plan for a pod whose container `web` runs for the third time and has this verdict.
+fn plan_after(policy: RestartPolicy, kind: ProbeKind, verdict: Verdict) -> PodActions {
+    let mut pod = pod(policy, &[], &["web", "log"]);
+    let probes = &mut pod.spec.containers[0].probes;
+    let with_grace = || Probe {
+        termination_grace: Some(Duration::from_secs(7)),
+        ..probe()
+    };
+    probes.liveness = Some(with_grace());
+    probes.readiness = Some(probe());
+    probes.startup = Some(probe());
+    let containers = vec![made("web", 2, running()), made("log", 0, running())];
+    let observation = seen(vec![sandbox(0, Ready)], containers);
+    let mut probes = ProbeResults::default();
+    probes.set("web".into(), kind, "web#2".into(), verdict);
+    compute_pod_actions(Situation {
+        pod: &pod,
+        observation: &observation,
+        probes: &probes,
+        backoff: &CrashBackoff::default(),
+        now: at(100),
+    })
+}
+
+#[test]
+fn a_container_that_fails_a_probe_is_ended_and_comes_back_unless_never() {
+    use ProbeKind::{Liveness, Readiness, Startup};
+    let rows = [
+        (Always, Liveness, Verdict::Success, ""),
+        (Always, Readiness, Verdict::Failure, ""),
+        (Always, Startup, Verdict::Unknown, ""),
+        (
+            Always,
+            Liveness,
+            Verdict::Failure,
+            "kill Liveness Restarts, start web#3",
+        ),
+        (
+            OnFailure,
+            Liveness,
+            Verdict::Failure,
+            "kill Liveness Restarts, start web#3",
+        ),
+        (
+            Always,
+            Startup,
+            Verdict::Failure,
+            "kill Startup Restarts, start web#3",
+        ),
+        (
+            Never,
+            Liveness,
+            Verdict::Failure,
+            "kill Liveness StaysEnded",
+        ),
+        (Never, Startup, Verdict::Failure, "kill Startup StaysEnded"),
+    ];
+    for (policy, kind, verdict, expected) in rows {
+        let actions = plan_after(policy, kind, verdict);
+        let words = sentence(&actions).replace("web#2 ProbeFailed { kind: ", "");
+        let words = words
+            .replace(", role: Regular, then:", "")
+            .replace(" }", "");
+        assert_eq!(words, expected, "{policy:?} {kind:?} {verdict:?}");
+    }
+}
+
+#[test]
+fn a_probe_may_name_a_grace_period_of_its_own() {
+    let grace = |kind| {
+        plan_after(Always, kind, Verdict::Failure).kill[0]
+            .grace
+            .as_secs()
+    };
+    assert_eq!(grace(ProbeKind::Liveness), 7);
+    assert_eq!(grace(ProbeKind::Startup), 30);
+}
+
+#[test]
+fn a_verdict_on_the_container_before_ends_nothing() {
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.containers[0].probes.liveness = Some(probe());
+    let observation = seen(vec![sandbox(0, Ready)], vec![made("web", 1, running())]);
+    let mut probes = ProbeResults::default();
+    probes.set(
+        "web".into(),
+        ProbeKind::Liveness,
+        "web#0".into(),
+        Verdict::Failure,
+    );
+    let actions = compute_pod_actions(Situation {
+        pod: &pod,
+        observation: &observation,
+        probes: &probes,
+        backoff: &CrashBackoff::default(),
+        now: at(100),
+    });
+    assert!(actions.is_empty(), "{actions:?}");
 }

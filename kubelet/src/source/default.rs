@@ -51,6 +51,31 @@ fn container(container: &mut core::Container) {
     if let Some(resources) = &mut container.resources {
         requests_from_limits(resources);
     }
+    let probes = [
+        &mut container.startup_probe,
+        &mut container.readiness_probe,
+        &mut container.liveness_probe,
+    ];
+    probes.into_iter().flatten().for_each(probe);
+}
+
+/// Zero is as good as nothing.
+fn probe(probe: &mut core::Probe) {
+    number(&mut probe.timeout_seconds, 1);
+    number(&mut probe.period_seconds, 10);
+    number(&mut probe.success_threshold, 1);
+    number(&mut probe.failure_threshold, 3);
+    if let Some(get) = &mut probe.http_get {
+        http_get(get);
+    }
+    if let Some(grpc) = &mut probe.grpc {
+        grpc.service.get_or_insert_default();
+    }
+}
+
+fn http_get(get: &mut core::HTTPGetAction) {
+    text(&mut get.path, "/");
+    text(&mut get.scheme, "HTTP");
 }
 
 /// On the host's network a port is the host's.
@@ -123,6 +148,12 @@ fn pull_policy(image: Option<&str>) -> &'static str {
         "Always"
     } else {
         "IfNotPresent"
+    }
+}
+
+fn number(field: &mut Option<i32>, default: i32) {
+    if field.unwrap_or_default() == 0 {
+        *field = Some(default);
     }
 }
 

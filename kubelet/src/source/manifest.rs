@@ -195,17 +195,16 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_told() {
-        let text =
-            format!("{WEB}    livenessProbe: {{exec: {{command: [true]}}}}\n  colour: blue\n")
-                .replace(
-                    "- {name: web, image: 'nginx:1'}",
-                    "- name: web\n    image: nginx:1",
-                );
+        let text = format!("{WEB}    securityContext: {{procMount: Unmasked}}\n  colour: blue\n")
+            .replace(
+                "- {name: web, image: 'nginx:1'}",
+                "- name: web\n    image: nginx:1",
+            );
         assert_eq!(
             read(&text).unwrap().pods[0].warnings,
             [
                 "unknown field spec.colour is ignored",
-                "spec.containers[0].livenessProbe is not handled yet and has no effect"
+                "spec.containers[0].securityContext.procMount is not handled yet and has no effect"
             ]
         );
     }

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
     Container, ContainerObservation, ContainerRole, ContainerState, HeldBack, RestartPolicy,
+    in_words,
 };
-use crate::plan::wants_restart;
+use crate::plan::{has_started, is_ready, wants_restart};
 
 use super::StatusInput;
 
@@ -46,7 +47,10 @@ fn assemble(
     state: State,
     last_state: Option<State>,
 ) -> ContainerStatus {
-    let is_running = state.running.is_some();
+    let (started, ready) = (
+        newest.is_some_and(|newest| has_started(container, newest, input.probes)),
+        newest.is_some_and(|newest| is_ready(container, newest, input.probes)),
+    );
     let has_succeeded = state
         .terminated
         .as_ref()
@@ -58,8 +62,12 @@ fn assemble(
         image_id: newest
             .map(|newest| newest.image_id.clone())
             .unwrap_or_default(),
-        ready: is_running || (role == ContainerRole::Init && has_succeeded),
-        started: Some(is_running),
+        ready: match role {
+            ContainerRole::Init => has_succeeded,
+            ContainerRole::Regular => ready,
+            ContainerRole::Ephemeral => false,
+        },
+        started: (role != ContainerRole::Ephemeral).then_some(started),
         restart_count: newest
             .and_then(|newest| i32::try_from(newest.restart_count).ok())
             .unwrap_or_default(),
@@ -110,11 +118,7 @@ fn is_wanted(
 }
 
 fn crash_loop(input: &StatusInput<'_>, held: &HeldBack) -> String {
-    let (pod, delay) = (input.pod, held.delay.as_secs());
-    let delay = match (delay / 60, delay % 60) {
-        (0, seconds) => format!("{seconds}s"),
-        (minutes, seconds) => format!("{minutes}m{seconds}s"),
-    };
+    let (pod, delay) = (input.pod, in_words(held.delay));
     format!(
         "back-off {delay} restarting failed container={} pod={}_{}({})",
         held.name, pod.name.name, pod.name.namespace, pod.uid

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
     Container, ContainerName, ContainerRole, HeldBack, NetworkMode, Pod, PodObservation,
-    SandboxState, StartFailure,
+    ProbeResults, SandboxState, StartFailure,
 };
 use crate::plan::{InitProgress, init_progress, start_time};
 
@@ -25,6 +25,8 @@ pub struct StatusInput<'a> {
     pub pod: &'a Pod,
     /// What the runtime shows.
     pub observation: &'a PodObservation,
+    /// What the probes say.
+    pub probes: &'a ProbeResults,
     /// Why containers could not be started last time.
     pub failures: &'a BTreeMap<ContainerName, StartFailure>,
     /// Containers that wait after a crash.

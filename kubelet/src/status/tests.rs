@@ -10,16 +10,17 @@ use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerName, ContainerObservation, FailureReason, HeldBack, Pod, PodObservation,
-    Requirements, ResourceList, StartFailure,
+    ContainerName, ContainerObservation, FailureReason, HeldBack, Pod, PodObservation, ProbeKind,
+    ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
 };
-use crate::plan::fixture::{at, exited, made, pod, running, sandbox, seen};
+use crate::plan::fixture::{at, exited, made, pod, probe, running, sandbox, seen};
 use crate::resource::qos_class;
 
 #[derive(Default)]
 struct Case {
     failures: BTreeMap<ContainerName, StartFailure>,
     held_back: Vec<HeldBack>,
+    probes: ProbeResults,
     outcome: Option<Outcome>,
     previous: Option<PodStatus>,
 }
@@ -33,6 +34,7 @@ impl Case {
         let input = StatusInput {
             pod,
             observation,
+            probes: &self.probes,
             failures: &self.failures,
             held_back: &self.held_back,
             outcome: self.outcome,
@@ -412,5 +414,56 @@ fn the_quality_of_service_follows_requests_and_limits() {
             class,
             "{requests:?} {limits:?}"
         );
+    }
+}
+
+/// The probes there are, what they say, and whether the container is started and ready.
+type ProbeRow<'a> = (&'a [ProbeKind], &'a [(ProbeKind, Verdict)], (bool, bool));
+
+#[test]
+fn a_container_is_started_and_ready_as_its_probes_say() {
+    use ProbeKind::{Readiness, Startup};
+    use Verdict::{Failure, Success, Unknown};
+    let rows: [ProbeRow<'_>; 8] = [
+        (&[], &[], (true, true)),
+        (&[Readiness], &[], (true, false)),
+        (&[Readiness], &[(Readiness, Failure)], (true, false)),
+        (&[Readiness], &[(Readiness, Success)], (true, true)),
+        (&[Startup], &[(Startup, Unknown)], (false, false)),
+        (&[Startup], &[(Startup, Success)], (true, true)),
+        (
+            &[Startup, Readiness],
+            &[(Readiness, Success)],
+            (false, false),
+        ),
+        (
+            &[Startup, Readiness],
+            &[(Startup, Success), (Readiness, Success)],
+            (true, true),
+        ),
+    ];
+    for (kinds, verdicts, expected) in rows {
+        let mut pod = pod(Always, &[], &["a"]);
+        let probes = &mut pod.spec.containers[0].probes;
+        probes.startup = kinds.contains(&Startup).then(probe);
+        probes.readiness = kinds.contains(&Readiness).then(probe);
+        let mut case = Case::default();
+        for (kind, verdict) in verdicts {
+            case.probes.set("a".into(), *kind, "a#0".into(), *verdict);
+        }
+        let status = case.status(&pod, &in_ready(vec![made("a", 0, running())]));
+        let of_a = &status.container_statuses.as_ref().unwrap()[0];
+        assert_eq!(
+            (of_a.started, of_a.ready),
+            (Some(expected.0), expected.1),
+            "{verdicts:?}"
+        );
+        let ready = status
+            .conditions
+            .as_ref()
+            .unwrap()
+            .iter()
+            .find(|one| one.type_ == "Ready");
+        assert_eq!(ready.unwrap().status == "True", expected.1, "{verdicts:?}");
     }
 }

@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{
-    Clock, EventRecorder, Executor, Input, ObserveError, Observer, Roles, RuntimePod, StatusSink,
-    TerminateError, World,
+    Clock, EventRecorder, Executor, Input, ObserveError, Observer, Prober, Roles, RuntimePod,
+    StatusSink, TerminateError, World,
 };
 use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, Event, Exit, FailureReason, Pod, PodActions, PodName,
-    PodObservation, PodUid, SandboxObservation, SandboxState, StartFailure, SyncReport,
-    TargetSandbox,
+    PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults, SandboxObservation,
+    SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -52,6 +52,10 @@ struct State {
     stubborn: Vec<String>,
     statuses: BTreeMap<PodUid, PodStatus>,
     events: Vec<Event>,
+    /// What probes of a container come to, one after the other; after that they succeed.
+    answers: BTreeMap<String, VecDeque<ProbeOutcome>>,
+    remembered: BTreeMap<PodUid, ProbeResults>,
+    probed: Vec<String>,
     log: Vec<String>,
     hangs: bool,
 }
@@ -62,6 +66,7 @@ pub(super) enum Fake {}
 impl Roles for Fake {
     type Executor = FakeNode;
     type Observer = FakeNode;
+    type Prober = FakeNode;
     type Events = FakeNode;
     type Statuses = FakeNode;
     type Clock = FakeNode;
@@ -82,9 +87,12 @@ impl FakeNode {
         Arc::new(World {
             executor: self.clone(),
             observer: self.clone(),
+            prober: self.clone(),
             events: self.clone(),
             statuses: self.clone(),
             clock: self.clone(),
+            // Long before: nothing is spread.
+            started_at: fixture::at(-3600),
             facts: Facts::default(),
             metrics: self.metrics.clone(),
             pulse: Pulse::default(),
@@ -95,6 +103,22 @@ impl FakeNode {
     pub(super) fn script(&self, container: &str, behaviours: &[Behaviour]) {
         let script = behaviours.iter().cloned().collect();
         self.lock().scripts.insert(container.to_owned(), script);
+    }
+
+    /// What the next probes of a container come to, whatever their kind.
+    pub(super) fn answer(&self, container: &str, outcomes: &[ProbeOutcome]) {
+        let answers = outcomes.iter().cloned().collect();
+        self.lock().answers.insert(container.to_owned(), answers);
+    }
+
+    /// Every probe that was made, as `10s Liveness web#0`.
+    pub(super) fn probed(&self) -> Vec<String> {
+        self.lock().probed.clone()
+    }
+
+    /// What an earlier kubelet left behind of its verdicts.
+    pub(super) fn leave_verdicts(&self, uid: &str, results: ProbeResults) {
+        self.lock().remembered.insert(uid.into(), results);
     }
 
     /// From now on a sync of any pod never returns.
@@ -335,6 +359,33 @@ impl Observer for FakeNode {
             }
         }
         Ok(seen)
+    }
+}
+
+impl Prober for FakeNode {
+    async fn probe(&self, target: &Target<'_>, probe: &Probe) -> ProbeOutcome {
+        let seconds = self.seconds();
+        let mut state = self.lock();
+        let probes = &target.container.probes;
+        let kind = ProbeKind::ALL
+            .into_iter()
+            .find(|kind| probes.of(*kind) == Some(probe))
+            .expect("a probe of the container");
+        let line = format!("{seconds}s {} {}", kind.as_str(), target.id);
+        state.probed.push(line);
+        let answers = state.answers.get_mut(target.container.name.as_str());
+        let outcome = answers.and_then(VecDeque::pop_front);
+        drop(state);
+        self.changes.send_modify(|count| *count += 1);
+        outcome.unwrap_or(ProbeOutcome::Success)
+    }
+
+    async fn recall(&self, uid: &PodUid) -> ProbeResults {
+        self.lock().remembered.get(uid).cloned().unwrap_or_default()
+    }
+
+    async fn remember(&self, uid: &PodUid, results: &ProbeResults) {
+        self.lock().remembered.insert(uid.clone(), results.clone());
     }
 }
 

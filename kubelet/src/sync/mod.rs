@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! sources ─┐                    ┌─► worker ─► observe, plan, act, publish
-//! pleg ────┼─► inbox ─► loop ───┼─► worker
+//! pleg ────┼─► inbox ─► loop ───┼─► worker ◄─► probing (a task per probe)
 //! app ─────┘        (roster)    └─► worker
 //! ```
 
 mod inbox;
 mod orders;
 mod pace;
+mod probing;
 mod roster;
 mod seam;
 mod sync_loop;
@@ -22,7 +23,8 @@ mod tests;
 
 pub use inbox::{Input, RuntimePod};
 pub use seam::{
-    Clock, EventRecorder, Executor, ObserveError, Observer, StatusSink, SystemClock, TerminateError,
+    Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink, SystemClock,
+    TerminateError,
 };
 pub use sync_loop::run;
 pub use world::{Roles, World};

@@ -9,7 +9,10 @@ use std::future::Future;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
 
-use crate::model::{Event, Pod, PodActions, PodName, PodObservation, PodUid, SyncReport};
+use crate::model::{
+    Event, Pod, PodActions, PodName, PodObservation, PodUid, Probe, ProbeOutcome, ProbeResults,
+    SyncReport, Target,
+};
 
 /// Carries plans out.
 ///
@@ -44,6 +47,22 @@ pub trait Executor: Send + Sync + 'static {
         uid: &PodUid,
         name: &PodName,
     ) -> impl Future<Output = Result<(), TerminateError>> + Send;
+}
+
+/// Asks containers how they do, and keeps what is thought of them.
+pub trait Prober: Send + Sync + 'static {
+    /// One try of a probe, no longer than its timeout.
+    fn probe(
+        &self,
+        target: &Target<'_>,
+        probe: &Probe,
+    ) -> impl Future<Output = ProbeOutcome> + Send;
+
+    /// The verdicts that an earlier kubelet had on a pod's containers.
+    fn recall(&self, uid: &PodUid) -> impl Future<Output = ProbeResults> + Send;
+
+    /// Keeps the verdicts for the next kubelet. What cannot be kept is only found out again.
+    fn remember(&self, uid: &PodUid, results: &ProbeResults) -> impl Future<Output = ()> + Send;
 }
 
 /// Shows pods as the runtime has them.

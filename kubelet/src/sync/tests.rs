@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{Behaviour, FakeNode};
 use super::{Input, RuntimePod};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
-use crate::model::{FailureReason, Pod, PodChange, RestartPolicy};
+use crate::model::{
+    FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind, ProbeOutcome, ProbeResults,
+    RestartPolicy, Verdict,
+};
 use crate::plan::fixture;
 
 /// A running loop over a node in memory.
@@ -353,4 +356,161 @@ async fn what_a_worker_does_is_counted() {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
     assert!(text.contains("operation_type=\"kill\""), "{text}");
+}
+
+/// A pod with one container that has these probes.
+fn probed(policy: RestartPolicy, kinds: &[ProbeKind]) -> Arc<Pod> {
+    let mut pod = fixture::pod(policy, &[], &["web"]);
+    let probes = &mut pod.spec.containers[0].probes;
+    // Told apart by their commands.
+    let of = |kind: ProbeKind| {
+        let action = ProbeAction::Exec(vec![kind.as_str().to_owned()]);
+        let probe = Probe {
+            action,
+            ..fixture::probe()
+        };
+        kinds.contains(&kind).then_some(probe)
+    };
+    probes.startup = of(ProbeKind::Startup);
+    probes.readiness = of(ProbeKind::Readiness);
+    probes.liveness = of(ProbeKind::Liveness);
+    Arc::new(pod)
+}
+
+fn bad() -> ProbeOutcome {
+    ProbeOutcome::Failure("no".to_owned())
+}
+
+fn is_ready(node: &FakeNode) -> bool {
+    let statuses = node
+        .status("uid-1")
+        .and_then(|status| status.container_statuses);
+    statuses.is_some_and(|statuses| statuses.iter().all(|one| one.ready))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_is_ready_as_soon_as_its_probe_succeeds() {
+    let harness = Harness::start().await;
+    harness.node.answer("web", &[bad(), bad()]);
+    harness.add(&probed(Always, &[ProbeKind::Readiness])).await;
+    harness.until_phase("Running").await;
+    harness.until("ready", is_ready).await;
+    assert!(harness.node.seconds() <= 20, "{:?}", harness.node.probed());
+    assert!(
+        harness
+            .node
+            .events()
+            .contains(&"Unhealthy Readiness probe failed: no".to_owned())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_not_alive_is_ended_after_the_third_bad_answer_and_started_again() {
+    let harness = Harness::start().await;
+    harness
+        .node
+        .answer("web", &[ProbeOutcome::Success, bad(), bad(), bad()]);
+    harness.add(&probed(Always, &[ProbeKind::Liveness])).await;
+    harness.until_logged("start web#1").await;
+    let probed = harness.node.probed();
+    let of_first = probed.iter().filter(|line| line.ends_with("web#0")).count();
+    assert_eq!(of_first, 4, "{probed:?}");
+    harness
+        .until("probed anew", |node| {
+            node.probed()
+                .iter()
+                .any(|line| line.ends_with("Liveness web#1"))
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_else_is_asked_before_a_container_has_started() {
+    let harness = Harness::start().await;
+    harness
+        .node
+        .answer("web", &[bad(), bad(), ProbeOutcome::Success]);
+    harness.add(&probed(Always, &ProbeKind::ALL)).await;
+    harness.until("ready", is_ready).await;
+    let probed = harness.node.probed();
+    let kinds: Vec<_> = probed
+        .iter()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert_eq!(kinds[..3], ["Startup"; 3], "{probed:?}");
+    assert!(!kinds[3..].contains(&"Startup"), "{probed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_asked_says_nothing_about_the_container() {
+    let harness = Harness::start().await;
+    let unasked = ProbeOutcome::Error("no such port".to_owned());
+    harness.node.answer("web", &vec![unasked; 9]);
+    harness.add(&probed(Always, &[ProbeKind::Liveness])).await;
+    harness.until("asked", |node| node.probed().len() > 9).await;
+    assert!(!harness.node.log().iter().any(|line| line.contains("kill")));
+    let told = "Unhealthy Liveness probe errored and resulted in unknown state: no such port";
+    assert!(harness.node.events().contains(&told.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ready_pod_stays_ready_when_the_kubelet_starts_again() {
+    let mut known = ProbeResults::default();
+    for kind in [ProbeKind::Startup, ProbeKind::Readiness] {
+        known.set("web".into(), kind, "web#0".into(), Verdict::Success);
+    }
+    let (inbox, receiver) = mpsc::channel(64);
+    let node = FakeNode::new(inbox.clone());
+    let left = node.leave_behind("uid-1", "web-node");
+    node.leave_verdicts("uid-1", known);
+    // Nobody has answered since, and nobody does.
+    node.answer("web", &[bad(), bad()]);
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(super::run(node.world(), receiver, shutdown.clone()));
+    let harness = Harness {
+        node,
+        inbox,
+        shutdown,
+        task,
+    };
+    harness.send(Input::Relisted(vec![left])).await;
+    harness
+        .add(&probed(Always, &[ProbeKind::Startup, ProbeKind::Readiness]))
+        .await;
+    harness.send(Input::SourcesReady).await;
+    harness
+        .until("told", |node| node.status("uid-1").is_some())
+        .await;
+    assert!(is_ready(&harness.node));
+    harness.until("asked", |node| node.probed().len() > 1).await;
+    assert!(is_ready(&harness.node), "two bad answers are no verdict");
+    assert!(harness.node.probed()[0].contains("Readiness"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_ends_is_asked_whether_it_can_serve_and_no_more_whether_it_lives() {
+    let harness = Harness::start().await;
+    harness.node.script("web", &[Behaviour::Stubborn]);
+    let web = probed(Always, &[ProbeKind::Readiness, ProbeKind::Liveness]);
+    harness.add(&web).await;
+    harness.until("ready", is_ready).await;
+    harness.remove(&web).await;
+    let so_far = harness.node.probed().len();
+    harness.until_logged("clean up web-node").await;
+    let while_ending = &harness.node.probed()[so_far..];
+    assert!(
+        while_ending.iter().any(|line| line.contains("Readiness")),
+        "{while_ending:?}"
+    );
+    assert!(
+        !while_ending.iter().any(|line| line.contains("Liveness")),
+        "{while_ending:?}"
+    );
+    let count = harness.node.probed().len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(
+        harness.node.probed().len(),
+        count,
+        "nothing is asked of a pod that is gone"
+    );
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
-use super::{Clock, EventRecorder, Executor, Observer, StatusSink};
+use super::{Clock, EventRecorder, Executor, Observer, Prober, StatusSink};
 
 /// Who plays which role. `app` has one, the tests have another.
 pub trait Roles: 'static {
@@ -14,6 +16,8 @@ pub trait Roles: 'static {
     type Executor: Executor;
     /// Shows pods.
     type Observer: Observer;
+    /// Asks containers how they do.
+    type Prober: Prober;
     /// Takes events down.
     type Events: EventRecorder;
     /// Is told statuses.
@@ -28,12 +32,16 @@ pub struct World<R: Roles> {
     pub executor: Arc<R::Executor>,
     /// Shows pods.
     pub observer: Arc<R::Observer>,
+    /// Asks containers how they do.
+    pub prober: Arc<R::Prober>,
     /// Takes events down.
     pub events: Arc<R::Events>,
     /// Is told statuses.
     pub statuses: Arc<R::Statuses>,
     /// Tells the time.
     pub clock: Arc<R::Clock>,
+    /// When the kubelet began.
+    pub started_at: Timestamp,
     /// What holds for every pod of the node.
     pub facts: Facts,
     /// Where workers count.

@@ -136,7 +136,11 @@ impl Containers for Client {
                 timeout: whole_seconds(timeout),
             };
             let answer = runtime.exec_sync(request);
-            let deadline = self.deadlines.request.saturating_add(timeout);
+            // A command without a timeout may take as long as it takes.
+            let deadline = match timeout {
+                Duration::ZERO => Duration::MAX,
+                timeout => self.deadlines.request.saturating_add(timeout),
+            };
             self.within("ExecSync", deadline, answer)
                 .await
                 .map(exec_output_from_wire)

@@ -100,6 +100,7 @@ fn refused(call: &'static str, status: &Status) -> RuntimeError {
         Code::NotFound => Refusal::NotFound,
         Code::Unimplemented => Refusal::Unimplemented,
         Code::InvalidArgument => Refusal::InvalidArgument,
+        Code::DeadlineExceeded => Refusal::DeadlineExceeded,
         _ => Refusal::Other,
     };
     RuntimeError::Refused {

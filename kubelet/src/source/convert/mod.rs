@@ -11,6 +11,7 @@ mod network;
 mod object;
 mod persistent;
 mod pod;
+mod probe;
 mod references;
 mod resources;
 mod security;

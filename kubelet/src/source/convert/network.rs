@@ -67,7 +67,7 @@ pub(super) fn ports(
         .collect()
 }
 
-fn port_name(field: &str, name: &str, problems: &mut Problems) {
+pub(super) fn port_name(field: &str, name: &str, problems: &mut Problems) {
     let is_plain = super::super::problem::is_dns_label(name) && !name.contains("--");
     let has_letter = name.bytes().any(|byte| byte.is_ascii_lowercase());
     if name.len() > 15 || !is_plain || !has_letter {
@@ -79,7 +79,7 @@ fn port_name(field: &str, name: &str, problems: &mut Problems) {
     }
 }
 
-fn number(field: &str, number: i32, problems: &mut Problems) -> u16 {
+pub(super) fn number(field: &str, number: i32, problems: &mut Problems) -> u16 {
     match u16::try_from(number) {
         Ok(port) if port > 0 => port,
         _ => {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::convert;
 use crate::model::{
-    EnvValue, HostPathKind, Medium, NetworkMode, PidMode, PodSpec, Protocol, VolumeSource,
+    EnvValue, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode, PodSpec, PortRef,
+    Probe, ProbeAction, Protocol, Scheme, VolumeSource,
 };
 use crate::source::set_defaults;
 
@@ -150,6 +151,11 @@ const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
     ),
     (
         "/spec/initContainers",
+        r#"[{"name": "a", "image": "a:1", "readinessProbe": {"tcpSocket": {"port": 80}}}]"#,
+        "spec.initContainers[0].readinessProbe: Forbidden: may not be set for init containers",
+    ),
+    (
+        "/spec/initContainers",
         r#"[{"name": "web", "image": "a:1"}]"#,
         "spec.containers[0].name: Duplicate",
     ),
@@ -240,6 +246,61 @@ const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
         "volumeMounts",
         r#"[{"name": "v", "mountPath": "/a"}]"#,
         ".volumeMounts[0].name: Not found",
+    ),
+    (
+        "livenessProbe",
+        "{}",
+        ".livenessProbe: Required value: must specify a handler type",
+    ),
+    (
+        "livenessProbe",
+        r#"{"exec": {"command": ["a"]}, "tcpSocket": {"port": 1}}"#,
+        ".livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type",
+    ),
+    (
+        "livenessProbe",
+        r#"{"exec": {"command": []}}"#,
+        ".livenessProbe.exec.command: Required value",
+    ),
+    (
+        "livenessProbe",
+        r#"{"tcpSocket": {"port": 0}}"#,
+        ".livenessProbe.tcpSocket.port: Invalid value: 0: must be between 1 and 65535",
+    ),
+    (
+        "readinessProbe",
+        r#"{"httpGet": {"port": "no_name"}}"#,
+        ".readinessProbe.httpGet.port: Invalid",
+    ),
+    (
+        "readinessProbe",
+        r#"{"httpGet": {"port": 80, "scheme": "FTP"}}"#,
+        ".readinessProbe.httpGet.scheme: Unsupported value: \"FTP\": supported values: \"HTTP\"",
+    ),
+    (
+        "readinessProbe",
+        r#"{"httpGet": {"port": 80, "httpHeaders": [{"name": "a b", "value": ""}]}}"#,
+        ".readinessProbe.httpGet.httpHeaders[0].name: Invalid value: \"a b\": a valid HTTP header",
+    ),
+    (
+        "readinessProbe",
+        r#"{"tcpSocket": {"port": 80}, "periodSeconds": -1}"#,
+        ".readinessProbe.periodSeconds: Invalid value: -1: must be greater than or equal to 0",
+    ),
+    (
+        "readinessProbe",
+        r#"{"tcpSocket": {"port": 80}, "terminationGracePeriodSeconds": 5}"#,
+        ".readinessProbe.terminationGracePeriodSeconds: Invalid value: 5: must not be set for",
+    ),
+    (
+        "livenessProbe",
+        r#"{"grpc": {"port": 80}, "terminationGracePeriodSeconds": 0}"#,
+        ".livenessProbe.terminationGracePeriodSeconds: Invalid value: 0: must be greater than 0",
+    ),
+    (
+        "startupProbe",
+        r#"{"grpc": {"port": 80}, "successThreshold": 2}"#,
+        ".startupProbe.successThreshold: Invalid value: 2: must be 1",
     ),
     (
         "terminationMessagePolicy",
@@ -337,4 +398,65 @@ fn what_a_manifest_says_arrives() {
     assert_eq!(web.env[1].value, EnvValue::Field("status.podIP".to_owned()));
     assert_eq!(web.resources.limits.cpu_millis, Some(250));
     assert_eq!(web.resources.requests.memory_bytes, Some(64 << 20));
+}
+
+#[test]
+fn a_probe_has_the_defaults_of_kubernetes_and_what_is_said_stays() {
+    use std::time::Duration;
+    let spec = converted(|pod| {
+        pod["spec"]["containers"][0]["startupProbe"] = json!({"grpc": {"port": 9000}});
+        pod["spec"]["containers"][0]["livenessProbe"] = json!({
+            "tcpSocket": {"port": "db", "host": "db.test"},
+            "initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 3,
+            "failureThreshold": 4, "terminationGracePeriodSeconds": 5,
+        });
+        pod["spec"]["containers"][0]["readinessProbe"] = json!({
+            "httpGet": {"port": "8080", "scheme": "HTTPS", "path": "ready?deep=1",
+                        "httpHeaders": [{"name": "X-A", "value": "b"}]},
+            "successThreshold": 2, "periodSeconds": 0,
+        });
+    });
+    let probes = &spec.containers[0].probes;
+    let seconds = Duration::from_secs;
+    let startup = Probe {
+        action: ProbeAction::Grpc {
+            port: 9000,
+            service: String::new(),
+        },
+        initial_delay: seconds(0),
+        period: seconds(10),
+        timeout: seconds(1),
+        success_threshold: 1,
+        failure_threshold: 3,
+        termination_grace: None,
+    };
+    let liveness = Probe {
+        action: ProbeAction::TcpSocket {
+            host: Some("db.test".to_owned()),
+            port: PortRef::Name("db".to_owned()),
+        },
+        initial_delay: seconds(1),
+        period: seconds(2),
+        timeout: seconds(3),
+        failure_threshold: 4,
+        termination_grace: Some(seconds(5)),
+        ..startup.clone()
+    };
+    let readiness = Probe {
+        action: ProbeAction::HttpGet(HttpGet {
+            scheme: Scheme::Https,
+            host: None,
+            port: PortRef::Number(8080),
+            path: "ready?deep=1".to_owned(),
+            headers: vec![HttpHeader {
+                name: "X-A".to_owned(),
+                value: "b".to_owned(),
+            }],
+        }),
+        success_threshold: 2,
+        ..startup.clone()
+    };
+    assert_eq!(probes.startup, Some(startup));
+    assert_eq!(probes.liveness, Some(liveness));
+    assert_eq!(probes.readiness, Some(readiness));
 }

@@ -9,6 +9,7 @@
 //! A pod that is still desired when it has ended stays Terminated, with its status, until it is
 //! unwanted; then everything of it is removed and the task ends.
 
+mod probes;
 mod rest;
 mod tell;
 
@@ -22,14 +23,16 @@ use tokio::time::Instant;
 
 use crate::metrics::Work;
 use crate::model::{
-    ContainerName, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid, StartFailure,
-    SyncReport,
+    ContainerName, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid, ProbeResults,
+    StartFailure, SyncReport,
 };
 use crate::plan::{
-    CrashBackoff, compute_pod_actions, deadline_of, end_pod, remove_everything, start_time,
+    CrashBackoff, Situation, compute_pod_actions, deadline_of, end_pod, remove_everything,
+    start_time,
 };
 use crate::sync::orders::{Goal, Orders};
 use crate::sync::pace::{AFTER_ERROR, resync, until};
+use crate::sync::probing::Probing;
 use crate::sync::{Clock, Executor, Observer, Roles, StatusSink, TerminateError, World};
 
 use tell::chain;
@@ -86,6 +89,9 @@ pub(super) struct Worker<R: Roles> {
     status: Option<PodStatus>,
     backoff: CrashBackoff,
     failures: BTreeMap<ContainerName, StartFailure>,
+    probing: Probing,
+    /// The verdicts that the next kubelet would find.
+    remembered: ProbeResults,
     /// What was held back last, so that each wait is told once.
     told: Vec<HeldBack>,
     /// The last plan carried out, so that one without effect is not repeated at once.
@@ -111,6 +117,8 @@ impl<R: Roles> Worker<R> {
             status: None,
             backoff: CrashBackoff::default(),
             failures: BTreeMap::new(),
+            probing: Probing::new(),
+            remembered: ProbeResults::default(),
             told: Vec::new(),
             last_plan: PodActions::default(),
         }
@@ -132,6 +140,7 @@ impl<R: Roles> Worker<R> {
                 State::Terminated(ending) => self.leave(ending).await,
             };
             if !self.rest(next).await {
+                self.probing.end().await;
                 return self.uid;
             }
         }
@@ -183,7 +192,8 @@ impl<R: Roles> Worker<R> {
         }
     }
 
-    async fn sync(&mut self, pod: &Pod) -> Next {
+    async fn sync(&mut self, pod: &Arc<Pod>) -> Next {
+        self.start_probes(pod).await;
         let Some(observation) = self.observe().await else {
             return Next::Retry(AFTER_ERROR);
         };
@@ -197,7 +207,14 @@ impl<R: Roles> Worker<R> {
             self.state = State::Terminating(Ending::DeadlineExceeded);
             return Next::Step;
         }
-        let actions = compute_pod_actions(pod, &observation, now, &self.backoff);
+        let probes = self.verdicts().await;
+        let actions = compute_pod_actions(Situation {
+            pod,
+            observation: &observation,
+            probes: &probes,
+            backoff: &self.backoff,
+            now,
+        });
         self.tell_waits(&actions.held_back);
         if self.publish(pod, &observation, None).is_terminal() {
             self.state = State::Terminating(Ending::Finished);
@@ -232,7 +249,7 @@ impl<R: Roles> Worker<R> {
         }
         self.backoff
             .note_starts(pod, observation, &actions, self.world.clock.now());
-        let report = self.world.executor.sync(pod, observation, &actions).await;
+        let report = self.carry_out(pod, observation, &actions).await;
         self.note(&report);
         if report.is_success() {
             self.last_plan = actions;
@@ -245,6 +262,25 @@ impl<R: Roles> Worker<R> {
         Some(report.retry_after().unwrap_or(AFTER_ERROR))
     }
 
+    /// Has a plan carried out; what the probes find out meanwhile is told meanwhile.
+    async fn carry_out(
+        &mut self,
+        pod: &Pod,
+        observation: &PodObservation,
+        actions: &PodActions,
+    ) -> SyncReport {
+        let executor = self.world.executor.clone();
+        let mut news = self.probing.news();
+        let mut work = std::pin::pin!(executor.sync(pod, observation, actions));
+        loop {
+            tokio::select! {
+                report = &mut work => return report,
+                // Verdicts stay in their channel.
+                () = news.come() => { self.publish(pod, observation, None); }
+            }
+        }
+    }
+
     /// Remembers why containers could not be started until they are.
     fn note(&mut self, report: &SyncReport) {
         for started in &report.started {
@@ -255,26 +291,36 @@ impl<R: Roles> Worker<R> {
 
     /// Ends everything of the pod that runs.
     async fn terminate(&mut self, ending: Ending, orders: &Orders) -> Next {
+        self.probing.spare_containers();
+        self.verdicts().await;
         let Some(observation) = self.observe().await else {
             return Next::Retry(AFTER_ERROR);
         };
         self.publish_ending(ending, &observation);
         if observation.is_stopped() {
+            self.probing.end().await;
             self.state = State::Terminated(ending);
             return Next::Step;
         }
         let actions = end_pod(&observation, orders.grace());
         let mut changed = self.orders.clone();
-        let shorter = changed
-            .wait_for(|new| new.grace() < orders.grace() || new.is_ending() != orders.is_ending());
-        let ended = tokio::select! {
-            // Killing is given up only to kill again with less grace.
-            Ok(_) = shorter => return Next::Step,
-            ended = self.world.executor.terminate(&observation, &actions) => ended,
-        };
-        match ended {
-            Ok(()) => Next::Step,
-            Err(error) => self.failed(&error),
+        let mut shorter = std::pin::pin!(changed.wait_for(|new| {
+            new.grace() < orders.grace() || new.is_ending() != orders.is_ending()
+        }));
+        let executor = self.world.executor.clone();
+        let mut news = self.probing.news();
+        let mut work = std::pin::pin!(executor.terminate(&observation, &actions));
+        loop {
+            tokio::select! {
+                // Killing is given up only to kill again with less grace.
+                Ok(_) = &mut shorter => return Next::Step,
+                ended = &mut work => return match ended {
+                    Ok(()) => Next::Step,
+                    Err(error) => self.failed(&error),
+                },
+                // Whether it can serve is told until it has ended.
+                () = news.come() => self.publish_ending(ending, &observation),
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Next, State, Worker};
 impl<R: Roles> Worker<R> {
     /// Waits as told; whether the worker goes on.
     pub(super) async fn rest(&mut self, next: Next) -> bool {
-        // Waiting is cancelled by either arm without loss: orders stay in their channel.
+        // Waiting is cancelled by any arm without loss: orders and verdicts stay in their channels.
         match next {
             Next::Step => true,
             Next::Gone => false,
@@ -37,8 +37,10 @@ impl<R: Roles> Worker<R> {
     }
 
     async fn pause(&mut self, pause: Duration) -> bool {
+        let mut news = self.probing.news();
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
+            () = news.come() => true,
             changed = self.orders.changed() => changed.is_ok(),
         }
     }

@@ -23,9 +23,11 @@ impl<R: Roles> Worker<R> {
         observation: &PodObservation,
         outcome: Option<Outcome>,
     ) -> Phase {
+        let probes = self.probing.results();
         let (status, phase) = generate(&StatusInput {
             pod,
             observation,
+            probes: &probes,
             failures: &self.failures,
             held_back: &self.told,
             outcome,
@@ -43,6 +45,7 @@ impl<R: Roles> Worker<R> {
             self.world.metrics.pod_started(took.unsigned_abs());
         }
         self.world.statuses.publish(pod, &status);
+        self.show_probes(pod, observation, (&status, phase), &probes);
         self.status = Some(status);
         phase
     }
