@@ -22,6 +22,8 @@ pub(crate) const TERMINATION_MESSAGE_PATH: &str = "io.kubernetes.container.termi
 /// Annotation: what stands in for that file when it is empty.
 pub(crate) const TERMINATION_MESSAGE_POLICY: &str =
     "io.kubernetes.container.terminationMessagePolicy";
+/// Annotation: the hook before the container's end, as JSON.
+pub(crate) const PRE_STOP_HANDLER: &str = "io.kubernetes.container.preStopHandler";
 /// Annotation: the ports the container listens on, as JSON.
 pub(crate) const CONTAINER_PORTS: &str = "io.kubernetes.container.ports";
 /// Annotation: seconds the pod's containers may take to end.

@@ -180,10 +180,25 @@ fn annotations(pod: &Pod, container: &Container, restart_count: u32) -> StringMa
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
+    if let Some(hook) = pre_stop_json(pod, container) {
+        all.insert(labels::PRE_STOP_HANDLER.to_owned(), hook);
+    }
     if !container.ports.is_empty() {
         all.insert(labels::CONTAINER_PORTS.to_owned(), ports_json(container));
     }
     all
+}
+
+/// The hook before its end as the manifest has it.
+fn pre_stop_json(pod: &Pod, container: &Container) -> Option<String> {
+    container.lifecycle.pre_stop.as_ref()?;
+    let spec = pod.manifest.spec.as_ref()?;
+    let init = spec.init_containers.iter().flatten();
+    let written = init
+        .chain(&spec.containers)
+        .find(|written| written.name == container.name.as_str())?;
+    let hook = written.lifecycle.as_ref()?.pre_stop.as_ref()?;
+    serde_json::to_string(hook).ok()
 }
 
 fn ports_json(container: &Container) -> String {

@@ -11,6 +11,7 @@ use super::sandbox::Standing;
 use crate::cri::Runtime;
 use crate::layout::Layout;
 use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
+use crate::probe::http::Fetcher;
 use crate::resource::PodCgroups;
 use crate::store::Objects;
 use crate::sync::{Clock, EventRecorder, Executor, TerminateError};
@@ -44,6 +45,7 @@ pub struct PodExecutor {
     pub(super) node: Node,
     pub(super) volumes: Volumes,
     pub(super) images: ImagePuller,
+    pub(super) fetcher: Fetcher,
 }
 
 impl PodExecutor {
@@ -61,6 +63,7 @@ impl PodExecutor {
         Self {
             images: ImagePuller::new(Arc::clone(&runtime), clock),
             volumes: Volumes::new(layout.clone()),
+            fetcher: Fetcher::new(),
             runtime,
             events,
             layout,

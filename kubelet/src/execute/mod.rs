@@ -4,7 +4,8 @@
 //! PodActions ──► PodExecutor ──┬─ teardown      kill, stop, remove
 //!                              ├─ volumes       objects, files, mounts on the node
 //!                              ├─ sandbox       cgroup, sandbox
-//!                              └─ start         image, configuration, create, start
+//!                              ├─ start         image, configuration, create, start
+//!                              └─ hooks         after a start, before an end
 //! ```
 //!
 //! What a pod's objects are made from is decided by pure files: `sandbox_config`,
@@ -19,6 +20,7 @@ mod env_file;
 mod environment;
 mod executor;
 mod expand;
+mod hooks;
 mod hostname;
 mod hosts;
 mod images;

@@ -31,6 +31,16 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Which pod it is about.
+    pub(crate) fn pod_name(&self) -> &'a PodName {
+        self.pod
+    }
+
+    /// Its UID.
+    pub(crate) fn uid(&self) -> &'a PodUid {
+        self.uid
+    }
+
     /// Something is as it should be.
     pub(crate) fn normal(&self, reason: &'static str, message: String) {
         self.record(EventKind::Normal, reason, message);

@@ -88,15 +88,19 @@ impl PodExecutor {
         })?;
         report.normal("Created", format!("Created container: {}", start.name));
 
-        self.runtime.start_container(id).await.map_err(|error| {
-            failed(
-                &report,
-                FailureReason::RunContainerError,
-                error.explanation(),
-            )
-        })?;
+        self.runtime
+            .start_container(id.clone())
+            .await
+            .map_err(|error| {
+                failed(
+                    &report,
+                    FailureReason::RunContainerError,
+                    error.explanation(),
+                )
+            })?;
         report.normal("Started", format!("Started container {}", start.name));
-        Ok(())
+        self.post_start(pod, container, &id, standing, &report)
+            .await
     }
 
     async fn configure(

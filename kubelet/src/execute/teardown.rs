@@ -1,5 +1,9 @@
 //! Ends what a plan names: containers are killed together, then sandboxes stop, then the dead go.
 
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
 use super::executor::{PodExecutor, all_or_first_failure};
 use super::report::Reporter;
 use crate::cri::RuntimeError;
@@ -7,6 +11,7 @@ use crate::model::{
     Afterwards, ContainerName, ContainerRole, KillContainer, KillReason, PodActions, PodFailure,
     PodObservation, SandboxId,
 };
+use crate::plan::time_to_stop;
 
 /// Why something would not end.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,8 @@ impl PodExecutor {
         actions: &PodActions,
     ) -> Result<(), TakeDownError> {
         let report = self.report(&observation.name, &observation.uid);
-        all_or_first_failure(actions.kill.iter().map(|kill| self.kill(kill, &report))).await?;
+        let ip = self.address_of(observation);
+        all_or_first_failure(actions.kill.iter().map(|kill| self.kill(kill, ip, &report))).await?;
         all_or_first_failure(actions.stop.iter().map(|stop| self.stop(&stop.id))).await?;
         let containers = actions.remove_containers.iter();
         all_or_first_failure(containers.map(|dead| async {
@@ -97,14 +103,19 @@ impl PodExecutor {
         .await
     }
 
-    async fn kill(&self, kill: &KillContainer, report: &Reporter<'_>) -> Result<(), TakeDownError> {
-        report
-            .container(&kill.name)
-            .normal("Killing", announcement(kill));
-        let stopped = self
-            .runtime
-            .stop_container(kill.id.clone(), kill.grace)
-            .await;
+    /// Ends one container: its hook first, then the container, both within its grace period.
+    pub(super) async fn kill(
+        &self,
+        kill: &KillContainer,
+        ip: Option<IpAddr>,
+        report: &Reporter<'_>,
+    ) -> Result<(), TakeDownError> {
+        let report = report.container(&kill.name);
+        report.normal("Killing", announcement(kill));
+        let began = Instant::now();
+        self.pre_stop(kill, ip, &report).await;
+        let left = time_to_stop(kill.grace, began.elapsed());
+        let stopped = self.runtime.stop_container(kill.id.clone(), left).await;
         gone(stopped).map_err(|source| TakeDownError::Kill {
             name: kill.name.clone(),
             source,
@@ -140,6 +151,7 @@ fn announcement(kill: &KillContainer) -> String {
             };
             format!("{subject} {} failed {probe} probe{then}", kill.name)
         }
+        KillReason::PostStartFailed => "FailedPostStartHook".to_owned(),
         KillReason::StateUnknown
         | KillReason::SandboxGone
         | KillReason::NotInPod

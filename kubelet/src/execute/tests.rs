@@ -1,5 +1,7 @@
 //! The executor against the runtime in memory, driven by the real plan.
 
+mod hooks;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -287,7 +289,7 @@ async fn an_ended_pod_leaves_nothing_in_the_runtime_or_on_disk() {
     assert!(stage.layout.empty_dir(&pod.uid, "scratch").is_dir());
 
     let observation = stage.observe(&pod).await;
-    let ending = end_pod(&observation, Some(Duration::from_secs(30)));
+    let ending = end_pod(None, &observation, Some(Duration::from_secs(30)));
     stage
         .executor
         .terminate(&observation, &ending)

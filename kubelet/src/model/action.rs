@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ContainerId, ContainerName, ProbeKind, SandboxId};
+use super::{ContainerId, ContainerName, Hook, ProbeKind, SandboxId};
 
 /// What has to happen to one pod now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,10 +106,12 @@ pub struct KillContainer {
     pub id: ContainerId,
     /// Its name.
     pub name: ContainerName,
-    /// How long it may take.
+    /// How long it may take, its hook included.
     pub grace: Duration,
     /// Why.
     pub reason: KillReason,
+    /// What is done before.
+    pub pre_stop: Option<Hook>,
 }
 
 /// Why a container is ended.
@@ -134,6 +136,8 @@ pub enum KillReason {
         /// What becomes of it then.
         then: Afterwards,
     },
+    /// The hook after its start failed.
+    PostStartFailed,
     /// The pod ends.
     PodEnds,
 }
@@ -160,6 +164,7 @@ impl fmt::Display for KillReason {
                 ProbeKind::Readiness => "it failed its readiness probe",
                 ProbeKind::Liveness => "it failed its liveness probe",
             },
+            Self::PostStartFailed => "the hook after its start failed",
             Self::PodEnds => "its pod ends",
         })
     }

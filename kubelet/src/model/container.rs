@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{
-    ContainerName, ContainerSecurity, EnvFrom, EnvVar, Probes, Requirements, VolumeMount,
+    ContainerName, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Probes, Requirements, VolumeMount,
 };
 
 /// One container of a pod, of whichever list.
@@ -42,6 +42,8 @@ pub struct Container {
     pub tty: bool,
     /// How it is asked how it does.
     pub probes: Probes,
+    /// What is done after its start and before its end.
+    pub lifecycle: Lifecycle,
     /// Where it leaves its last words.
     pub termination_message: TerminationMessage,
     /// What changes when the container must be replaced.

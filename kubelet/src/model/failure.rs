@@ -70,6 +70,8 @@ pub enum FailureReason {
     CreateContainerError,
     /// The runtime refused to start it.
     RunContainerError,
+    /// The hook after its start failed.
+    PostStartHookError,
 }
 
 impl FailureReason {
@@ -84,6 +86,7 @@ impl FailureReason {
             Self::CreateContainerConfigError => "CreateContainerConfigError",
             Self::CreateContainerError => "CreateContainerError",
             Self::RunContainerError => "RunContainerError",
+            Self::PostStartHookError => "PostStartHookError",
         }
     }
 }

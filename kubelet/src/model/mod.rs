@@ -16,6 +16,7 @@ mod duration;
 mod environment;
 mod event;
 mod failure;
+mod hook;
 mod id;
 mod image_name;
 mod object;
@@ -38,12 +39,13 @@ pub use container::{
     Container, ContainerHash, ContainerPort, EphemeralContainer, Protocol, PullPolicy,
     TerminationMessage, TerminationMessagePolicy,
 };
+pub use duration::in_words;
 pub use environment::{
     Amount, EnvFrom, EnvValue, EnvVar, FileKey, KeyReference, NodeResource, ResourceField,
 };
-pub use duration::in_words;
 pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
+pub use hook::{Hook, Lifecycle};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, with_default_tag};
 pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ContainerHash, ContainerId, ContainerName, NetworkMode, PodName, PodUid, SandboxId};
+use super::{
+    ContainerHash, ContainerId, ContainerName, Hook, NetworkMode, PodName, PodUid, SandboxId,
+};
 
 /// Everything the runtime has of one pod, dead sandboxes and containers included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +138,8 @@ pub struct ContainerObservation {
     pub hash: Option<ContainerHash>,
     /// The grace period it was made with, for when its pod is not known any more.
     pub grace_period: Option<Duration>,
+    /// What is done before it ends, for when its pod is not known any more.
+    pub pre_stop: Option<Hook>,
     /// When it was made.
     pub created_at: Timestamp,
     /// What it does.

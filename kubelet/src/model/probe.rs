@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Container, ContainerId, ContainerName, Pod};
+use super::{Container, ContainerId, ContainerName, ContainerPort, Pod};
 
 /// What a probe is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,12 +154,11 @@ pub enum PortRef {
 pub struct UnknownPort(String);
 
 impl PortRef {
-    /// The number, looked up in the container's ports.
-    pub fn resolve(&self, container: &Container) -> Result<u16, UnknownPort> {
+    /// The number, looked up among the ports of a container.
+    pub fn resolve(&self, ports: &[ContainerPort]) -> Result<u16, UnknownPort> {
         match self {
             Self::Number(number) => Ok(*number),
-            Self::Name(name) => container
-                .ports
+            Self::Name(name) => ports
                 .iter()
                 .find(|port| port.name.as_ref() == Some(name))
                 .map(|port| port.container_port)
@@ -168,7 +167,7 @@ impl PortRef {
     }
 }
 
-/// Whom a probe or a hook is about.
+/// Whom a probe is about.
 #[derive(Clone, Debug)]
 pub struct Target<'a> {
     /// The pod.

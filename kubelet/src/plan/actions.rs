@@ -86,7 +86,8 @@ impl Draft<'_> {
     /// Nothing in the old sandbox is kept; the pod begins anew with its first init container.
     fn in_new_sandbox(mut self, create: CreateSandbox) -> PodActions {
         let grace = Some(self.pod.spec.termination_grace_period);
-        self.actions.kill = kill::kill_all(self.observation, grace, KillReason::SandboxGone);
+        let reason = KillReason::SandboxGone;
+        self.actions.kill = kill::kill_all(Some(self.pod), self.observation, grace, reason);
         self.actions.stop = kill::stop_ready(self.observation, StopReason::Replaced(create.reason));
         self.actions.sandbox = Some(TargetSandbox::Create(create));
         if let Some(first) = self.pod.spec.init_containers.first() {
@@ -107,7 +108,12 @@ impl Draft<'_> {
     fn finished(mut self) -> Self {
         let grace = Some(self.pod.spec.termination_grace_period);
         self.actions = PodActions {
-            kill: kill::kill_all(self.observation, grace, KillReason::SandboxGone),
+            kill: kill::kill_all(
+                Some(self.pod),
+                self.observation,
+                grace,
+                KillReason::SandboxGone,
+            ),
             stop: kill::stop_ready(self.observation, StopReason::PodFinished),
             ..PodActions::default()
         };
@@ -158,7 +164,8 @@ impl Draft<'_> {
             return;
         };
         if self.actions.kill.iter().all(|kill| kill.id != newest.id) {
-            self.actions.kill.push(kill::kill(newest, grace, reason));
+            let kill = kill::kill(Some(self.pod), newest, grace, reason);
+            self.actions.kill.push(kill);
         }
     }
 

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use super::{CrashBackoff, Situation, compute_pod_actions};
 use crate::model::{
     Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
-    DnsPolicy, Exit, Namespaces, NetworkMode, Pod, PodActions, PodName, PodObservation, PodOrigin,
-    PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes, PullPolicy, Requirements,
-    RestartPolicy, SandboxObservation, SandboxState, StringMap, TerminationMessage,
+    DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Pod, PodActions, PodName, PodObservation,
+    PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes, PullPolicy,
+    Requirements, RestartPolicy, SandboxObservation, SandboxState, StringMap, TerminationMessage,
     TerminationMessagePolicy,
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn container(name: &str) -> Container {
         stdin_once: false,
         tty: false,
         probes: Probes::default(),
+        lifecycle: Lifecycle::default(),
         termination_message: TerminationMessage {
             path: "/dev/termination-log".to_owned(),
             policy: TerminationMessagePolicy::File,
@@ -150,6 +151,7 @@ pub(crate) fn made(name: &str, restart_count: u32, state: ContainerState) -> Con
         image_id: format!("sha256:{name}"),
         hash: Some(HASH),
         grace_period: None,
+        pre_stop: None,
         created_at: at(10 + i64::from(restart_count)),
         state,
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::model::{
-    Container, ContainerObservation, KillContainer, KillReason, Pod, PodActions, PodObservation,
-    SandboxId, SandboxObservation, SandboxState, StopReason, StopSandbox,
+    Container, ContainerObservation, ContainerState, Hook, KillContainer, KillReason, Pod,
+    PodActions, PodObservation, SandboxId, SandboxObservation, SandboxState, StopReason,
+    StopSandbox,
 };
 
 /// The grace period of a pod that does not name one.
@@ -15,11 +16,15 @@ const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 /// The plan that ends a pod: every container, then every sandbox.
 ///
-/// `grace` is `None` when the pod is not known any more; then each container has the grace period
-/// it was made with.
-pub fn end_pod(observation: &PodObservation, grace: Option<Duration>) -> PodActions {
+/// A pod that is not known any more has neither `pod` nor `grace`: then each container has the grace
+/// period and the hook it was made with.
+pub fn end_pod(
+    pod: Option<&Pod>,
+    observation: &PodObservation,
+    grace: Option<Duration>,
+) -> PodActions {
     PodActions {
-        kill: kill_all(observation, grace, KillReason::PodEnds),
+        kill: kill_all(pod, observation, grace, KillReason::PodEnds),
         stop: stop_ready(observation, StopReason::PodEnds),
         ..PodActions::default()
     }
@@ -27,6 +32,7 @@ pub fn end_pod(observation: &PodObservation, grace: Option<Duration>) -> PodActi
 
 /// Ends every container that may run.
 pub(super) fn kill_all(
+    pod: Option<&Pod>,
     observation: &PodObservation,
     grace: Option<Duration>,
     reason: KillReason,
@@ -35,7 +41,7 @@ pub(super) fn kill_all(
         .containers
         .iter()
         .filter(|container| container.state.may_run())
-        .map(|container| kill(container, grace, reason))
+        .map(|container| kill(pod, container, grace, reason))
         .collect()
 }
 
@@ -75,7 +81,7 @@ pub(super) fn kill_strays(
         .containers
         .iter()
         .filter(|seen| seen.state.may_run())
-        .filter_map(|seen| Some(kill(seen, grace, stray(seen)?)))
+        .filter_map(|seen| Some(kill(Some(pod), seen, grace, stray(seen)?)))
         .collect()
 }
 
@@ -94,15 +100,38 @@ pub(super) fn grace_for(pod: &Pod, container: &Container, reason: KillReason) ->
 
 /// Ends one container.
 pub(super) fn kill(
+    pod: Option<&Pod>,
     container: &ContainerObservation,
     grace: Option<Duration>,
     reason: KillReason,
 ) -> KillContainer {
-    let grace = grace.or(container.grace_period).unwrap_or(DEFAULT_GRACE);
     KillContainer {
         id: container.id.clone(),
         name: container.name.clone(),
-        grace: grace.max(LEAST_GRACE),
+        grace: grace.or(container.grace_period).unwrap_or(DEFAULT_GRACE),
         reason,
+        pre_stop: pre_stop(pod, container),
     }
+}
+
+/// The hook before the end of a container, by its spec or else by what it was made with. What does
+/// not run for sure has none.
+fn pre_stop(pod: Option<&Pod>, seen: &ContainerObservation) -> Option<Hook> {
+    if !matches!(seen.state, ContainerState::Running { .. }) {
+        return None;
+    }
+    match pod.and_then(|pod| pod.spec.container(&seen.name)) {
+        Some(container) => {
+            let hook = container.lifecycle.pre_stop.clone()?;
+            Some(hook.resolved(&container.ports))
+        }
+        None => seen.pre_stop.clone(),
+    }
+}
+
+/// How long a container may still take to end, so long after its end began.
+pub fn time_to_stop(grace: Duration, spent: Duration) -> Duration {
+    // Whole seconds count, as the runtime counts them.
+    let spent = Duration::from_secs(spent.as_secs());
+    grace.saturating_sub(spent).max(LEAST_GRACE)
 }

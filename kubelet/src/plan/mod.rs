@@ -33,6 +33,6 @@ pub use backoff::CrashBackoff;
 pub use collect::remove_everything;
 pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
-pub use kill::{DEFAULT_GRACE, end_pod};
+pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};
 pub use probe::{has_started, is_ready};
 pub use restart::wants_restart;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::fixture::{at, container, exited, made, plan_for, pod, probe, running, sandbox, seen};
-use super::{CrashBackoff, Situation, compute_pod_actions, end_pod, remove_everything};
+use super::{
+    CrashBackoff, Situation, compute_pod_actions, end_pod, remove_everything, time_to_stop,
+};
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerHash, ContainerObservation, EphemeralContainer, NetworkMode, Pod, PodActions,
+    ContainerHash, ContainerObservation, EphemeralContainer, Hook, NetworkMode, Pod, PodActions,
     PodObservation, Probe, ProbeKind, ProbeResults, RestartPolicy, SandboxObservation,
     TargetSandbox, Verdict,
 };
@@ -421,7 +423,7 @@ fn of_the_dead_one_of_each_container_is_kept() {
 }
 
 #[test]
-fn a_pod_ends_with_its_grace_and_never_with_less_than_two_seconds() {
+fn a_pod_ends_with_its_grace() {
     let container = ContainerObservation {
         grace_period: Some(Duration::from_secs(7)),
         ..made("web", 0, running())
@@ -431,13 +433,50 @@ fn a_pod_ends_with_its_grace_and_never_with_less_than_two_seconds() {
         vec![container, made("old", 0, exited(0))],
     );
     let graces = |grace| {
-        let actions = end_pod(&observation, grace);
+        let actions = end_pod(None, &observation, grace);
         assert_eq!(sentence(&actions), "kill web#0 PodEnds, stop s0");
         actions.kill[0].grace.as_secs()
     };
     assert_eq!(graces(Some(Duration::from_secs(30))), 30);
-    assert_eq!(graces(Some(Duration::ZERO)), 2);
+    assert_eq!(graces(Some(Duration::ZERO)), 0);
     assert_eq!(graces(None), 7);
+}
+
+#[test]
+fn what_a_hook_takes_is_taken_from_the_grace_and_two_seconds_are_left() {
+    let rows = [
+        (30, 0, 30),
+        (30, 4_999, 26),
+        (30, 30_000, 2),
+        (30, 99_000, 2),
+        (1, 0, 2),
+        (0, 0, 2),
+    ];
+    for (grace, spent, left) in rows {
+        let spent = Duration::from_millis(spent);
+        let time = time_to_stop(Duration::from_secs(grace), spent);
+        assert_eq!(time.as_secs(), left, "{grace} {spent:?}");
+    }
+}
+
+#[test]
+fn a_container_that_runs_has_the_hook_of_its_spec_or_else_the_one_it_was_made_with() {
+    let hook = |word: &str| Some(Hook::Exec(vec![word.to_owned()]));
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.containers[0].lifecycle.pre_stop = hook("spec");
+    let with = |state| {
+        let container = ContainerObservation {
+            pre_stop: hook("made"),
+            ..made("web", 0, state)
+        };
+        seen(vec![sandbox(0, Ready)], vec![container])
+    };
+    let of = |pod, observation: &PodObservation| {
+        end_pod(pod, observation, None).kill[0].pre_stop.clone()
+    };
+    assert_eq!(of(Some(&pod), &with(running())), hook("spec"));
+    assert_eq!(of(None, &with(running())), hook("made"));
+    assert_eq!(of(Some(&pod), &with(Unknown)), None);
 }
 
 #[test]

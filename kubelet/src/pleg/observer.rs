@@ -16,6 +16,7 @@ use crate::model::{
     ContainerHash, ContainerId, ContainerName, ContainerObservation, ContainerState, NetworkMode,
     PodName, PodObservation, PodUid, SandboxObservation, TerminationMessagePolicy,
 };
+use crate::source::read_hook;
 use crate::sync::{ObserveError, Observer, RuntimePod};
 
 /// Shows pods as the runtime has them now.
@@ -210,6 +211,8 @@ fn observe_container(listed: &Container, status: ContainerStatus) -> ContainerOb
         grace_period: annotation(labels::TERMINATION_GRACE_PERIOD)
             .and_then(|text| text.parse().ok())
             .map(Duration::from_secs),
+        pre_stop: annotation(labels::PRE_STOP_HANDLER)
+            .and_then(|hook| read_hook(hook, annotation(labels::CONTAINER_PORTS))),
         image: status.image,
         image_id: status.image_id,
         created_at: status.created_at,

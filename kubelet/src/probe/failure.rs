@@ -21,9 +21,6 @@ pub(super) fn of_request(address: &str, error: &reqwest::Error) -> String {
         return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
             .to_owned();
     }
-    if is_plain_answer(error) {
-        return "http: server gave HTTP response to HTTPS client".to_owned();
-    }
     match causes(error)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .last()
@@ -39,7 +36,7 @@ pub(super) fn of_request(address: &str, error: &reqwest::Error) -> String {
 }
 
 /// A server that answers a greeting of TLS with words.
-fn is_plain_answer(error: &reqwest::Error) -> bool {
+pub(super) fn is_plain_answer(error: &reqwest::Error) -> bool {
     causes(error)
         .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_))))
 }

@@ -1,5 +1,6 @@
 //! Fetches pages, for probes and for hooks.
 
+use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use reqwest::{Client, Response, StatusCode};
 
 use super::tcp::join;
 use super::{AS_KUBERNETES, LONGEST_ANSWER, failure};
-use crate::model::{HttpGet, ProbeOutcome, Scheme, Target};
+use crate::model::{ContainerPort, HttpGet, ProbeOutcome, Target};
 
 /// More redirects than this are not followed.
 const MOST_REDIRECTS: usize = 10;
@@ -39,6 +40,12 @@ pub(crate) enum FetchError {
     /// It cannot even be asked for.
     #[error("{0}")]
     Unasked(String),
+    /// It was asked for over TLS, and the server does not speak it.
+    #[error("Get {address:?}: http: server gave HTTP response to HTTPS client")]
+    NotEncrypted {
+        /// Its address.
+        address: String,
+    },
     /// It was asked for and did not come.
     #[error("Get {address:?}: {cause}")]
     Unanswered {
@@ -81,18 +88,21 @@ impl Fetcher {
     pub(crate) async fn fetch(
         &self,
         get: &HttpGet,
-        target: &Target<'_>,
+        place: &Place,
         caller: Caller,
         timeout: Option<Duration>,
     ) -> Result<Page, FetchError> {
-        let place = Place::of(get, target)?;
         let mut request = self.client.get(&place.url).headers(headers(get, caller)?);
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        let unanswered = |error: reqwest::Error| FetchError::Unanswered {
-            address: place.url.clone(),
-            cause: failure::of_request(&place.address, &error),
+        let unanswered = |error: reqwest::Error| {
+            let address = place.url.clone();
+            if failure::is_plain_answer(&error) {
+                return FetchError::NotEncrypted { address };
+            }
+            let cause = failure::of_request(&place.address, &error);
+            FetchError::Unanswered { address, cause }
         };
         let response = request.send().await.map_err(unanswered)?;
         let status = response.status();
@@ -108,13 +118,17 @@ pub(super) async fn probe(
     target: &Target<'_>,
     timeout: Duration,
 ) -> ProbeOutcome {
+    let place = match Place::of(get, &target.container.ports, target.pod_ip) {
+        Ok(place) => place,
+        Err(error) => return ProbeOutcome::Error(error.to_string()),
+    };
     match fetcher
-        .fetch(get, target, Caller::Probe, Some(timeout))
+        .fetch(get, &place, Caller::Probe, Some(timeout))
         .await
     {
         Ok(page) => judge(&page),
         Err(FetchError::Unasked(why)) => ProbeOutcome::Error(why),
-        Err(error @ FetchError::Unanswered { .. }) => ProbeOutcome::Failure(error.to_string()),
+        Err(error) => ProbeOutcome::Failure(error.to_string()),
     }
 }
 
@@ -145,18 +159,23 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 /// Where a page is.
-struct Place {
+pub(crate) struct Place {
     /// `host:port`.
-    address: String,
+    pub(crate) address: String,
     url: String,
 }
 
 impl Place {
-    fn of(get: &HttpGet, target: &Target<'_>) -> Result<Self, FetchError> {
+    /// The place of a page of a container with these ports, in a pod with this address.
+    pub(crate) fn of(
+        get: &HttpGet,
+        ports: &[ContainerPort],
+        pod_ip: Option<IpAddr>,
+    ) -> Result<Self, FetchError> {
         let unasked = |why: String| FetchError::Unasked(why);
-        let port = get.port.resolve(target.container);
+        let port = get.port.resolve(ports);
         let port = port.map_err(|error| unasked(error.to_string()))?;
-        let host = match (&get.host, target.pod_ip) {
+        let host = match (&get.host, pod_ip) {
             (Some(host), _) => host.clone(),
             (None, Some(ip)) => ip.to_string(),
             (None, None) => return Err(unasked("the pod has no address".to_owned())),
@@ -203,11 +222,4 @@ async fn beginning(mut response: Response) -> Result<String, reqwest::Error> {
     }
     body.truncate(LONGEST_ANSWER);
     Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
-impl Scheme {
-    /// Whether a page is fetched over TLS.
-    pub(crate) fn is_encrypted(self) -> bool {
-        self == Self::Https
-    }
 }

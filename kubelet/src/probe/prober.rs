@@ -49,7 +49,7 @@ impl ContainerProber {
                 http::probe(&self.fetcher, get, target, probe.timeout).await
             }
             ProbeAction::TcpSocket { host: named, port } => {
-                match (host(named), port.resolve(target.container)) {
+                match (host(named), port.resolve(&target.container.ports)) {
                     (Some(host), Ok(port)) => tcp::probe(&host, port, probe.timeout).await,
                     (_, Err(unknown)) => ProbeOutcome::Error(unknown.to_string()),
                     (None, Ok(_)) => homeless(),

@@ -57,6 +57,14 @@ fn container(container: &mut core::Container) {
         &mut container.liveness_probe,
     ];
     probes.into_iter().flatten().for_each(probe);
+    if let Some(lifecycle) = &mut container.lifecycle {
+        let hooks = [&mut lifecycle.post_start, &mut lifecycle.pre_stop];
+        let gets = hooks
+            .into_iter()
+            .flatten()
+            .filter_map(|hook| hook.http_get.as_mut());
+        gets.for_each(http_get);
+    }
 }
 
 /// Zero is as good as nothing.

@@ -71,6 +71,8 @@ const HANDLED_OF_CONTAINER: &[&str] = &[
     "envFrom",
     "image",
     "imagePullPolicy",
+    "lifecycle.postStart",
+    "lifecycle.preStop",
     "livenessProbe",
     "name",
     "ports",
@@ -195,8 +197,8 @@ mod tests {
                 vec![],
             ),
             (
-                r#"{"containers": [{"name": "a"}, {"name": "b", "lifecycle": {}}]}"#,
-                vec!["spec.containers[1].lifecycle"],
+                r#"{"containers": [{"name": "a"}, {"name": "b", "lifecycle": {"stopSignal": "SIGUSR1"}}]}"#,
+                vec!["spec.containers[1].lifecycle.stopSignal"],
             ),
             (
                 r#"{"containers": [], "initContainers": [{"name": "a", "restartPolicy": "Always"}]}"#,

@@ -20,7 +20,7 @@ mod problem;
 mod static_pod;
 mod uid;
 
-pub use convert::convert;
+pub use convert::{convert, read_hook};
 pub use decode::{DecodeError, Decoded, Written, decode};
 pub use default::set_defaults;
 pub use fields::not_handled;

@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt};
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::world::{FakeContainer, FakeSandbox, refused};
-use super::{FakeRuntime, Program};
+use super::{Command, FakeRuntime, Program};
 use crate::cri::{
     Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Health,
     Image, ImageReference, Images, NamespaceMode, PulledImage, Refusal, RuntimeCondition,
@@ -203,6 +203,7 @@ impl Containers for FakeRuntime {
                 let mut world = self.world();
                 world.enter(CALL)?;
                 let name = world.container(CALL, &id)?.config.metadata.name.clone();
+                world.graces.push((name.clone(), grace.as_secs()));
                 world
                     .programs
                     .get(&name)
@@ -283,14 +284,22 @@ impl Containers for FakeRuntime {
     ) -> Call<'_, ExecOutput> {
         const CALL: &str = "ExecSync";
         async move {
-            let mut world = self.world();
-            world.enter(CALL)?;
-            world.container(CALL, &id)?;
-            let stdout = command.join(" ").into_bytes();
+            let line = command.join(" ");
+            let command = {
+                let mut world = self.world();
+                world.enter(CALL)?;
+                world.container(CALL, &id)?;
+                world.ran.push(line.clone());
+                world.commands.get(&line).copied()
+            };
+            let exit_code = match command.unwrap_or(Command::Exits(0)) {
+                Command::Exits(code) => code,
+                Command::RunsOn => std::future::pending().await,
+            };
             Ok(ExecOutput {
-                stdout,
+                stdout: line.into_bytes(),
                 stderr: Vec::new(),
-                exit_code: 0,
+                exit_code,
             })
         }
         .boxed()

@@ -35,6 +35,15 @@ pub(crate) enum Program {
     },
 }
 
+/// What a command does that is run in a container.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// Ends with this code, and says so.
+    Exits(i32),
+    /// Goes on until nobody waits for it any more.
+    RunsOn,
+}
+
 /// The runtime; a clone is the same one.
 #[derive(Clone)]
 pub(crate) struct FakeRuntime {
@@ -96,6 +105,21 @@ impl FakeRuntime {
     /// Says what containers of this name do when they are started.
     pub(crate) fn program(&self, container: &str, program: Program) {
         self.world().programs.insert(container.to_owned(), program);
+    }
+
+    /// Says what a command does, by its words; any other ends with 0.
+    pub(crate) fn command(&self, line: &str, command: Command) {
+        self.world().commands.insert(line.to_owned(), command);
+    }
+
+    /// The grace with which each container was told to end, in order.
+    pub(crate) fn graces(&self) -> Vec<(String, u64)> {
+        self.world().graces.clone()
+    }
+
+    /// The commands that were run, in order.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.world().ran.clone()
     }
 
     /// Makes the next call of this name fail.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::Program;
+use super::{Command, Program};
 use crate::cri::{
     ContainerConfig, ContainerPhase, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
 };
@@ -17,6 +17,9 @@ pub(super) struct World {
     pub(super) present: BTreeSet<String>,
     pub(super) published: BTreeSet<String>,
     pub(super) programs: HashMap<String, Program>,
+    pub(super) commands: HashMap<String, Command>,
+    pub(super) ran: Vec<String>,
+    pub(super) graces: Vec<(String, u64)>,
     pub(super) failures: HashMap<&'static str, VecDeque<RuntimeError>>,
     /// Why the network is not ready.
     pub(super) network_problem: Option<String>,

@@ -8,7 +8,7 @@ use crate::model::{Container, PullPolicy, TerminationMessage, TerminationMessage
 use crate::source::container_hash;
 use crate::source::problem::Problems;
 
-use super::{environment, network, probe, resources, security, volume};
+use super::{environment, hook, network, probe, resources, security, volume};
 
 pub(super) const PULL_POLICIES: &[(&str, PullPolicy)] = &[
     ("Always", PullPolicy::Always),
@@ -58,6 +58,7 @@ pub(super) fn container(
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
         probes: probe::probes(path, container, problems),
+        lifecycle: hook::lifecycle(path, container, problems),
         termination_message: termination_message(path, container, problems),
         hash: container_hash(&container.name, &image),
         image,

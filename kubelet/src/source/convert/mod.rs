@@ -7,6 +7,7 @@
 mod container;
 mod environment;
 mod files;
+mod hook;
 mod network;
 mod object;
 mod persistent;
@@ -23,6 +24,8 @@ mod tests;
 use k8s_openapi::api::core::v1 as core;
 
 use crate::model::PodSpec;
+
+pub use hook::read_hook;
 
 use super::Problem;
 use super::problem::Problems;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, network, probe, references, security, volume};
+use super::{container, hook, network, probe, references, security, volume};
 
 const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -29,6 +29,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     names(spec, problems);
     security::app_armor_annotations(pod, &mut init_containers, &mut containers, problems);
     probe::refuse_for_init(spec, problems);
+    hook::sleeps_fit(spec, problems);
     network::ports_of_host(spec, problems);
     volume::mounts_exist(spec, problems);
     if containers.is_empty() {

@@ -36,6 +36,7 @@ pub(super) fn probes(path: &str, container: &core::Container, problems: &mut Pro
 pub(super) fn refuse_for_init(spec: &core::PodSpec, problems: &mut Problems) {
     for (index, container) in spec.init_containers.iter().flatten().enumerate() {
         let set = [
+            ("lifecycle", container.lifecycle.is_some()),
             ("livenessProbe", container.liveness_probe.is_some()),
             ("readinessProbe", container.readiness_probe.is_some()),
             ("startupProbe", container.startup_probe.is_some()),

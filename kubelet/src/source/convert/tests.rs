@@ -3,10 +3,10 @@
 use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
 
-use super::convert;
+use super::{convert, read_hook};
 use crate::model::{
-    EnvValue, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode, PodSpec, PortRef,
-    Probe, ProbeAction, Protocol, Scheme, VolumeSource,
+    EnvValue, Hook, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode, PodSpec,
+    PortRef, Probe, ProbeAction, Protocol, Scheme, VolumeSource,
 };
 use crate::source::set_defaults;
 
@@ -248,6 +248,21 @@ const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
         ".volumeMounts[0].name: Not found",
     ),
     (
+        "lifecycle",
+        r#"{"preStop": {}}"#,
+        ".lifecycle.preStop: Required value: must specify a handler type",
+    ),
+    (
+        "lifecycle",
+        r#"{"preStop": {"sleep": {"seconds": 31}}}"#,
+        ".lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than termin",
+    ),
+    (
+        "lifecycle",
+        r#"{"postStart": {"tcpSocket": {"port": 1}}}"#,
+        ".lifecycle.postStart.tcpSocket: Forbidden: not supported",
+    ),
+    (
         "livenessProbe",
         "{}",
         ".livenessProbe: Required value: must specify a handler type",
@@ -459,4 +474,31 @@ fn a_probe_has_the_defaults_of_kubernetes_and_what_is_said_stays() {
     assert_eq!(probes.startup, Some(startup));
     assert_eq!(probes.liveness, Some(liveness));
     assert_eq!(probes.readiness, Some(readiness));
+}
+
+#[test]
+fn hooks_arrive_and_what_a_container_was_made_with_is_read_again() {
+    let spec = converted(|pod| {
+        pod["spec"]["containers"][0]["lifecycle"] = json!({
+            "postStart": {"exec": {"command": ["a", "b"]}},
+            "preStop": {"httpGet": {"port": "web"}},
+        });
+    });
+    let lifecycle = &spec.containers[0].lifecycle;
+    let command = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(lifecycle.post_start, Some(Hook::Exec(command)));
+    let get = |port| {
+        Some(Hook::HttpGet(HttpGet {
+            scheme: Scheme::Http,
+            host: None,
+            port,
+            path: "/".to_owned(),
+            headers: vec![],
+        }))
+    };
+    assert_eq!(lifecycle.pre_stop, get(PortRef::Name("web".to_owned())));
+    let json = r#"{"httpGet": {"port": "web", "path": "/", "scheme": "HTTP"}}"#;
+    let ports = r#"[{"name": "web", "containerPort": 80, "protocol": "TCP"}]"#;
+    assert_eq!(read_hook(json, Some(ports)), get(PortRef::Number(80)));
+    assert_eq!(read_hook("{", None), None);
 }

@@ -200,7 +200,7 @@ impl<R: Roles> Worker<R> {
         let now = self.world.clock.now();
         let deadline = deadline_of(pod, start_time(pod, &observation));
         if deadline.is_some_and(|deadline| deadline <= now) {
-            self.warn(
+            self.inform(
                 "DeadlineExceeded",
                 "Pod was active on the node longer than the specified deadline".to_owned(),
             );
@@ -302,7 +302,7 @@ impl<R: Roles> Worker<R> {
             self.state = State::Terminated(ending);
             return Next::Step;
         }
-        let actions = end_pod(&observation, orders.grace());
+        let actions = end_pod(self.pod.as_deref(), &observation, orders.grace());
         let mut changed = self.orders.clone();
         let mut shorter = std::pin::pin!(changed.wait_for(|new| {
             new.grace() < orders.grace() || new.is_ending() != orders.is_ending()

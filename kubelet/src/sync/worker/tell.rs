@@ -68,6 +68,13 @@ impl<R: Roles> Worker<R> {
         self.told = held_back.to_vec();
     }
 
+    pub(super) fn inform(&self, reason: &'static str, message: String) {
+        self.world.events.record(Event {
+            kind: EventKind::Normal,
+            ..self.warning(reason, message)
+        });
+    }
+
     pub(super) fn warn(&self, reason: &'static str, message: String) {
         self.world.events.record(self.warning(reason, message));
     }
