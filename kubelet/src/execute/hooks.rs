@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::executor::PodExecutor;
+use super::order::Order;
 use super::report::Reporter;
 use super::sandbox::Standing;
 use crate::cri::ExecOutput;
@@ -54,8 +55,10 @@ impl PodExecutor {
             grace: pod.spec.termination_grace_period,
             reason: KillReason::PostStartFailed,
             pre_stop: pre_stop_of(container),
+            after: Vec::new(),
         };
-        if let Err(error) = self.kill(&kill, subject.ip, report).await {
+        let order = Order::of(std::slice::from_ref(&kill));
+        if let Err(error) = self.kill(&kill, &order, subject.ip, report).await {
             tracing::warn!(%error, "a container whose hook failed would not end");
         }
         Err(StartFailure {

@@ -28,6 +28,7 @@ mod look_up;
 mod mounts;
 mod network;
 mod node;
+mod order;
 mod payload;
 mod report;
 mod sandbox;

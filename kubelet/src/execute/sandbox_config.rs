@@ -98,7 +98,10 @@ pub(crate) fn supplemental_groups(spec: &PodSpec) -> Vec<i64> {
 fn port_mappings(spec: &PodSpec) -> Vec<PortMapping> {
     match spec.namespaces.network {
         NetworkMode::Host => Vec::new(),
-        NetworkMode::Pod => spec.containers.iter().flat_map(host_ports).collect(),
+        NetworkMode::Pod => {
+            let containers = spec.containers.iter().chain(spec.sidecars());
+            containers.flat_map(host_ports).collect()
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Ends what a plan names: containers are killed together, then sandboxes stop, then the dead go.
+//! Ends what a plan names: containers are killed together, sidecars after those they serve, then
+//! sandboxes stop, then the dead go.
 
 use std::net::IpAddr;
 
 use tokio::time::Instant;
 
 use super::executor::{PodExecutor, all_or_first_failure};
+use super::order::Order;
 use super::report::Reporter;
 use crate::cri::RuntimeError;
 use crate::model::{
@@ -82,7 +84,9 @@ impl PodExecutor {
     ) -> Result<(), TakeDownError> {
         let report = self.report(&observation.name, &observation.uid);
         let ip = self.address_of(observation);
-        all_or_first_failure(actions.kill.iter().map(|kill| self.kill(kill, ip, &report))).await?;
+        let order = Order::of(&actions.kill);
+        let kills = actions.kill.iter();
+        all_or_first_failure(kills.map(|kill| self.kill(kill, &order, ip, &report))).await?;
         all_or_first_failure(actions.stop.iter().map(|stop| self.stop(&stop.id))).await?;
         let containers = actions.remove_containers.iter();
         all_or_first_failure(containers.map(|dead| async {
@@ -107,6 +111,7 @@ impl PodExecutor {
     pub(super) async fn kill(
         &self,
         kill: &KillContainer,
+        order: &Order,
         ip: Option<IpAddr>,
         report: &Reporter<'_>,
     ) -> Result<(), TakeDownError> {
@@ -114,8 +119,11 @@ impl PodExecutor {
         report.normal("Killing", announcement(kill));
         let began = Instant::now();
         self.pre_stop(kill, ip, &report).await;
+        let grace = kill.grace.saturating_sub(began.elapsed());
+        order.wait_for_turn(kill, grace).await;
         let left = time_to_stop(kill.grace, began.elapsed());
         let stopped = self.runtime.stop_container(kill.id.clone(), left).await;
+        order.has_ended(kill);
         gone(stopped).map_err(|source| TakeDownError::Kill {
             name: kill.name.clone(),
             source,
@@ -156,6 +164,7 @@ fn announcement(kill: &KillContainer) -> String {
         | KillReason::SandboxGone
         | KillReason::NotInPod
         | KillReason::Duplicate
+        | KillReason::AllRestart
         | KillReason::PodEnds => format!("Stopping container {}", kill.name),
     }
 }

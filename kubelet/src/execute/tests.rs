@@ -1,6 +1,7 @@
 //! The executor against the runtime in memory, driven by the real plan.
 
 mod hooks;
+mod sidecars;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -112,6 +112,8 @@ pub struct KillContainer {
     pub reason: KillReason,
     /// What is done before.
     pub pre_stop: Option<Hook>,
+    /// It is not told to end before these have ended, as long as its grace period lasts.
+    pub after: Vec<ContainerId>,
 }
 
 /// Why a container is ended.
@@ -136,6 +138,8 @@ pub enum KillReason {
         /// What becomes of it then.
         then: Afterwards,
     },
+    /// An exit made all containers of the pod begin anew.
+    AllRestart,
     /// The hook after its start failed.
     PostStartFailed,
     /// The pod ends.
@@ -164,6 +168,7 @@ impl fmt::Display for KillReason {
                 ProbeKind::Readiness => "it failed its readiness probe",
                 ProbeKind::Liveness => "it failed its liveness probe",
             },
+            Self::AllRestart => "all containers of its pod begin anew",
             Self::PostStartFailed => "the hook after its start failed",
             Self::PodEnds => "its pod ends",
         })

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{
-    ContainerName, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Probes, Requirements, VolumeMount,
+    ContainerName, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Probes, Requirements,
+    RestartPolicy, VolumeMount,
 };
 
 /// One container of a pod, of whichever list.
@@ -46,8 +47,66 @@ pub struct Container {
     pub lifecycle: Lifecycle,
     /// Where it leaves its last words.
     pub termination_message: TerminationMessage,
+    /// What happens after it exits, where that differs from its pod; `Always` makes an init container
+    /// a sidecar.
+    pub restart_policy: Option<RestartPolicy>,
+    /// Exits that this policy does not decide on.
+    pub restart_rules: Vec<RestartRule>,
     /// What changes when the container must be replaced.
     pub hash: ContainerHash,
+}
+
+impl Container {
+    /// Whether it runs as long as the pod does, of one in the list of init containers.
+    pub fn is_sidecar(&self) -> bool {
+        self.restart_policy == Some(RestartPolicy::Always)
+    }
+
+    /// The first of its rules that is about an exit.
+    pub fn rule_for(&self, exit_code: i32) -> Option<RestartAction> {
+        let rule = self
+            .restart_rules
+            .iter()
+            .find(|rule| rule.exits.has(exit_code));
+        rule.map(|rule| rule.action)
+    }
+}
+
+/// What happens after some exits of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartRule {
+    /// What happens.
+    pub action: RestartAction,
+    /// After which exits.
+    pub exits: ExitCodes,
+}
+
+/// What happens after an exit that a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RestartAction {
+    /// The container is started again.
+    Restart,
+    /// All containers of the pod begin anew.
+    RestartAllContainers,
+}
+
+/// A set of exit codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitCodes {
+    /// These.
+    In(Vec<i32>),
+    /// All but these.
+    NotIn(Vec<i32>),
+}
+
+impl ExitCodes {
+    /// Whether a code is in the set.
+    pub fn has(&self, code: i32) -> bool {
+        match self {
+            Self::In(codes) => codes.contains(&code),
+            Self::NotIn(codes) => !codes.contains(&code),
+        }
+    }
 }
 
 /// A container added to look around in a running pod.

@@ -36,8 +36,8 @@ pub use action::{
 };
 pub use change::PodChange;
 pub use container::{
-    Container, ContainerHash, ContainerPort, EphemeralContainer, Protocol, PullPolicy,
-    TerminationMessage, TerminationMessagePolicy,
+    Container, ContainerHash, ContainerPort, EphemeralContainer, ExitCodes, Protocol, PullPolicy,
+    RestartAction, RestartRule, TerminationMessage, TerminationMessagePolicy,
 };
 pub use duration::in_words;
 pub use environment::{

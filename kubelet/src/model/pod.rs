@@ -68,6 +68,8 @@ pub struct PodSpec {
     pub containers: Vec<Container>,
     /// Added to look around in a running pod; started once.
     pub ephemeral_containers: Vec<EphemeralContainer>,
+    /// Conditions that must hold before the pod counts as ready.
+    pub readiness_gates: Vec<String>,
     /// What containers may mount.
     pub volumes: Vec<Volume>,
     /// Namespaces that the pod's containers share, or take from the host.
@@ -98,6 +100,11 @@ impl PodSpec {
             .iter()
             .chain(&self.containers)
             .chain(ephemeral)
+    }
+
+    /// Init containers that run as long as the pod does.
+    pub fn sidecars(&self) -> impl DoubleEndedIterator<Item = &Container> {
+        self.init_containers.iter().filter(|one| one.is_sidecar())
     }
 
     /// The container of that name, of whichever list.

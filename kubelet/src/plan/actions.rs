@@ -8,8 +8,9 @@ use crate::model::{
     TargetSandbox,
 };
 
-use super::init::{InitProgress, init_progress};
-use super::restart::{Decision, decide, wants_restart};
+use super::init::{InitProgress, init_progress, upkeep};
+use super::reset::reset;
+use super::restart::{Decision, decide, policy_of, wants_restart};
 use super::sandbox::{Verdict, judge};
 use super::{CrashBackoff, collect, ephemeral, kill};
 
@@ -41,7 +42,11 @@ pub fn compute_pod_actions(situation: Situation<'_>) -> PodActions {
         backoff: situation.backoff,
         actions: PodActions::default(),
     };
-    let mut actions = match judge(pod, observation) {
+    let verdict = judge(pod, observation);
+    if let (Verdict::Keep(_), Some(reset)) = (&verdict, reset(pod, observation)) {
+        return reset;
+    }
+    let mut actions = match verdict {
         Verdict::Keep(sandbox) => draft.in_sandbox(sandbox),
         Verdict::Replace(create) => draft.in_new_sandbox(create),
         Verdict::Finished => draft.finished().actions,
@@ -66,7 +71,11 @@ impl Draft<'_> {
     fn in_sandbox(mut self, sandbox: &SandboxObservation) -> PodActions {
         self.actions.kill = kill::kill_strays(self.pod, self.observation, &sandbox.id);
         self.start_ephemeral();
-        let goes_on = match init_progress(self.pod, self.observation, &sandbox.id) {
+        for (sidecar, decision) in upkeep(self.pod, self.observation, self.probes, &sandbox.id) {
+            self.follow(sidecar, ContainerRole::Init, decision);
+        }
+        let init = init_progress(self.pod, self.observation, self.probes, &sandbox.id);
+        let goes_on = match init {
             InitProgress::Running(_) => true,
             InitProgress::Failed(_) => false,
             InitProgress::Next { container, reason } => {
@@ -139,22 +148,25 @@ impl Draft<'_> {
         let mut goes_on = false;
         for container in &self.pod.spec.containers {
             let newest = self.observation.newest(&container.name);
-            let policy = self.pod.spec.restart_policy;
-            let decision = decide(container, newest, self.probes, policy, &sandbox.id);
+            let spec = &self.pod.spec;
+            let decision = decide(spec, container, newest, self.probes, &sandbox.id);
             goes_on |= !matches!(decision, Decision::Finished | Decision::End(_));
-            match decision {
-                Decision::Keep | Decision::Finished => {}
-                Decision::Start(reason) => {
-                    self.start_unless_held_back(container, ContainerRole::Regular, reason);
-                }
-                Decision::Replace(kill, start) => {
-                    self.kill_newest(container, kill);
-                    self.start_unless_held_back(container, ContainerRole::Regular, start);
-                }
-                Decision::End(kill) => self.kill_newest(container, kill),
-            }
+            self.follow(container, ContainerRole::Regular, decision);
         }
         goes_on
+    }
+
+    /// Does to one container what was decided.
+    fn follow(&mut self, container: &Container, role: ContainerRole, decision: Decision) {
+        match decision {
+            Decision::Keep | Decision::Finished => {}
+            Decision::Start(reason) => self.start_unless_held_back(container, role, reason),
+            Decision::Replace(kill, start) => {
+                self.kill_newest(container, kill);
+                self.start_unless_held_back(container, role, start);
+            }
+            Decision::End(kill) => self.kill_newest(container, kill),
+        }
     }
 
     /// Ends the newest of a name, unless it is ended as a stray already.
@@ -206,11 +218,11 @@ impl Draft<'_> {
     }
 
     fn has_succeeded_for_good(&self, container: &Container) -> bool {
-        let policy = self.pod.spec.restart_policy;
+        let spec = &self.pod.spec;
         let newest = self.observation.newest(&container.name);
-        policy == RestartPolicy::OnFailure
+        policy_of(spec, container) == RestartPolicy::OnFailure
             && newest.is_some_and(|newest| {
-                newest.state.exit().is_some() && !wants_restart(policy, newest)
+                newest.state.exit().is_some() && !wants_restart(spec, container, newest)
             })
     }
 }

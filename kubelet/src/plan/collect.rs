@@ -55,7 +55,7 @@ fn is_needed(observation: &PodObservation, seen: &ContainerObservation) -> bool 
         || observation.newest_exited(&seen.name).is_some_and(is)
 }
 
-fn removal(container: &ContainerObservation) -> RemoveContainer {
+pub(super) fn removal(container: &ContainerObservation) -> RemoveContainer {
     RemoveContainer {
         id: container.id.clone(),
         name: container.name.clone(),

@@ -47,7 +47,17 @@ pub(crate) fn container(name: &str) -> Container {
             path: "/dev/termination-log".to_owned(),
             policy: TerminationMessagePolicy::File,
         },
+        restart_policy: None,
+        restart_rules: Vec::new(),
         hash: HASH,
+    }
+}
+
+/// An init container that runs as long as its pod.
+pub(crate) fn sidecar(name: &str) -> Container {
+    Container {
+        restart_policy: Some(RestartPolicy::Always),
+        ..container(name)
     }
 }
 
@@ -96,6 +106,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             init_containers: init.iter().map(|name| container(name)).collect(),
             containers: regular.iter().map(|name| container(name)).collect(),
             ephemeral_containers: Vec::new(),
+            readiness_gates: Vec::new(),
             volumes: Vec::new(),
             namespaces: Namespaces::default(),
             hostname: None,

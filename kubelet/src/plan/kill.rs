@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::model::{
-    Container, ContainerObservation, ContainerState, Hook, KillContainer, KillReason, Pod,
-    PodActions, PodObservation, SandboxId, SandboxObservation, SandboxState, StopReason,
-    StopSandbox,
+    Container, ContainerName, ContainerObservation, ContainerState, Hook, KillContainer,
+    KillReason, Pod, PodActions, PodObservation, SandboxId, SandboxObservation, SandboxState,
+    StopReason, StopSandbox,
 };
 
 /// The grace period of a pod that does not name one.
@@ -37,12 +37,33 @@ pub(super) fn kill_all(
     grace: Option<Duration>,
     reason: KillReason,
 ) -> Vec<KillContainer> {
-    observation
+    let mut kills: Vec<_> = observation
         .containers
         .iter()
         .filter(|container| container.state.may_run())
         .map(|container| kill(pod, container, grace, reason))
-        .collect()
+        .collect();
+    if let Some(pod) = pod {
+        put_in_order(pod, &mut kills);
+    }
+    kills
+}
+
+/// Sidecars end after everything they serve: the regular containers, and the sidecars after them.
+fn put_in_order(pod: &Pod, kills: &mut [KillContainer]) {
+    let ids_of = |kills: &[KillContainer], name: &ContainerName| {
+        let of_name = kills.iter().filter(|kill| kill.name == *name);
+        of_name.map(|kill| kill.id.clone()).collect::<Vec<_>>()
+    };
+    let regular = pod.spec.containers.iter();
+    let mut served: Vec<_> = regular.flat_map(|one| ids_of(kills, &one.name)).collect();
+    for sidecar in pod.spec.sidecars().rev() {
+        let own = ids_of(kills, &sidecar.name);
+        for kill in kills.iter_mut().filter(|kill| kill.name == sidecar.name) {
+            kill.after = served.clone();
+        }
+        served.extend(own);
+    }
 }
 
 /// Stops every sandbox that is ready.
@@ -111,6 +132,7 @@ pub(super) fn kill(
         grace: grace.or(container.grace_period).unwrap_or(DEFAULT_GRACE),
         reason,
         pre_stop: pre_stop(pod, container),
+        after: Vec::new(),
     }
 }
 

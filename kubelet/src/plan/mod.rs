@@ -3,7 +3,7 @@
 //! ```text
 //! Pod ────────────┐
 //! PodObservation ─┼─► compute_pod_actions ─► PodActions
-//! probes, now,  ───┘     sandbox · init · restart · probe · ephemeral · kill · collect
+//! probes, now,  ───┘     sandbox · init · restart · reset · probe · ephemeral · kill · collect
 //! backoff
 //! ```
 //!
@@ -18,6 +18,7 @@ mod ephemeral;
 mod init;
 mod kill;
 mod probe;
+mod reset;
 mod restart;
 mod sandbox;
 
@@ -35,4 +36,4 @@ pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
 pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};
 pub use probe::{has_started, is_ready};
-pub use restart::wants_restart;
+pub use restart::{restarts_after, wants_restart};

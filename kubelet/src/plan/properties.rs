@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::CrashBackoff;
 use super::fixture::{at, exited, made, plan_for, pod, running, sandbox, seen};
 use crate::model::{
-    ContainerObservation, ContainerState, Pod, PodActions, PodObservation, RestartPolicy,
-    SandboxObservation, SandboxState, TargetSandbox,
+    Container, ContainerObservation, ContainerState, Pod, PodActions, PodObservation,
+    RestartPolicy, SandboxObservation, SandboxState, TargetSandbox,
 };
 
 /// Carries a plan out at once: what is started runs.
@@ -77,12 +77,23 @@ fn state() -> impl Strategy<Value = ContainerState> {
 }
 
 fn some_pod() -> impl Strategy<Value = Pod> {
-    (policy(), 0..3usize, 1..4usize).prop_map(|(policy, init, regular)| {
-        pod(
+    let own = || prop::option::of(policy());
+    let init = prop::collection::vec(own(), 0..3);
+    let regular = prop::collection::vec(own(), 1..4);
+    (policy(), init, regular).prop_map(|(policy, init, regular)| {
+        let mut pod = pod(
             policy,
-            &["i0", "i1", "i2"][..init],
-            &["c0", "c1", "c2"][..regular],
-        )
+            &["i0", "i1", "i2"][..init.len()],
+            &["c0", "c1", "c2"][..regular.len()],
+        );
+        let containers = &mut pod.spec.init_containers;
+        for (container, own) in containers.iter_mut().zip(init) {
+            container.restart_policy = own;
+        }
+        for (container, own) in pod.spec.containers.iter_mut().zip(regular) {
+            container.restart_policy = own;
+        }
+        pod
     })
 }
 
@@ -134,10 +145,8 @@ fn converge(pod: &Pod, observation: &mut PodObservation) -> usize {
 
 fn finish_init(pod: &Pod, observation: &mut PodObservation) -> bool {
     let is_init = |seen: &ContainerObservation| {
-        pod.spec
-            .init_containers
-            .iter()
-            .any(|init| init.name == seen.name)
+        let mut steps = pod.spec.init_containers.iter();
+        steps.any(|init| init.name == seen.name && !init.is_sidecar())
     };
     let running = |seen: &&mut ContainerObservation| is_init(seen) && seen.state.may_run();
     let init = observation.containers.iter_mut().find(running);
@@ -145,7 +154,22 @@ fn finish_init(pod: &Pod, observation: &mut PodObservation) -> bool {
 }
 
 fn has_ended(pod: &Pod, observation: &PodObservation) -> bool {
-    observation.is_stopped() && pod.spec.restart_policy != RestartPolicy::Always
+    observation.is_stopped() && may_end(pod)
+}
+
+/// Whether everything in a pod may have been done some time.
+fn may_end(pod: &Pod) -> bool {
+    let policy = |one: &Container| one.restart_policy.unwrap_or(pod.spec.restart_policy);
+    let is_endless = |one: &Container| policy(one) == RestartPolicy::Always;
+    let mut steps = pod
+        .spec
+        .init_containers
+        .iter()
+        .filter(|one| !one.is_sidecar());
+    // An init container that may fail for good ends its pod as well.
+    !pod.spec.containers.iter().any(is_endless)
+        || steps.any(|one| policy(one) == RestartPolicy::Never)
+        || pod.spec.restart_policy == RestartPolicy::Never
 }
 
 proptest! {
@@ -187,7 +211,10 @@ proptest! {
 
     #[test]
     fn a_pod_that_has_ended_never_comes_back(
-        pod in some_pod().prop_filter("ends", |pod| pod.spec.restart_policy != RestartPolicy::Always),
+        pod in some_pod().prop_filter("ends", |pod| {
+            let policy = |one: &Container| one.restart_policy.unwrap_or(pod.spec.restart_policy);
+            pod.spec.containers.iter().all(|one| policy(one) != RestartPolicy::Always)
+        }),
         sandbox_dies in any::<bool>(),
     ) {
         let mut observation = seen(vec![], vec![]);

@@ -1,13 +1,13 @@
-//! Does a regular container have to be started, and does the one that is there have to go first?
+//! Does a container have to be started, and does the one that is there have to go first?
 
 use crate::model::{
     Afterwards, Container, ContainerObservation, ContainerRole, ContainerState, KillReason,
-    ProbeResults, RestartPolicy, SandboxId, StartReason,
+    PodSpec, ProbeResults, RestartPolicy, SandboxId, StartReason,
 };
 
 use super::probe::failed_probe;
 
-/// What is to become of one regular container.
+/// What is to become of one container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It runs, and stays.
@@ -24,10 +24,10 @@ pub(super) enum Decision {
 
 /// Decides on one regular container from the newest of its name.
 pub(super) fn decide(
+    spec: &PodSpec,
     container: &Container,
     newest: Option<&ContainerObservation>,
     probes: &ProbeResults,
-    policy: RestartPolicy,
     sandbox: &SandboxId,
 ) -> Decision {
     let Some(newest) = newest else {
@@ -39,34 +39,34 @@ pub(super) fn decide(
             // It is ended as a stray.
             Decision::Start(StartReason::NewSandbox)
         }
-        ContainerState::Running { .. } if is_other(container, newest) => {
-            Decision::Replace(KillReason::SpecChanged, StartReason::SpecChanged)
+        ContainerState::Running { .. } => {
+            let policy = policy_of(spec, container);
+            decide_on_running(container, newest, probes, ContainerRole::Regular, policy)
         }
-        ContainerState::Running { .. } => decide_on_running(container, newest, probes, policy),
         ContainerState::Unknown => {
             Decision::Replace(KillReason::StateUnknown, StartReason::StateUnknown)
         }
         ContainerState::Created => Decision::Start(StartReason::NeverStarted),
-        ContainerState::Exited(_) if !wants_restart(policy, newest) => Decision::Finished,
+        ContainerState::Exited(_) if !wants_restart(spec, container, newest) => Decision::Finished,
         ContainerState::Exited(exit) => Decision::Start(StartReason::Exited { code: exit.code }),
     }
 }
 
-/// A container that runs as it is described stays, unless it failed a probe.
-fn decide_on_running(
+/// A container that runs stays, unless it is another one now or failed a probe.
+pub(super) fn decide_on_running(
     container: &Container,
     newest: &ContainerObservation,
     probes: &ProbeResults,
+    role: ContainerRole,
     policy: RestartPolicy,
 ) -> Decision {
+    if is_other(container, newest) {
+        return Decision::Replace(KillReason::SpecChanged, StartReason::SpecChanged);
+    }
     let Some(kind) = failed_probe(container, newest, probes) else {
         return Decision::Keep;
     };
-    let reason = |then| KillReason::ProbeFailed {
-        kind,
-        role: ContainerRole::Regular,
-        then,
-    };
+    let reason = |then| KillReason::ProbeFailed { kind, role, then };
     match policy {
         RestartPolicy::Never => Decision::End(reason(Afterwards::StaysEnded)),
         RestartPolicy::Always | RestartPolicy::OnFailure => {
@@ -76,14 +76,30 @@ fn decide_on_running(
 }
 
 /// Whether a container that is not running is to be started again.
-pub fn wants_restart(policy: RestartPolicy, newest: &ContainerObservation) -> bool {
-    match (&newest.state, policy) {
-        (ContainerState::Running { .. }, _) => false,
-        (ContainerState::Created | ContainerState::Unknown, _) => true,
-        (ContainerState::Exited(_), RestartPolicy::Always) => true,
-        (ContainerState::Exited(_), RestartPolicy::Never) => false,
-        (ContainerState::Exited(exit), RestartPolicy::OnFailure) => !exit.is_success(),
+pub fn wants_restart(spec: &PodSpec, container: &Container, newest: &ContainerObservation) -> bool {
+    match &newest.state {
+        ContainerState::Running { .. } => false,
+        ContainerState::Created | ContainerState::Unknown => true,
+        ContainerState::Exited(exit) => restarts_after(spec, container, exit.code),
     }
+}
+
+/// Whether a container is started again after an exit: its rules say, else its policy, else its
+/// pod's.
+pub fn restarts_after(spec: &PodSpec, container: &Container, exit_code: i32) -> bool {
+    if container.rule_for(exit_code).is_some() {
+        return true;
+    }
+    match policy_of(spec, container) {
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => exit_code != 0,
+        RestartPolicy::Never => false,
+    }
+}
+
+/// The policy that holds for a container.
+pub(super) fn policy_of(spec: &PodSpec, container: &Container) -> RestartPolicy {
+    container.restart_policy.unwrap_or(spec.restart_policy)
 }
 
 /// Whether a container was made from another definition. One without a hash was made by somebody

@@ -1,8 +1,8 @@
 //! Can the pod's sandbox be used, or is a new one needed?
 
 use crate::model::{
-    CreateSandbox, NetworkMode, Pod, PodObservation, RestartPolicy, SandboxObservation,
-    SandboxReason, SandboxState,
+    Container, CreateSandbox, NetworkMode, Pod, PodObservation, ProbeResults, RestartPolicy,
+    SandboxObservation, SandboxReason, SandboxState,
 };
 
 use super::init::{InitProgress, init_progress};
@@ -69,23 +69,22 @@ fn reason_to_replace(
 
 /// Whether a pod that lost its sandbox has done everything it will ever do.
 fn is_finished(pod: &Pod, observation: &PodObservation, create: &CreateSandbox) -> bool {
-    match pod.spec.restart_policy {
-        RestartPolicy::Always => false,
-        RestartPolicy::Never => create.attempt > 0 && !observation.containers.is_empty(),
-        RestartPolicy::OnFailure => {
-            let done = |container: &crate::model::Container| {
-                let newest = observation.newest(&container.name);
-                newest.is_some_and(|newest| !wants_restart(RestartPolicy::OnFailure, newest))
-                    && newest.is_some_and(|newest| !newest.state.may_run())
-            };
-            pod.spec.containers.iter().all(done) && had_initialized(pod, observation)
-        }
+    if pod.spec.restart_policy == RestartPolicy::Never {
+        return create.attempt > 0 && !observation.containers.is_empty();
     }
+    let is_done = |container: &Container| {
+        observation.newest(&container.name).is_some_and(|newest| {
+            newest.state.exit().is_some() && !wants_restart(&pod.spec, container, newest)
+        })
+    };
+    pod.spec.containers.iter().all(is_done) && had_initialized(pod, observation)
 }
 
-/// Whether the init containers had finished in the sandbox that was lost.
+/// Whether the init containers had finished in the sandbox that was lost; what the probes of its
+/// sidecars said is lost with it.
 fn had_initialized(pod: &Pod, observation: &PodObservation) -> bool {
-    observation
-        .newest_sandbox()
-        .is_none_or(|sandbox| init_progress(pod, observation, &sandbox.id) == InitProgress::Done)
+    let nothing = ProbeResults::default();
+    observation.newest_sandbox().is_none_or(|sandbox| {
+        init_progress(pod, observation, &nothing, &sandbox.id) == InitProgress::Done
+    })
 }

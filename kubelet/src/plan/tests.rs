@@ -1,5 +1,7 @@
 //! Tables of situations and what has to be done in each.
 
+mod sidecars;
+
 use std::time::Duration;
 
 use super::fixture::{at, container, exited, made, plan_for, pod, probe, running, sandbox, seen};

@@ -63,7 +63,8 @@ pub(crate) struct PodLimits {
     pub memory: Option<u64>,
 }
 
-/// The sum of what the containers ask for; init containers run alone, so the largest counts.
+/// The sum of what the containers ask for, sidecars included; other init containers run alone but
+/// for the sidecars before them, so the largest counts.
 pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
     let request = |requirements: &Requirements| {
         requirements
@@ -83,9 +84,16 @@ pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
 fn total(spec: &PodSpec, amount: impl Fn(&Requirements) -> Option<u64>) -> Option<u64> {
     let of = |container: &Container| amount(&container.resources);
     let regular: u64 = spec.containers.iter().map(of).sum::<Option<u64>>()?;
-    let init: Option<Vec<u64>> = spec.init_containers.iter().map(of).collect();
-    let largest_init = init?.into_iter().max().unwrap_or(0);
-    Some(regular.max(largest_init))
+    let (mut sidecars, mut largest_init) = (0_u64, 0_u64);
+    for container in &spec.init_containers {
+        let own = of(container)?;
+        if container.is_sidecar() {
+            sidecars = sidecars.saturating_add(own);
+        } else {
+            largest_init = largest_init.max(sidecars.saturating_add(own));
+        }
+    }
+    Some(regular.saturating_add(sidecars).max(largest_init))
 }
 
 /// A thousand thousandths weigh 1024.

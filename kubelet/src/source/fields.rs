@@ -32,6 +32,7 @@ const HANDLED: &[&str] = &[
     "spec.preemptionPolicy",
     "spec.priority",
     "spec.priorityClassName",
+    "spec.readinessGates",
     "spec.restartPolicy",
     "spec.runtimeClassName",
     "spec.schedulerName",
@@ -81,6 +82,8 @@ const HANDLED_OF_CONTAINER: &[&str] = &[
     "resources.limits.memory",
     "resources.requests.cpu",
     "resources.requests.memory",
+    "restartPolicy",
+    "restartPolicyRules",
     "securityContext.allowPrivilegeEscalation",
     "securityContext.appArmorProfile",
     "securityContext.capabilities",
@@ -202,7 +205,7 @@ mod tests {
             ),
             (
                 r#"{"containers": [], "initContainers": [{"name": "a", "restartPolicy": "Always"}]}"#,
-                vec!["spec.initContainers[0].restartPolicy"],
+                vec![],
             ),
             (
                 r#"{"containers": [], "volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "nfs": {"path": "/", "server": "s"}}]}"#,

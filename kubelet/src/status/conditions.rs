@@ -4,15 +4,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::model::Container;
+
 use super::Phase;
+use super::phase::Statuses;
 
 /// What the conditions follow from.
 pub(super) struct Basis<'a> {
     pub(super) phase: Phase,
     pub(super) is_initialized: bool,
     pub(super) has_ready_sandbox: bool,
-    pub(super) init: &'a [ContainerStatus],
-    pub(super) regular: &'a [ContainerStatus],
+    pub(super) statuses: Statuses<'a>,
 }
 
 /// All conditions, in the order in which `kubectl describe` lists them.
@@ -25,10 +27,7 @@ pub(super) fn conditions(
     let drafts = [
         Draft::of("PodReadyToStartContainers", basis.has_ready_sandbox),
         initialized(basis),
-        Draft {
-            kind: "Ready",
-            ..ready.clone()
-        },
+        pod_ready(basis, &ready, previous),
         ready,
         Draft::of("PodScheduled", true),
     ];
@@ -87,7 +86,7 @@ fn initialized(basis: &Basis<'_>) -> Draft {
     }
     Draft {
         reason: Some("ContainersNotInitialized"),
-        message: Some(not_ready("incomplete", basis.init)),
+        message: Some(list("incomplete", &incomplete(basis))),
         ..Draft::of(kind, false)
     }
 }
@@ -101,21 +100,72 @@ fn containers_ready(basis: &Basis<'_>) -> Draft {
     match basis.phase {
         Phase::Succeeded => not("PodCompleted"),
         Phase::Failed => not("PodFailed"),
-        Phase::Pending | Phase::Running if basis.regular.iter().all(|one| one.ready) => {
-            Draft::of(kind, true)
-        }
-        Phase::Pending | Phase::Running => Draft {
-            message: Some(not_ready("unready", basis.regular)),
-            ..not("ContainersNotReady")
+        Phase::Pending | Phase::Running => match unready(basis) {
+            names if names.is_empty() => Draft::of(kind, true),
+            names => Draft {
+                message: Some(list("unready", &names)),
+                ..not("ContainersNotReady")
+            },
         },
     }
 }
 
-fn not_ready(word: &str, statuses: &[ContainerStatus]) -> String {
-    let names: Vec<_> = statuses
-        .iter()
-        .filter(|one| !one.ready)
-        .map(|one| one.name.as_str())
-        .collect();
+/// Ready when its containers are and every readiness gate is open.
+fn pod_ready(basis: &Basis<'_>, containers: &Draft, previous: &[PodCondition]) -> Draft {
+    let draft = Draft {
+        kind: "Ready",
+        ..containers.clone()
+    };
+    let gates = basis.statuses.spec.readiness_gates.iter();
+    let shut: Vec<_> = gates.filter_map(|gate| why_shut(gate, previous)).collect();
+    if !containers.holds || shut.is_empty() {
+        return draft;
+    }
+    Draft {
+        holds: false,
+        reason: Some("ReadinessGatesNotReady"),
+        message: Some(shut.join(", ")),
+        ..draft
+    }
+}
+
+fn why_shut(gate: &str, previous: &[PodCondition]) -> Option<String> {
+    match previous.iter().find(|condition| condition.type_ == gate) {
+        None => Some(format!(
+            "corresponding condition of pod readiness gate {gate:?} does not exist."
+        )),
+        Some(condition) if condition.status == "True" => None,
+        Some(condition) => Some(format!(
+            "the status of pod readiness gate {gate:?} is not \"True\", but {}",
+            condition.status
+        )),
+    }
+}
+
+/// Init containers that have not done their work, and sidecars that have not started.
+fn incomplete<'a>(basis: &Basis<'a>) -> Vec<&'a str> {
+    let init = basis.statuses.spec.init_containers.iter();
+    let is_complete = |container: &Container, status: &ContainerStatus| {
+        if container.is_sidecar() {
+            status.started == Some(true)
+        } else {
+            status.ready
+        }
+    };
+    init.zip(basis.statuses.init)
+        .filter(|(container, status)| !is_complete(container, status))
+        .map(|(_, status)| status.name.as_str())
+        .collect()
+}
+
+/// Sidecars and regular containers that are not ready.
+fn unready<'a>(basis: &Basis<'a>) -> Vec<&'a str> {
+    let all = basis.statuses.sidecars().chain(basis.statuses.regular());
+    all.filter(|(_, status)| !status.ready)
+        .map(|(_, status)| status.name.as_str())
+        .collect()
+}
+
+fn list(word: &str, names: &[&str]) -> String {
     format!("containers with {word} status: [{}]", names.join(" "))
 }

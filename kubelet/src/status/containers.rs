@@ -8,8 +8,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
-    Container, ContainerObservation, ContainerRole, ContainerState, HeldBack, RestartPolicy,
-    in_words,
+    Container, ContainerObservation, ContainerRole, ContainerState, HeldBack, PodSpec, in_words,
 };
 use crate::plan::{has_started, is_ready, wants_restart};
 
@@ -63,7 +62,8 @@ fn assemble(
             .map(|newest| newest.image_id.clone())
             .unwrap_or_default(),
         ready: match role {
-            ContainerRole::Init => has_succeeded,
+            ContainerRole::Init if !container.is_sidecar() => has_succeeded,
+            ContainerRole::Init => ready,
             ContainerRole::Regular => ready,
             ContainerRole::Ephemeral => false,
         },
@@ -85,7 +85,7 @@ fn waits_for(
     role: ContainerRole,
     newest: Option<&ContainerObservation>,
 ) -> Option<State> {
-    if !is_wanted(input.pod.spec.restart_policy, role, newest) {
+    if !is_wanted(&input.pod.spec, container, role, newest) {
         return None;
     }
     let held = input
@@ -103,7 +103,8 @@ fn waits_for(
 }
 
 fn is_wanted(
-    policy: RestartPolicy,
+    spec: &PodSpec,
+    container: &Container,
     role: ContainerRole,
     newest: Option<&ContainerObservation>,
 ) -> bool {
@@ -112,8 +113,8 @@ fn is_wanted(
     };
     match (role, newest.state.exit()) {
         (ContainerRole::Ephemeral, Some(_)) => false,
-        (ContainerRole::Init, Some(exit)) if exit.is_success() => false,
-        _ => wants_restart(policy, newest),
+        (ContainerRole::Init, Some(exit)) if exit.is_success() && !container.is_sidecar() => false,
+        _ => wants_restart(spec, container, newest),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::plan::{InitProgress, init_progress, start_time};
 
 use super::conditions::{Basis, conditions};
-use super::phase::phase;
+use super::phase::{Statuses, phase};
 use super::{Phase, containers};
 use crate::resource::qos_class;
 
@@ -92,15 +92,18 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
     let ephemeral = statuses(&ephemeral, ContainerRole::Ephemeral);
 
     let is_initialized = is_initialized(input);
-    let phase = final_phase(input)
-        .unwrap_or_else(|| phase(spec.restart_policy, &init, is_initialized, &regular));
+    let in_order = Statuses {
+        spec,
+        init: &init,
+        regular: &regular,
+    };
+    let phase = final_phase(input).unwrap_or_else(|| phase(in_order, is_initialized));
     let pod_ips = pod_ips(input);
     let basis = Basis {
         phase,
         is_initialized,
         has_ready_sandbox: !pod_ips.is_empty() && has_ready_sandbox(input.observation),
-        init: &init,
-        regular: &regular,
+        statuses: in_order,
     };
     let before = input
         .previous
@@ -138,7 +141,8 @@ fn is_initialized(input: &StatusInput<'_>) -> bool {
     match sandbox {
         None => input.pod.spec.init_containers.is_empty(),
         Some(sandbox) => {
-            init_progress(input.pod, input.observation, &sandbox.id) == InitProgress::Done
+            let progress = init_progress(input.pod, input.observation, input.probes, &sandbox.id);
+            progress == InitProgress::Done
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::ContainerStatus;
 
-use crate::model::RestartPolicy;
+use crate::model::{Container, PodSpec};
+use crate::plan::restarts_after;
 
 /// The phase of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,32 +44,69 @@ impl Phase {
     }
 }
 
+/// The statuses of a pod's containers, in the order of its spec.
+#[derive(Clone, Copy)]
+pub(super) struct Statuses<'a> {
+    pub(super) spec: &'a PodSpec,
+    pub(super) init: &'a [ContainerStatus],
+    pub(super) regular: &'a [ContainerStatus],
+}
+
+impl<'a> Statuses<'a> {
+    /// Init containers that end, each with its status.
+    pub(super) fn steps(self) -> impl Iterator<Item = (&'a Container, &'a ContainerStatus)> {
+        let init = self.spec.init_containers.iter().zip(self.init);
+        init.filter(|(container, _)| !container.is_sidecar())
+    }
+
+    /// Sidecars, each with its status.
+    pub(super) fn sidecars(self) -> impl Iterator<Item = (&'a Container, &'a ContainerStatus)> {
+        let init = self.spec.init_containers.iter().zip(self.init);
+        init.filter(|(container, _)| container.is_sidecar())
+    }
+
+    /// Regular containers, each with its status.
+    pub(super) fn regular(self) -> impl Iterator<Item = (&'a Container, &'a ContainerStatus)> {
+        self.spec.containers.iter().zip(self.regular)
+    }
+}
+
 /// The phase that follows from the containers' statuses.
-pub(super) fn phase(
-    policy: RestartPolicy,
-    init: &[ContainerStatus],
-    is_initialized: bool,
-    regular: &[ContainerStatus],
-) -> Phase {
+pub(super) fn phase(statuses: Statuses<'_>, is_initialized: bool) -> Phase {
+    let stays_ended =
+        |container: &Container, code: i32| !restarts_after(statuses.spec, container, code);
     if !is_initialized {
-        let failed = init.iter().filter_map(exit_code).any(|code| code != 0);
-        let is_over = policy == RestartPolicy::Never && failed;
-        return if is_over {
+        let has_failed = statuses.steps().any(|(container, status)| {
+            exit_code(status).is_some_and(|code| code != 0 && stays_ended(container, code))
+        });
+        return if has_failed {
             Phase::Failed
         } else {
             Phase::Pending
         };
     }
-    if regular.iter().any(has_never_run) {
+    if statuses.regular.iter().any(has_never_run) {
         return Phase::Pending;
     }
-    let codes: Option<Vec<i32>> = regular.iter().map(exit_code).collect();
-    match (policy, codes) {
-        (_, None) | (RestartPolicy::Always, Some(_)) => Phase::Running,
-        (_, Some(codes)) if codes.iter().all(|code| *code == 0) => Phase::Succeeded,
-        (RestartPolicy::Never, Some(_)) => Phase::Failed,
-        (RestartPolicy::OnFailure, Some(_)) => Phase::Running,
+    // A sidecar that runs keeps its pod alive until it has been ended.
+    let mut sidecars = statuses.sidecars();
+    if sidecars.any(|(_, status)| is_running(status)) {
+        return Phase::Running;
     }
+    let codes: Option<Vec<i32>> = statuses
+        .regular()
+        .map(|(container, status)| exit_code(status).filter(|code| stays_ended(container, *code)))
+        .collect();
+    match codes {
+        None => Phase::Running,
+        Some(codes) if codes.iter().all(|code| *code == 0) => Phase::Succeeded,
+        Some(_) => Phase::Failed,
+    }
+}
+
+fn is_running(status: &ContainerStatus) -> bool {
+    let state = status.state.as_ref();
+    state.is_some_and(|state| state.running.is_some())
 }
 
 /// Waiting, and not because it ran before.

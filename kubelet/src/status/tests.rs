@@ -13,7 +13,7 @@ use crate::model::{
     ContainerName, ContainerObservation, FailureReason, HeldBack, Pod, PodObservation, ProbeKind,
     ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
 };
-use crate::plan::fixture::{at, exited, made, pod, probe, running, sandbox, seen};
+use crate::plan::fixture::{at, exited, made, pod, probe, running, sandbox, seen, sidecar};
 use crate::resource::qos_class;
 
 #[derive(Default)]
@@ -466,4 +466,68 @@ fn a_container_is_started_and_ready_as_its_probes_say() {
             .find(|one| one.type_ == "Ready");
         assert_eq!(ready.unwrap().status == "True", expected.1, "{verdicts:?}");
     }
+}
+
+fn condition(status: &PodStatus, kind: &str) -> (String, String, String) {
+    let mut conditions = status.conditions.as_ref().unwrap().iter();
+    let one = conditions.find(|one| one.type_ == kind).unwrap();
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    (one.status.clone(), text(&one.reason), text(&one.message))
+}
+
+#[test]
+fn a_sidecar_counts_for_ready_and_initialized_and_keeps_its_pod_running() {
+    let mut pod = pod(Never, &[], &["web"]);
+    let mut proxy = sidecar("proxy");
+    proxy.probes.startup = Some(probe());
+    proxy.probes.readiness = Some(probe());
+    pod.spec.init_containers = vec![proxy];
+    let proxy = || made("proxy", 0, running());
+    let mut case = Case::default();
+
+    let starting = case.status(&pod, &in_ready(vec![proxy()]));
+    assert_eq!(starting.phase.as_deref(), Some("Pending"));
+    assert_eq!(
+        condition(&starting, "Initialized"),
+        (
+            "False".to_owned(),
+            "ContainersNotInitialized".to_owned(),
+            "containers with incomplete status: [proxy]".to_owned()
+        )
+    );
+    case.probes.set(
+        "proxy".into(),
+        ProbeKind::Startup,
+        "proxy#0".into(),
+        Verdict::Success,
+    );
+    let up = case.status(&pod, &in_ready(vec![proxy(), made("web", 0, running())]));
+    assert_eq!(condition(&up, "Initialized").0, "True");
+    assert_eq!(
+        condition(&up, "Ready").2,
+        "containers with unready status: [proxy]"
+    );
+    let done = vec![proxy(), made("web", 0, exited(0))];
+    let draining = case.status(&pod, &in_ready(done));
+    assert_eq!(draining.phase.as_deref(), Some("Running"));
+    let done = vec![made("proxy", 0, exited(143)), made("web", 0, exited(0))];
+    let over = case.status(&pod, &in_ready(done));
+    assert_eq!(over.phase.as_deref(), Some("Succeeded"));
+}
+
+#[test]
+fn a_readiness_gate_that_nobody_has_opened_keeps_a_pod_from_being_ready() {
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.readiness_gates = vec!["example.com/lb".to_owned()];
+    let status = Case::default().status(&pod, &in_ready(vec![made("web", 0, running())]));
+    assert_eq!(condition(&status, "ContainersReady").0, "True");
+    let (ready, reason, message) = condition(&status, "Ready");
+    assert_eq!(
+        (ready.as_str(), reason.as_str()),
+        ("False", "ReadinessGatesNotReady")
+    );
+    assert_eq!(
+        message,
+        "corresponding condition of pod readiness gate \"example.com/lb\" does not exist."
+    );
 }

@@ -8,7 +8,7 @@ use crate::model::{Container, PullPolicy, TerminationMessage, TerminationMessage
 use crate::source::container_hash;
 use crate::source::problem::Problems;
 
-use super::{environment, hook, network, probe, resources, security, volume};
+use super::{environment, hook, network, probe, resources, restart, security, volume};
 
 pub(super) const PULL_POLICIES: &[(&str, PullPolicy)] = &[
     ("Always", PullPolicy::Always),
@@ -60,6 +60,8 @@ pub(super) fn container(
         probes: probe::probes(path, container, problems),
         lifecycle: hook::lifecycle(path, container, problems),
         termination_message: termination_message(path, container, problems),
+        restart_policy: restart::policy(path, container, problems),
+        restart_rules: restart::rules(path, container, problems),
         hash: container_hash(&container.name, &image),
         image,
     }

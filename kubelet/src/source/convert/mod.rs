@@ -15,6 +15,7 @@ mod pod;
 mod probe;
 mod references;
 mod resources;
+mod restart;
 mod security;
 mod volume;
 

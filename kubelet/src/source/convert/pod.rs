@@ -10,7 +10,7 @@ use crate::source::problem::Problems;
 
 use super::{container, hook, network, probe, references, security, volume};
 
-const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
+pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
     ("OnFailure", RestartPolicy::OnFailure),
     ("Never", RestartPolicy::Never),
@@ -46,6 +46,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         init_containers,
         containers,
         ephemeral_containers: Vec::new(),
+        readiness_gates: gates(spec),
         volumes,
         namespaces,
         hostname: label("spec.hostname", spec.hostname.as_deref(), problems),
@@ -165,6 +166,11 @@ fn deadline(spec: &core::PodSpec, problems: &mut Problems) -> Option<Duration> {
         problems.invalid("spec.activeDeadlineSeconds", message);
     }
     whole.map(|seconds| Duration::from_secs(u64::from(seconds)))
+}
+
+fn gates(spec: &core::PodSpec) -> Vec<String> {
+    let gates = spec.readiness_gates.iter().flatten();
+    gates.map(|gate| gate.condition_type.clone()).collect()
 }
 
 fn label(field: &str, value: Option<&str>, problems: &mut Problems) -> Option<String> {

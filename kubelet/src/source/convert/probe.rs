@@ -34,7 +34,9 @@ pub(super) fn probes(path: &str, container: &core::Container, problems: &mut Pro
 
 /// An init container ends before anybody could ask it anything.
 pub(super) fn refuse_for_init(spec: &core::PodSpec, problems: &mut Problems) {
-    for (index, container) in spec.init_containers.iter().flatten().enumerate() {
+    let init = spec.init_containers.iter().flatten().enumerate();
+    let is_sidecar = |one: &core::Container| one.restart_policy.as_deref() == Some("Always");
+    for (index, container) in init.filter(|(_, one)| !is_sidecar(one)) {
         let set = [
             ("lifecycle", container.lifecycle.is_some()),
             ("livenessProbe", container.liveness_probe.is_some()),

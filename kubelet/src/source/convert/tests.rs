@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{convert, read_hook};
 use crate::model::{
-    EnvValue, Hook, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode, PodSpec,
-    PortRef, Probe, ProbeAction, Protocol, Scheme, VolumeSource,
+    EnvValue, ExitCodes, Hook, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode,
+    PodSpec, PortRef, Probe, ProbeAction, Protocol, RestartAction, RestartRule, Scheme,
+    VolumeSource,
 };
 use crate::source::set_defaults;
 
@@ -248,6 +249,16 @@ const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
         ".volumeMounts[0].name: Not found",
     ),
     (
+        "restartPolicy",
+        r#""Sometimes""#,
+        ".restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\"",
+    ),
+    (
+        "restartPolicyRules",
+        r#"[{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]"#,
+        ".restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+    ),
+    (
         "lifecycle",
         r#"{"preStop": {}}"#,
         ".lifecycle.preStop: Required value: must specify a handler type",
@@ -474,6 +485,29 @@ fn a_probe_has_the_defaults_of_kubernetes_and_what_is_said_stays() {
     assert_eq!(probes.startup, Some(startup));
     assert_eq!(probes.liveness, Some(liveness));
     assert_eq!(probes.readiness, Some(readiness));
+}
+
+#[test]
+fn a_sidecar_may_have_probes_and_hooks_and_rules_arrive() {
+    let spec = converted(|pod| {
+        pod["spec"]["initContainers"] = json!([{
+            "name": "proxy", "image": "a:1", "restartPolicy": "Always",
+            "startupProbe": {"tcpSocket": {"port": 1}},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+        }]);
+        pod["spec"]["readinessGates"] = json!([{"conditionType": "example.com/lb"}]);
+        pod["spec"]["containers"][0]["restartPolicy"] = json!("Never");
+        pod["spec"]["containers"][0]["restartPolicyRules"] = json!([
+            {"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn", "values": [0, 1]}},
+        ]);
+    });
+    assert!(spec.init_containers[0].is_sidecar());
+    assert_eq!(spec.readiness_gates, ["example.com/lb"]);
+    let rule = RestartRule {
+        action: RestartAction::RestartAllContainers,
+        exits: ExitCodes::NotIn(vec![0, 1]),
+    };
+    assert_eq!(spec.containers[0].restart_rules, [rule]);
 }
 
 #[test]

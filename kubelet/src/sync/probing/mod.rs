@@ -161,7 +161,8 @@ pub(super) fn has_probes(pod: &Pod) -> bool {
 }
 
 fn probes_of(pod: &Pod) -> impl Iterator<Item = (&Container, ProbeKind)> {
-    pod.spec.containers.iter().flat_map(|container| {
+    let probed = pod.spec.sidecars().chain(&pod.spec.containers);
+    probed.flat_map(|container| {
         let kinds = ProbeKind::ALL.into_iter();
         kinds
             .filter(|kind| container.probes.of(*kind).is_some())

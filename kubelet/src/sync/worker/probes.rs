@@ -82,9 +82,7 @@ fn presence(
                 Presence::Starting { since }
             }
         }
-        ContainerState::Exited(_) if !wants_restart(pod.spec.restart_policy, seen) => {
-            Presence::Ended
-        }
+        ContainerState::Exited(_) if !wants_restart(&pod.spec, container, seen) => Presence::Ended,
         ContainerState::Exited(_) | ContainerState::Created | ContainerState::Unknown => {
             Presence::Absent
         }
