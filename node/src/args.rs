@@ -161,8 +161,9 @@ pub(crate) struct ConfigArguments {
 /// What concerns the runtime; what is not given is as the configuration file says.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RuntimeArguments {
-    /// Addresses that pods get [default: 10.88.0.0/16].
-    #[arg(long, value_name = "CIDR")]
+    /// Addresses that pods get: an IPv4 network, an IPv6 network, or both, separated by a comma; the
+    /// first one's are the pods' primary addresses [default: 10.88.0.0/16].
+    #[arg(long, value_name = "CIDR[,CIDR]")]
     pub(crate) pod_cidr: Option<String>,
     /// Bridge that pods hang on; made when it does not exist [default: podling0].
     #[arg(long, value_name = "NAME")]

@@ -21,7 +21,7 @@ use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs}
 use crate::metrics::{self, Metrics};
 use crate::model::handler::OciRuntime;
 use crate::network::{
-    BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings, PodNetwork, UseCni,
+    BridgeSettings, CniSettings, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
 };
 use crate::spec::HostFacts;
 use crate::stats::Stats;
@@ -39,7 +39,7 @@ pub struct Settings {
     /// Name of the built-in bridge, at most 15 characters.
     pub bridge: String,
     /// Addresses of pods.
-    pub pod_cidr: Ipv4Subnet,
+    pub pod_cidr: PodCidr,
     /// CNI networks.
     pub cni: Cni,
     /// Cgroup below which pods go whose client names no parent.
@@ -171,7 +171,7 @@ impl Runtime {
         let network = NetworkSettings {
             bridge: BridgeSettings {
                 bridge: settings.bridge,
-                subnet: settings.pod_cidr,
+                cidr: settings.pod_cidr,
                 state_dir: layout.network(),
             },
             use_cni: match settings.cni.conf_dir {
@@ -187,7 +187,7 @@ impl Runtime {
                 state_dir: layout.cni_attachments(),
                 time_limit: settings.cni.time_limit,
                 boot_id: boot_id.clone(),
-                pod_cidr: settings.pod_cidr.to_string(),
+                pod_cidr: settings.pod_cidr,
             },
         };
         let parts = Parts {

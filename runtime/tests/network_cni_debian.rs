@@ -19,8 +19,8 @@ use std::time::Duration;
 use podling_runtime::model::SandboxId;
 use podling_runtime::model::config::{PodMetadata, PortMapping, Protocol};
 use podling_runtime::network::{
-    AttachRequest, BridgeSettings, CniSettings, Ipv4Subnet, NetworkSettings, PodNetwork, Readiness,
-    UseCni, Wishes,
+    AttachRequest, BridgeSettings, CniSettings, NetworkSettings, PodNetwork, Readiness, UseCni,
+    Wishes,
 };
 use podling_runtime::sys::netns;
 use serde_json::json;
@@ -83,7 +83,7 @@ impl World {
         let settings = NetworkSettings {
             bridge: BridgeSettings {
                 bridge: "unused0".to_owned(),
-                subnet: Ipv4Subnet::new(Ipv4Addr::new(10, 214, 1, 0), 24).unwrap(),
+                cidr: "10.214.1.0/24".parse().unwrap(),
                 state_dir: state.clone(),
             },
             cni: CniSettings {
@@ -92,7 +92,7 @@ impl World {
                 state_dir: state.join("cni"),
                 time_limit: Duration::from_secs(60),
                 boot_id: "this boot".to_owned(),
-                pod_cidr: "10.214.0.0/24".to_owned(),
+                pod_cidr: "10.214.0.0/24".parse().unwrap(),
             },
             use_cni: UseCni::WhenConfigured,
         };

@@ -28,6 +28,8 @@ pub struct Start {
     pub failpoint: Option<String>,
     /// Whether it ends its pods when it is told to end.
     pub ends_pods: bool,
+    /// Addresses of its pods, when not those of the node's range.
+    pub pod_cidr: Option<String>,
     /// More arguments of `podling up`.
     pub arguments: Vec<String>,
     /// Program and arguments that run before podling, such as `unshare --mount`.
@@ -51,7 +53,8 @@ impl Daemon {
             .arg(root)
             .arg("up")
             .args(["--node-name", "node", "-v"]);
-        command.args(["--pod-cidr", &range.pod_cidr(), "--bridge", &range.bridge()]);
+        let pod_cidr = start.pod_cidr.clone().unwrap_or_else(|| range.pod_cidr());
+        command.args(["--pod-cidr", &pod_cidr, "--bridge", &range.bridge()]);
         command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
         command.args(&start.arguments);
         if start.ends_pods {

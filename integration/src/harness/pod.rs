@@ -37,6 +37,14 @@ impl Pod {
         self.text("/status/podIP").parse().ok()
     }
 
+    /// All its addresses, in their order.
+    pub fn ips(&self) -> Vec<IpAddr> {
+        let list = self.0.pointer("/status/podIPs").and_then(Value::as_array);
+        let ips = list.into_iter().flatten();
+        ips.filter_map(|entry| entry["ip"].as_str()?.parse().ok())
+            .collect()
+    }
+
     /// Whether a condition is true.
     pub fn has(&self, condition: &str) -> bool {
         let conditions = self

@@ -34,6 +34,11 @@ impl Range {
         format!("10.{}.{}.0/24", self.x, self.y)
     }
 
+    /// The IPv6 addresses of the node's pods, when they have some.
+    pub fn pod_cidr_v6(&self) -> String {
+        format!("fd70:64:{:x}:{:x}::/64", self.x, self.y)
+    }
+
     /// The node's bridge.
     pub fn bridge(&self) -> String {
         format!("plt-{}-{}", self.x, self.y)

@@ -71,7 +71,7 @@ pub fn network(dir: &Path) -> Result<(), TrialError> {
     let (host, pod) = (netns::create()?, netns::create()?);
     let settings = BridgeSettings {
         bridge: "trial0".to_owned(),
-        subnet: TRIAL_NETWORK.parse().expect("it is a network"),
+        cidr: TRIAL_NETWORK.parse().expect("it is a network"),
         state_dir: scratch.0.clone(),
     };
     netns::within(host.as_fd(), || -> Result<(), TrialError> {

@@ -2,18 +2,18 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 
-use super::cidr::Cidr;
+use super::forwarding;
 use super::host_ports::HostPort;
+use super::ipv6::{self, NoIpv6};
 use super::link::{self, Link};
 use super::mac;
 use super::netlink::{Connection, NetlinkError, Request};
 use super::nft::Table;
-use super::subnet::Ipv4Subnet;
-
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+use super::subnet::{Family, Subnet};
 
 /// Why the bridge cannot be set up, or taken down.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +37,27 @@ pub enum BridgeError {
         /// Why.
         source: NetlinkError,
     },
+    /// Pods are to have IPv6, and the machine has none.
+    #[error("cannot give pods IPv6")]
+    Ipv6(#[from] NoIpv6),
+    /// The bridge does not take IPv6 as it should.
+    #[error("cannot set IPv6's {switch} of bridge {bridge}")]
+    Switch {
+        /// Which switch.
+        switch: &'static str,
+        /// Which bridge.
+        bridge: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The host does not forward packets.
-    #[error("cannot turn on IPv4 forwarding ({FORWARDING})")]
-    Forwarding(#[source] io::Error),
+    #[error("cannot turn on {family} forwarding ({file})", file = forwarding::file(*.family))]
+    Forwarding {
+        /// Of which family.
+        family: Family,
+        /// Why.
+        source: io::Error,
+    },
     /// The host does not let its own loopback reach host ports.
     #[error("cannot write {path}")]
     RouteLoopback {
@@ -75,27 +93,33 @@ pub enum NotReady {
     Address {
         /// Which one.
         bridge: String,
-        /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        /// The network of pods.
+        subnet: Subnet,
     },
     /// Somebody flushed nf_tables.
     #[error("the masquerade rule of bridge {0} is missing")]
     Masquerade(String),
     /// Somebody turned it off.
-    #[error("IPv4 forwarding is off ({FORWARDING})")]
-    Forwarding,
+    #[error("{0} forwarding is off ({file})", file = forwarding::file(*.0))]
+    Forwarding(Family),
+    /// Somebody turned IPv6 off.
+    #[error(transparent)]
+    Ipv6(#[from] NoIpv6),
+    /// Somebody turned IPv6 off there.
+    #[error("IPv6 is turned off on bridge {0} (net.ipv6.conf.{0}.disable_ipv6 is 1)")]
+    Ipv6Off(String),
 }
 
 /// The bridge of one node, and the connection it is configured through.
 pub(super) struct Bridge {
     name: String,
-    subnet: Ipv4Subnet,
+    subnets: Vec<Subnet>,
     route: Connection,
 }
 
 impl Bridge {
     /// Nothing is made yet.
-    pub(super) fn new(name: String, subnet: Ipv4Subnet) -> Result<Self, BridgeError> {
+    pub(super) fn new(name: String, subnets: Vec<Subnet>) -> Result<Self, BridgeError> {
         if !is_interface_name(&name) {
             return Err(BridgeError::Name(name));
         }
@@ -106,30 +130,68 @@ impl Bridge {
         })?;
         Ok(Self {
             name,
-            subnet,
+            subnets,
             route,
         })
     }
 
     /// Makes whatever is missing, with these host ports, and returns the index of the bridge.
     pub(super) fn ensure(&mut self, ports: &[HostPort]) -> Result<u32, BridgeError> {
+        if self.has(Family::Ipv6) {
+            ipv6::check()?;
+        }
         let index = self.ensure_device()?;
-        let gateway = self.subnet.gateway();
-        let requests = [
-            link::bring_up("bring the bridge up", index),
-            link::put_address(index, gateway, self.subnet),
-        ];
+        self.set_switches()?;
+        let addresses = self.subnets.iter();
+        let addresses = addresses.map(|net| link::put_address(index, net.gateway(), *net));
+        let requests: Vec<_> = [link::bring_up("bring the bridge up", index)]
+            .into_iter()
+            .chain(addresses)
+            .collect();
         let configured = self.route.transact(&requests);
         configured.map_err(|source| self.failed(source))?;
         self.lead_ports(ports)?;
-        turn_on_forwarding().map_err(BridgeError::Forwarding)?;
+        for family in self.families() {
+            let on = forwarding::turn_on(family);
+            on.map_err(|source| BridgeError::Forwarding { family, source })?;
+        }
         Ok(index)
     }
 
+    /// No pod may make itself the host's router (CVE-2020-10749), whether pods have IPv6 or not.
+    fn set_switches(&self) -> Result<(), BridgeError> {
+        self.switch(ipv6::ACCEPT_ROUTERS)?;
+        match self.has(Family::Ipv6) {
+            true => self.switch(ipv6::DISABLED),
+            false => Ok(()),
+        }
+    }
+
+    fn switch(&self, switch: &'static str) -> Result<(), BridgeError> {
+        let off = ipv6::write_if_there(&self.name, switch, "0");
+        off.map_err(|source| BridgeError::Switch {
+            switch,
+            bridge: self.name.clone(),
+            source,
+        })
+    }
+
+    fn families(&self) -> Vec<Family> {
+        let all = [Family::Ipv4, Family::Ipv6];
+        all.into_iter().filter(|family| self.has(*family)).collect()
+    }
+
+    fn has(&self, family: Family) -> bool {
+        self.subnets.iter().any(|subnet| subnet.family() == family)
+    }
+
     /// Makes these the host ports that lead to pods, and the only ones.
-    pub(super) fn lead_ports(&self, ports: &[HostPort]) -> Result<(), BridgeError> {
+    pub(super) fn lead_ports(&mut self, ports: &[HostPort]) -> Result<(), BridgeError> {
         if !ports.is_empty() {
             self.route_loopback()?;
+        }
+        if ports.iter().any(|port| port.address.is_ipv6()) {
+            self.route_loopback_v6()?;
         }
         let table = self.table(ports.to_vec()).install();
         self.change_nft(&table)
@@ -151,12 +213,13 @@ impl Bridge {
         if !link.is_up {
             return Err(NotReady::Down(name()));
         }
-        self.check_address(link.index)?;
+        self.check_ipv6()?;
+        self.check_addresses(link.index)?;
         self.check_masquerade()?;
-        if is_forwarding() {
-            Ok(())
-        } else {
-            Err(NotReady::Forwarding)
+        let mut families = self.families().into_iter();
+        match families.find(|family| !forwarding::is_on(*family)) {
+            Some(family) => Err(NotReady::Forwarding(family)),
+            None => Ok(()),
         }
     }
 
@@ -193,7 +256,7 @@ impl Bridge {
         if let Some(link) = self.find()? {
             return self.ours(&link);
         }
-        let request = link::make_bridge(&self.name, mac::of(self.subnet.gateway()));
+        let request = link::make_bridge(&self.name, mac::of_bridge(self.subnets[0].gateway()));
         match self.route.transact(&[request]) {
             Err(error) if !error.is(libc::EEXIST) => return Err(self.failed(error)),
             _ => {}
@@ -219,18 +282,31 @@ impl Bridge {
         }
     }
 
-    fn check_address(&mut self, index: u32) -> Result<(), NotReady> {
-        let wanted = (index, self.subnet.gateway(), self.subnet.prefix());
+    fn check_ipv6(&self) -> Result<(), NotReady> {
+        if !self.has(Family::Ipv6) {
+            return Ok(());
+        }
+        ipv6::check()?;
+        match ipv6::read(&self.name, ipv6::DISABLED).as_deref() {
+            Some("1") => Err(NotReady::Ipv6Off(self.name.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_addresses(&mut self, index: u32) -> Result<(), NotReady> {
         let answer = self.route.ask(&link::list_addresses());
         let answer = answer.map_err(|source| self.unknown(source))?;
-        let mut addresses = answer.iter().filter_map(|body| link::read_address(body));
-        if addresses.any(|address| address == wanted) {
-            Ok(())
-        } else {
-            Err(NotReady::Address {
+        let there: Vec<(u32, IpAddr, u8)> = answer
+            .iter()
+            .filter_map(|body| link::read_address(body))
+            .collect();
+        let is_there = |net: &&Subnet| there.contains(&(index, net.gateway(), net.prefix()));
+        match self.subnets.iter().find(|net| !is_there(net)) {
+            None => Ok(()),
+            Some(subnet) => Err(NotReady::Address {
                 bridge: self.name.clone(),
-                subnet: self.subnet,
-            })
+                subnet: *subnet,
+            }),
         }
     }
 
@@ -246,10 +322,9 @@ impl Bridge {
     }
 
     fn table(&self, ports: Vec<HostPort>) -> Table<'_> {
-        let network = self.subnet.network().into();
         Table {
             bridge: &self.name,
-            pods: vec![Cidr::new(network, self.subnet.prefix())],
+            pods: self.subnets.iter().map(Subnet::cidr).collect(),
             ports,
         }
     }
@@ -258,6 +333,16 @@ impl Bridge {
     fn route_loopback(&self) -> Result<(), BridgeError> {
         let path = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", self.name);
         fs::write(&path, "1").map_err(|source| BridgeError::RouteLoopback { path, source })
+    }
+
+    /// The same for ::1. Packets from pods that name it as their destination are dropped by the kernel
+    /// before it looks for a route.
+    fn route_loopback_v6(&mut self) -> Result<(), BridgeError> {
+        let Some(index) = self.index()? else {
+            return Ok(());
+        };
+        let routed = self.route.transact(&[link::put_loopback_route(index)]);
+        routed.map_err(|source| self.failed(source))
     }
 
     /// Rarely done, so no connection is kept for it.
@@ -293,21 +378,6 @@ fn is_our_bridge(link: &Link) -> bool {
 pub fn is_interface_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=15).contains(&name.len()) && name.chars().all(is_allowed) && name != "." && name != ".."
-}
-
-fn is_forwarding() -> bool {
-    fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "1")
-}
-
-/// A change for the whole namespace, so it is made only where needed, said, and never undone:
-/// others may rely on it by then.
-fn turn_on_forwarding() -> io::Result<()> {
-    if is_forwarding() {
-        return Ok(());
-    }
-    fs::write(FORWARDING, "1")?;
-    tracing::info!("turned on IPv4 forwarding ({FORWARDING})");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ impl PodNetwork {
     /// Agrees that pods get their addresses from `cidr`. A CNI network has a word of its own in that,
     /// so it agrees to everything; the bridge keeps what it was made with.
     pub fn agree_to(&self, cidr: &str) -> Result<(), NetworkError> {
-        let ours = self.settings.subnet.to_string();
+        let ours = self.settings.cidr.to_string();
         match self.choose()? {
             Choice::Bridge if cidr != ours => Err(NetworkError::Cidr {
                 asked: cidr.to_owned(),

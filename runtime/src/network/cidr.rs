@@ -18,6 +18,12 @@ impl Cidr {
         prefix: 8,
     };
 
+    /// The same in IPv6.
+    pub(super) const LOOPBACK_V6: Self = Self {
+        network: IpAddr::V6(Ipv6Addr::LOCALHOST),
+        prefix: 128,
+    };
+
     /// The block `network/prefix`; bits of `network` behind the prefix must not be set.
     pub(super) fn new(network: IpAddr, prefix: u8) -> Self {
         Self { network, prefix }

@@ -1,11 +1,13 @@
 //! The rtnetlink requests of the pod network, as values, and the two answers it reads.
 #![deny(clippy::disallowed_methods)]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
     LinkFlags, LinkInfo, LinkMessage,
@@ -18,8 +20,9 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::mac::Mac;
 use super::netlink::Request;
-use super::subnet::Ipv4Subnet;
+use super::subnet::Subnet;
 
 /// The interface of a pod, inside its namespace.
 pub(super) const POD_INTERFACE: &str = "eth0";
@@ -38,7 +41,7 @@ pub(super) struct Veth<'a> {
     /// Namespace of the pod.
     pub(super) netns: BorrowedFd<'a>,
     /// Hardware address of the pod's end.
-    pub(super) mac: [u8; 6],
+    pub(super) mac: Mac,
 }
 
 /// What is asked about an interface.
@@ -59,7 +62,7 @@ pub(super) struct Link {
 }
 
 /// Makes a bridge; without spanning tree, so a port forwards at once.
-pub(super) fn make_bridge(name: &str, mac: [u8; 6]) -> Request {
+pub(super) fn make_bridge(name: &str, mac: Mac) -> Request {
     let mut message = set_up(0);
     message.attributes = vec![
         LinkAttribute::IfName(name.to_owned()),
@@ -133,48 +136,73 @@ pub(super) fn find(what: &'static str, name: &str) -> Request {
     Request::question(what, &RouteNetlinkMessage::GetLink(message))
 }
 
-/// Gives an interface an address; nothing changes if it has it.
-pub(super) fn put_address(index: u32, address: Ipv4Addr, subnet: Ipv4Subnet) -> Request {
+/// Gives an interface an address; nothing changes if it has it. Nobody is asked whether the address
+/// is free (in IPv6 it would be unusable for a second): who has which is known here.
+pub(super) fn put_address(index: u32, address: IpAddr, subnet: Subnet) -> Request {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(address);
     message.header.prefix_len = subnet.prefix();
     message.header.scope = AddressScope::Universe;
     message.header.index = index;
     message.attributes = vec![
-        AddressAttribute::Local(IpAddr::V4(address)),
-        AddressAttribute::Address(IpAddr::V4(address)),
-        AddressAttribute::Broadcast(subnet.broadcast()),
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
     ];
+    if address.is_ipv6() {
+        message.header.flags = AddressHeaderFlags::Nodad;
+    }
+    let broadcast = subnet.broadcast().map(AddressAttribute::Broadcast);
+    message.attributes.extend(broadcast);
     let message = RouteNetlinkMessage::NewAddress(message);
     Request::change("set the address", &message, PUT)
 }
 
-/// Asks for every IPv4 address of the namespace.
+/// Asks for every address of the namespace.
 pub(super) fn list_addresses() -> Request {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = AddressFamily::Unspec;
     Request::dump("list addresses", &RouteNetlinkMessage::GetAddress(message))
 }
 
 /// Leads everything without a better route to `gateway`.
-pub(super) fn put_default_route(index: u32, gateway: Ipv4Addr) -> Request {
+pub(super) fn put_default_route(index: u32, gateway: IpAddr) -> Request {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(gateway);
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Boot;
     message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
     message.attributes = vec![
-        RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
+        RouteAttribute::Gateway(gateway.into()),
         RouteAttribute::Oif(index),
     ];
     let message = RouteNetlinkMessage::NewRoute(message);
     Request::change("set the default route", &message, PUT)
 }
 
+/// Lets answers to ::1 be taken in through an interface, which the kernel does only where a route of
+/// that interface says so; for packets to it the loopback's own route stays the better one.
+pub(super) fn put_loopback_route(index: u32) -> Request {
+    const WORSE_THAN_THE_LOOPBACKS: u32 = 2048;
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet6;
+    message.header.destination_prefix_length = 128;
+    message.header.table = libc::RT_TABLE_LOCAL;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Host;
+    message.header.kind = RouteType::Local;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::Inet6(Ipv6Addr::LOCALHOST)),
+        RouteAttribute::Oif(index),
+        RouteAttribute::Priority(WORSE_THAN_THE_LOOPBACKS),
+    ];
+    let message = RouteNetlinkMessage::NewRoute(message);
+    Request::change("let answers to ::1 in", &message, PUT)
+}
+
 /// Tells the bridge behind which port `mac` lives. Sticky: the namespace of a pod that had the same
 /// address may still speak while it goes away, and must not draw the traffic back to it.
-pub(super) fn put_forwarding(port: u32, mac: [u8; 6]) -> Request {
+pub(super) fn put_forwarding(port: u32, mac: Mac) -> Request {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Bridge;
     message.header.ifindex = port;
@@ -186,13 +214,13 @@ pub(super) fn put_forwarding(port: u32, mac: [u8; 6]) -> Request {
 }
 
 /// Tells the host which hardware address a pod's address has.
-pub(super) fn put_neighbour(bridge: u32, address: Ipv4Addr, mac: [u8; 6]) -> Request {
+pub(super) fn put_neighbour(bridge: u32, address: IpAddr, mac: Mac) -> Request {
     let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(address);
     message.header.ifindex = bridge;
     message.header.state = NeighbourState::Reachable;
     message.attributes = vec![
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)),
+        NeighbourAttribute::Destination(neighbour(address)),
         NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
     ];
     let message = RouteNetlinkMessage::NewNeighbour(message);
@@ -225,16 +253,37 @@ pub(super) fn read_link(body: &[u8]) -> Option<Link> {
 }
 
 /// Reads one message of the answer to [`list_addresses`]: interface index, address, prefix.
-pub(super) fn read_address(body: &[u8]) -> Option<(u32, Ipv4Addr, u8)> {
+pub(super) fn read_address(body: &[u8]) -> Option<(u32, IpAddr, u8)> {
     let message = AddressMessage::parse(body).ok()?;
-    let local = message.attributes.iter().find_map(|attribute| {
-        if let AddressAttribute::Local(IpAddr::V4(address)) = attribute {
-            Some(*address)
-        } else {
-            None
-        }
-    })?;
-    Some((message.header.index, local, message.header.prefix_len))
+    let mut addresses = message.attributes.iter();
+    // IPv6 has only an address, IPv4 says by another attribute which one of a pair is its own.
+    let own = addresses.clone().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let any = addresses.find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    });
+    Some((
+        message.header.index,
+        own.or(any)?,
+        message.header.prefix_len,
+    ))
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn neighbour(address: IpAddr) -> NeighbourAddress {
+    match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    }
 }
 
 /// A link message that sets interface `index` up; 0 is one that is to be made.

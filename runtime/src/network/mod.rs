@@ -6,9 +6,11 @@
 //!            eth0 10.88.0.2/16    eth0 10.88.0.3/16
 //!              ║ veth               ║ veth
 //!  host  ──────╨── podling0 ────────╨───  10.88.0.1, the pods' gateway
-//!                     │ routed (ip_forward), NAT and host ports by table podling_podling0
+//!                     │ routed (forwarding), NAT and host ports by table podling_podling0
 //!                  outside
 //! ```
+//!
+//! With a pod CIDR of two networks everything is there twice, in IPv4 and in IPv6.
 //!
 //! The life of a sandbox in it: [`BridgeNetwork::reserve`] writes an address down for its id,
 //! [`BridgeNetwork::attach`] connects its namespace, [`BridgeNetwork::release`] gives the address
@@ -23,12 +25,15 @@ mod choice;
 mod cidr;
 mod cni;
 mod conntrack;
+mod forwarding;
 mod host_ports;
+mod ipv6;
 mod link;
 mod mac;
 mod netlink;
 mod nft;
 mod pod;
+mod pod_cidr;
 mod pool;
 mod request;
 mod reservations;
@@ -36,7 +41,7 @@ mod subnet;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
@@ -50,11 +55,13 @@ pub use cni::{
     Verb,
 };
 pub use host_ports::{HostPortError, RecordError};
+pub use ipv6::NoIpv6;
 pub use netlink::NetlinkError;
 pub use pod::{PodLinkError, bring_loopback_up};
+pub use pod_cidr::{InvalidPodCidr, PodCidr};
 pub use request::{AttachRequest, Wishes};
 pub use reservations::{OpenReservationsError, ReserveError, UnreserveError};
-pub use subnet::{InvalidSubnet, Ipv4Subnet};
+pub use subnet::{Family, InvalidSubnet, Subnet};
 
 use crate::model::SandboxId;
 use crate::model::config::PortMapping;
@@ -69,7 +76,7 @@ pub struct BridgeSettings {
     /// Name of the bridge interface, at most 15 characters.
     pub bridge: String,
     /// The pod CIDR.
-    pub subnet: Ipv4Subnet,
+    pub cidr: PodCidr,
     /// Where address reservations are kept.
     pub state_dir: PathBuf,
 }
@@ -78,26 +85,26 @@ pub struct BridgeSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The reservations cannot be had.
-    #[error("cannot open the pod network {subnet}")]
+    #[error("cannot open the pod network {cidr}")]
     Reservations {
         /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        cidr: PodCidr,
         /// Why.
         source: OpenReservationsError,
     },
     /// The host ports cannot be had.
-    #[error("cannot open the pod network {subnet}")]
+    #[error("cannot open the pod network {cidr}")]
     HostPorts {
         /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        cidr: PodCidr,
         /// Why.
         source: RecordError,
     },
     /// The bridge cannot be set up.
-    #[error("cannot set up the pod network {subnet}")]
+    #[error("cannot set up the pod network {cidr}")]
     Bridge {
         /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        cidr: PodCidr,
         /// Why.
         source: BridgeError,
     },
@@ -107,12 +114,12 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// None of the addresses is one that this network gives.
-    #[error("sandbox {id} has no IPv4 address of {subnet}")]
+    #[error("sandbox {id} has no address of {cidr}")]
     Address {
         /// Which sandbox.
         id: String,
         /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        cidr: PodCidr,
     },
     /// The bridge is gone and cannot be made again.
     #[error("cannot connect sandbox {id}")]
@@ -169,7 +176,7 @@ pub enum ReleaseError {
 
 /// The pod network of one node.
 pub struct BridgeNetwork {
-    subnet: Ipv4Subnet,
+    cidr: PodCidr,
     // The kernel takes one change of interfaces at a time anyway. Where host ports are locked too,
     // they are locked first.
     bridge: Mutex<Bridge>,
@@ -180,7 +187,7 @@ pub struct BridgeNetwork {
 impl fmt::Debug for BridgeNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BridgeNetwork")
-            .field("subnet", &self.subnet)
+            .field("cidr", &self.cidr)
             .finish_non_exhaustive()
     }
 }
@@ -189,18 +196,18 @@ impl BridgeNetwork {
     /// Opens the network in the calling thread's namespace: takes the lock on its reservations and
     /// makes what is missing of bridge, gateway address, NAT and forwarding.
     pub fn open(settings: BridgeSettings) -> Result<Self, OpenError> {
-        let subnet = settings.subnet;
-        let reservations = Reservations::open(&settings.state_dir, subnet)
-            .map_err(|source| OpenError::Reservations { subnet, source })?;
+        let cidr = settings.cidr;
+        let reservations = Reservations::open(&settings.state_dir, cidr)
+            .map_err(|source| OpenError::Reservations { cidr, source })?;
         let host_ports = HostPorts::open(&settings.state_dir)
-            .map_err(|source| OpenError::HostPorts { subnet, source })?;
-        let mut bridge = Bridge::new(settings.bridge, subnet)
-            .map_err(|source| OpenError::Bridge { subnet, source })?;
+            .map_err(|source| OpenError::HostPorts { cidr, source })?;
+        let mut bridge = Bridge::new(settings.bridge, cidr.subnets().collect())
+            .map_err(|source| OpenError::Bridge { cidr, source })?;
         bridge
             .ensure(&host_ports.all())
-            .map_err(|source| OpenError::Bridge { subnet, source })?;
+            .map_err(|source| OpenError::Bridge { cidr, source })?;
         Ok(Self {
-            subnet,
+            cidr,
             bridge: Mutex::new(bridge),
             host_ports: Mutex::new(host_ports),
             reservations: Mutex::new(reservations),
@@ -209,12 +216,11 @@ impl BridgeNetwork {
 
     /// Addresses for a sandbox, primary first: those it has, else new ones.
     pub fn reserve(&self, id: &SandboxId) -> Result<Vec<IpAddr>, ReserveError> {
-        let address = self.reservations().reserve(id)?;
-        Ok(vec![IpAddr::V4(address)])
+        self.reservations().reserve(id)
     }
 
     /// Connects the namespace of a sandbox under the addresses reserved for it: loopback and `eth0`
-    /// up, address, default route; then its host ports.
+    /// up, addresses, default routes; then its host ports.
     pub fn attach(
         &self,
         id: &SandboxId,
@@ -235,10 +241,13 @@ impl BridgeNetwork {
         netns: BorrowedFd<'_>,
         ips: &[IpAddr],
     ) -> Result<(), AttachError> {
-        let address = self.pod_address(ips).ok_or_else(|| AttachError::Address {
-            id: id.to_string(),
-            subnet: self.subnet,
-        })?;
+        let addresses = self.pod_addresses(ips);
+        if addresses.is_empty() {
+            return Err(AttachError::Address {
+                id: id.to_string(),
+                cidr: self.cidr,
+            });
+        }
         let ports = self.host_ports().all();
         let mut bridge = self.bridge();
         let index = index_of(&mut bridge, &ports).map_err(|source| AttachError::Bridge {
@@ -249,8 +258,7 @@ impl BridgeNetwork {
             veth: pod::veth_name(id),
             bridge: index,
             netns,
-            address,
-            subnet: self.subnet,
+            addresses,
         };
         pod.connect(bridge.route())
             .map_err(|source| AttachError::Link {
@@ -270,6 +278,7 @@ impl BridgeNetwork {
         let mut others = ports.by_owner().clone();
         others.remove(id);
         let wanted = host_ports::host_ports(mappings, ips, &others)
+            .and_then(refuse_loopback_v6)
             .map_err(|source| AttachError::HostPort { id: name(), source })?;
         ports
             .put(id, wanted.clone())
@@ -329,11 +338,12 @@ impl BridgeNetwork {
         self.bridge().remove()
     }
 
-    fn pod_address(&self, ips: &[IpAddr]) -> Option<Ipv4Addr> {
-        ips.iter().find_map(|ip| match ip {
-            IpAddr::V4(address) if self.subnet.is_for_pods(*address) => Some(*address),
-            _ => None,
-        })
+    fn pod_addresses(&self, ips: &[IpAddr]) -> Vec<(IpAddr, Subnet)> {
+        let network_of = |ip: &IpAddr| {
+            let network = self.cidr.subnets().find(|subnet| subnet.is_for_pods(*ip));
+            network.map(|subnet| (*ip, subnet))
+        };
+        ips.iter().filter_map(network_of).collect()
     }
 
     fn bridge(&self) -> MutexGuard<'_, Bridge> {
@@ -360,6 +370,15 @@ fn index_of(bridge: &mut Bridge, ports: &[HostPort]) -> Result<u32, BridgeError>
     match bridge.index()? {
         Some(index) => Ok(index),
         None => bridge.ensure(ports),
+    }
+}
+
+/// A port on ::1 alone is refused where it would lead nowhere.
+fn refuse_loopback_v6(ports: Vec<HostPort>) -> Result<Vec<HostPort>, HostPortError> {
+    let is_on_loopback = |port: &&HostPort| port.host_ip == Some(Ipv6Addr::LOCALHOST.into());
+    match ports.iter().find(is_on_loopback) {
+        Some(port) if ipv6::bridges_ask_netfilter() => Err(HostPortError::Loopback(port.host_port)),
+        _ => Ok(ports),
     }
 }
 

@@ -1,24 +1,25 @@
-//! A pod's side of the network: one veth pair, its address and its default route.
+//! A pod's side of the network: one veth pair, its addresses and its default routes.
 //!
 //! ```text
 //!  host                                     pod
 //!  bridge (gateway) ── pod<11 digits of the sandbox id> ═══ eth0 (address/prefix, default route)
 //! ```
 //!
-//! Nine requests in four writes. The pair is made with both ends in place, or not at all, so a
+//! Nine requests in four writes, and three more for a second address. The pair is made with both ends in place, or not at all, so a
 //! crash leaves a pair without an address at worst, and every later request may be repeated.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::bridge::first_link;
+use super::ipv6;
 use super::link::{self, LOOPBACK_INDEX, Link, POD_INTERFACE, Veth};
-use super::mac;
+use super::mac::{self, Mac};
 use super::netlink::{Connection, NetlinkError};
-use super::subnet::Ipv4Subnet;
+use super::subnet::{Family, Subnet};
 use crate::model::SandboxId;
 use crate::sys::netns;
 
@@ -28,6 +29,9 @@ pub enum PodLinkError {
     /// Its namespace cannot be entered.
     #[error("cannot enter the pod's network namespace")]
     Enter(#[source] io::Error),
+    /// IPv6 cannot be set up in it.
+    #[error("cannot prepare the pod's network namespace for IPv6")]
+    Ipv6(#[source] io::Error),
     /// The kernel does not go along on the host's side.
     #[error("cannot connect {veth} on the host's side")]
     Host {
@@ -52,10 +56,8 @@ pub(super) struct PodLink<'a> {
     pub(super) bridge: u32,
     /// The pod's namespace.
     pub(super) netns: BorrowedFd<'a>,
-    /// The pod's address.
-    pub(super) address: Ipv4Addr,
-    /// The pod CIDR.
-    pub(super) subnet: Ipv4Subnet,
+    /// The pod's addresses, each with the network that it is of.
+    pub(super) addresses: Vec<(IpAddr, Subnet)>,
 }
 
 /// The name of the host's end of a sandbox's veth pair.
@@ -66,16 +68,37 @@ pub(super) fn veth_name(id: &SandboxId) -> String {
 impl PodLink<'_> {
     /// Connects the pod; whatever is there already is kept.
     pub(super) fn connect(&self, host: &mut Connection) -> Result<(), PodLinkError> {
-        let mut pod = open_in(self.netns)?;
+        let mut pod = open_in(self.netns, || self.prepare_ipv6())?;
         let ends = self.ensure_pair(host, &mut pod)?;
-        let inside = [
+        let up = [
             link::bring_up("bring the loopback up", LOOPBACK_INDEX),
             link::bring_up("bring the pod's interface up", ends.pod),
-            link::put_address(ends.pod, self.address, self.subnet),
-            link::put_default_route(ends.pod, self.subnet.gateway()),
         ];
+        let addresses = self.addresses.iter().flat_map(|(address, subnet)| {
+            [
+                link::put_address(ends.pod, *address, *subnet),
+                link::put_default_route(ends.pod, subnet.gateway()),
+            ]
+        });
+        let inside: Vec<_> = up.into_iter().chain(addresses).collect();
         pod.transact(&inside).map_err(PodLinkError::Pod)?;
         self.announce(host, ends.host)
+    }
+
+    /// What the pod's interface will be born with: no other pod may make itself its router
+    /// (CVE-2020-10749), and an address that it is to have is not refused because IPv6 is off.
+    fn prepare_ipv6(&self) -> io::Result<()> {
+        ipv6::write_if_there(ipv6::FUTURE, ipv6::ACCEPT_ROUTERS, "0")?;
+        let mut families = self.addresses.iter().map(|(_, subnet)| subnet.family());
+        match families.any(|family| family == Family::Ipv6) {
+            true => ipv6::write(ipv6::FUTURE, ipv6::DISABLED, "0"),
+            false => Ok(()),
+        }
+    }
+
+    fn mac(&self) -> Mac {
+        let addresses: Vec<_> = self.addresses.iter().map(|(address, _)| *address).collect();
+        mac::of_pod(&addresses)
     }
 
     fn ensure_pair(
@@ -87,7 +110,7 @@ impl PodLink<'_> {
             name: &self.veth,
             bridge: self.bridge,
             netns: self.netns,
-            mac: mac::of(self.address),
+            mac: self.mac(),
         })];
         match host.transact(&make) {
             Ok(()) => {}
@@ -135,12 +158,12 @@ impl PodLink<'_> {
     /// The address may have been another pod's a moment ago, and somebody may be asking for it right
     /// now: host and bridge are told where it lives instead of being left to find out.
     fn announce(&self, host: &mut Connection, port: u32) -> Result<(), PodLinkError> {
-        let mac = mac::of(self.address);
-        let entries = [
-            link::let_turn_back(port),
-            link::put_forwarding(port, mac),
-            link::put_neighbour(self.bridge, self.address, mac),
-        ];
+        let mac = self.mac();
+        let port = [link::let_turn_back(port), link::put_forwarding(port, mac)];
+        let addresses = self.addresses.iter();
+        let neighbours =
+            addresses.map(|(address, _)| link::put_neighbour(self.bridge, *address, mac));
+        let entries: Vec<_> = port.into_iter().chain(neighbours).collect();
         host.transact(&entries)
             .map_err(|source| self.on_host(source))
     }
@@ -156,7 +179,7 @@ impl PodLink<'_> {
 /// Brings the loopback of a namespace up: all the network that a pod without a bridge has.
 pub fn bring_loopback_up(netns: BorrowedFd<'_>) -> Result<(), PodLinkError> {
     let request = link::bring_up("bring the loopback up", LOOPBACK_INDEX);
-    let mut pod = open_in(netns)?;
+    let mut pod = open_in(netns, || Ok(()))?;
     pod.transact(&[request]).map_err(PodLinkError::Pod)
 }
 
@@ -175,12 +198,16 @@ impl Ends {
     }
 }
 
-/// A connection stays in the namespace that it was opened in, whoever uses it.
-fn open_in(netns: BorrowedFd<'_>) -> Result<Connection, PodLinkError> {
-    let connection = netns::within(netns.as_fd(), || Connection::open(NETLINK_ROUTE));
-    connection
-        .map_err(PodLinkError::Enter)?
-        .map_err(PodLinkError::Pod)
+/// Prepares a namespace and opens a connection in it, which stays there, whoever uses it.
+fn open_in(
+    netns: BorrowedFd<'_>,
+    prepare: impl FnOnce() -> io::Result<()> + Send,
+) -> Result<Connection, PodLinkError> {
+    let connection = netns::within(netns.as_fd(), || {
+        prepare().map_err(PodLinkError::Ipv6)?;
+        Connection::open(NETLINK_ROUTE).map_err(PodLinkError::Pod)
+    });
+    connection.map_err(PodLinkError::Enter)?
 }
 
 fn find(connection: &mut Connection, name: &str) -> Result<Option<Link>, NetlinkError> {

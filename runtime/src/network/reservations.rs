@@ -1,26 +1,32 @@
-//! Which sandbox has which address, kept on disk.
+//! Which sandbox has which addresses, kept on disk.
 //!
 //! ```text
 //! <state dir>/lock                              held while the network is open
-//! <state dir>/last                              the address given last
-//! <state dir>/addresses/10.88.0.7@<sandbox id>  one empty file a reservation
+//! <state dir>/last, last-v6                     the address of each family that was given last
+//! <state dir>/addresses/10.88.0.7@<sandbox id>  one empty file a sandbox; with two addresses
+//!                       10.88.0.7,fd00:88::7@<sandbox id>
 //! ```
 //!
 //! The name of a reservation's file says everything, so it is made, and removed, by one system call:
-//! there is no moment at which an address is reserved for nobody. The lock keeps a second process
-//! out, so what is in memory is what is on disk. Nothing is synced: after a power loss no pod runs
-//! that could have an address.
+//! there is no moment at which an address is reserved for nobody, or half of a pair. The lock keeps a
+//! second process out, so what is in memory is what is on disk. Nothing is synced: after a power loss
+//! no pod runs that could have an address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::mac;
+use super::pod_cidr::PodCidr;
 use super::pool::next_free;
-use super::subnet::Ipv4Subnet;
+use super::subnet::Subnet;
 use crate::model::SandboxId;
+use turn::Turn;
+
+mod turn;
 
 /// Why the reservations cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +50,8 @@ pub enum ReserveError {
     /// Every address of the pod CIDR is taken.
     #[error("no address is left in {subnet}: {taken} are taken")]
     Exhausted {
-        /// The pod CIDR.
-        subnet: Ipv4Subnet,
+        /// The network of pods.
+        subnet: Subnet,
         /// By how many sandboxes.
         taken: usize,
     },
@@ -70,73 +76,100 @@ pub struct UnreserveError {
 /// The reservations of one node; the lock is held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Reservations {
-    subnet: Ipv4Subnet,
+    cidr: PodCidr,
     addresses: PathBuf,
-    last: Ipv4Addr,
-    last_file: File,
-    owners: BTreeMap<Ipv4Addr, SandboxId>,
-    by_owner: BTreeMap<SandboxId, Ipv4Addr>,
+    turns: [Turn; 2],
+    owners: BTreeMap<IpAddr, SandboxId>,
+    by_owner: BTreeMap<SandboxId, Vec<IpAddr>>,
     _lock: File,
 }
 
 impl Reservations {
     /// Loads what `state_dir` holds, making it if it is missing.
-    pub(super) fn open(
-        state_dir: &Path,
-        subnet: Ipv4Subnet,
-    ) -> Result<Self, OpenReservationsError> {
+    pub(super) fn open(state_dir: &Path, cidr: PodCidr) -> Result<Self, OpenReservationsError> {
         let addresses = state_dir.join("addresses");
         fs::create_dir_all(&addresses).map_err(|source| failed(&addresses, source))?;
         let lock = lock(&state_dir.join("lock"))?;
-        let last_file = open_file(&state_dir.join("last"))?;
-        let owners = load(&addresses).map_err(|source| failed(&addresses, source))?;
+        let turn = |path: PathBuf| Turn::open(&path).map_err(|source| failed(&path, source));
+        let by_owner = load(&addresses).map_err(|source| failed(&addresses, source))?;
+        let pairs = by_owner
+            .iter()
+            .flat_map(|(id, ips)| ips.iter().map(|ip| (*ip, id.clone())));
         Ok(Self {
-            subnet,
-            last: read_last(&last_file).unwrap_or(subnet.gateway()),
-            last_file,
-            by_owner: owners.iter().map(|(ip, id)| (id.clone(), *ip)).collect(),
-            owners,
+            cidr,
+            turns: [
+                turn(state_dir.join("last"))?,
+                turn(state_dir.join("last-v6"))?,
+            ],
+            owners: pairs.collect(),
+            by_owner,
             addresses,
             _lock: lock,
         })
     }
 
-    /// The address of `id`: the one it has, else the next free one.
-    pub(super) fn reserve(&mut self, id: &SandboxId) -> Result<Ipv4Addr, ReserveError> {
-        if let Some(address) = self.by_owner.get(id) {
-            return Ok(*address);
+    /// The addresses of `id`, primary first: those it has, else the next free one of each network.
+    pub(super) fn reserve(&mut self, id: &SandboxId) -> Result<Vec<IpAddr>, ReserveError> {
+        if let Some(addresses) = self.by_owner.get(id) {
+            return Ok(addresses.clone());
         }
-        let exhausted = || ReserveError::Exhausted {
-            subnet: self.subnet,
-            taken: self.owners.len(),
-        };
-        let is_taken = |address| self.owners.contains_key(&address);
-        let address = next_free(self.subnet, self.last, is_taken).ok_or_else(exhausted)?;
-        self.record(address, id)
+        let subnets = self.cidr.subnets();
+        let addresses = subnets
+            .map(|subnet| self.next(subnet))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.record(&addresses, id)
             .map_err(|source| ReserveError::Record {
-                path: self.file(address, id),
+                path: self.file(&addresses, id),
                 source,
             })?;
-        self.owners.insert(address, id.clone());
-        self.by_owner.insert(id.clone(), address);
-        self.last = address;
-        Ok(address)
+        let pairs = addresses.iter().map(|address| (*address, id.clone()));
+        self.owners.extend(pairs);
+        self.by_owner.insert(id.clone(), addresses.clone());
+        Ok(addresses)
     }
 
-    /// Gives the address of `id` back, if it has one.
+    fn next(&self, subnet: Subnet) -> Result<IpAddr, ReserveError> {
+        let last = self.turns[turn_of(subnet.network())].last();
+        let last = last.unwrap_or(subnet.gateway());
+        let is_alone = self.cidr.subnets().count() == 1;
+        let is_taken = |address: IpAddr| {
+            self.owners.contains_key(&address)
+                || (is_alone && address.is_ipv6() && self.has_mac_of(address))
+        };
+        next_free(subnet, last, is_taken).ok_or(ReserveError::Exhausted {
+            subnet,
+            taken: self
+                .owners
+                .keys()
+                .filter(|ip| subnet.contains(**ip))
+                .count(),
+        })
+    }
+
+    /// Two networks of which one is retired: whether a pod of the other goes by the same hardware
+    /// address, which a bridge cannot tell apart.
+    fn has_mac_of(&self, address: IpAddr) -> bool {
+        let mac = mac::of_pod(&[address]);
+        self.by_owner
+            .values()
+            .any(|taken| mac::of_pod(taken) == mac)
+    }
+
+    /// Gives the addresses of `id` back, if it has some.
     pub(super) fn release(&mut self, id: &SandboxId) -> Result<(), UnreserveError> {
-        let Some(address) = self.by_owner.get(id).copied() else {
+        let Some(addresses) = self.by_owner.get(id) else {
             return Ok(());
         };
-        let path = self.file(address, id);
+        let path = self.file(addresses, id);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(UnreserveError { path, source });
             }
             _ => {}
         }
-        self.owners.remove(&address);
-        self.by_owner.remove(id);
+        for address in self.by_owner.remove(id).unwrap_or_default() {
+            self.owners.remove(&address);
+        }
         Ok(())
     }
 
@@ -154,17 +187,24 @@ impl Reservations {
     }
 
     /// The reservation comes last: a crash in between skips an address, and gives none twice.
-    fn record(&self, address: Ipv4Addr, id: &SandboxId) -> io::Result<()> {
-        let line = format!("{address:<15}\n");
-        self.last_file.write_all_at(line.as_bytes(), 0)?;
+    fn record(&mut self, addresses: &[IpAddr], id: &SandboxId) -> io::Result<()> {
+        for address in addresses {
+            self.turns[turn_of(*address)].take(*address)?;
+        }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        options.open(self.file(address, id)).map(drop)
+        options.open(self.file(addresses, id)).map(drop)
     }
 
-    fn file(&self, address: Ipv4Addr, id: &SandboxId) -> PathBuf {
-        self.addresses.join(format!("{address}@{id}"))
+    fn file(&self, addresses: &[IpAddr], id: &SandboxId) -> PathBuf {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        self.addresses.join(format!("{}@{id}", addresses.join(",")))
     }
+}
+
+/// Which turn an address of this family takes.
+fn turn_of(family: IpAddr) -> usize {
+    usize::from(family.is_ipv6())
 }
 
 fn failed(path: &Path, source: io::Error) -> OpenReservationsError {
@@ -174,14 +214,8 @@ fn failed(path: &Path, source: io::Error) -> OpenReservationsError {
     }
 }
 
-fn open_file(path: &Path) -> Result<File, OpenReservationsError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).mode(0o600);
-    options.open(path).map_err(|source| failed(path, source))
-}
-
 fn lock(path: &Path) -> Result<File, OpenReservationsError> {
-    let file = open_file(path)?;
+    let file = turn::open_file(path).map_err(|source| failed(path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenReservationsError::Locked(path.to_owned())),
@@ -190,30 +224,25 @@ fn lock(path: &Path) -> Result<File, OpenReservationsError> {
 }
 
 /// What is not a reservation of ours is left alone.
-fn load(addresses: &Path) -> io::Result<BTreeMap<Ipv4Addr, SandboxId>> {
-    let mut owners = BTreeMap::new();
+fn load(addresses: &Path) -> io::Result<BTreeMap<SandboxId, Vec<IpAddr>>> {
+    let mut by_owner = BTreeMap::new();
     for entry in fs::read_dir(addresses)? {
         let name = entry?.file_name();
         match name.to_str().and_then(read_reservation) {
-            Some((address, id)) => {
-                owners.insert(address, id);
+            Some((id, addresses)) => {
+                by_owner.insert(id, addresses);
             }
             None => tracing::warn!(?name, directory = %addresses.display(), "not a reservation"),
         }
     }
-    Ok(owners)
+    Ok(by_owner)
 }
 
-fn read_reservation(name: &str) -> Option<(Ipv4Addr, SandboxId)> {
-    let (address, id) = name.split_once('@')?;
+fn read_reservation(name: &str) -> Option<(SandboxId, Vec<IpAddr>)> {
+    let (addresses, id) = name.split_once('@')?;
     let id = SandboxId::try_from(id.to_owned()).ok()?;
-    Some((address.parse().ok()?, id))
-}
-
-fn read_last(file: &File) -> Option<Ipv4Addr> {
-    let mut line = [0; 15];
-    file.read_exact_at(&mut line, 0).ok()?;
-    std::str::from_utf8(&line).ok()?.trim_end().parse().ok()
+    let addresses: Result<_, _> = addresses.split(',').map(str::parse).collect();
+    Some((id, addresses.ok()?))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail as a test does")]
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -16,8 +16,8 @@ use std::time::Duration;
 use podling_runtime::model::SandboxId;
 use podling_runtime::model::config::PodMetadata;
 use podling_runtime::network::{
-    AttachRequest, BridgeSettings, CniSettings, Ipv4Subnet, NetworkError, NetworkSettings,
-    PodNetwork, UseCni, Wishes,
+    AttachRequest, BridgeSettings, CniSettings, NetworkError, NetworkSettings, PodNetwork, UseCni,
+    Wishes,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -175,7 +175,7 @@ impl World {
         NetworkSettings {
             bridge: BridgeSettings {
                 bridge: "podcnitest".to_owned(),
-                subnet: Ipv4Subnet::new(Ipv4Addr::new(10, 213, 8, 0), 24).unwrap(),
+                cidr: "10.213.8.0/24".parse().unwrap(),
                 state_dir: self.dir.path().join("state"),
             },
             cni: CniSettings {
@@ -184,7 +184,7 @@ impl World {
                 state_dir: self.dir.path().join("state/cni"),
                 time_limit: self.time_limit,
                 boot_id: "this boot".to_owned(),
-                pod_cidr: "10.213.8.0/24".to_owned(),
+                pod_cidr: "10.213.8.0/24".parse().unwrap(),
             },
             use_cni: UseCni::Always,
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use crate::world::{
     BRIDGE, HOST_UPLINK, OUTSIDE, World, id, interfaces, reservations, run_in, source_seen, veth,
 };
 use podling_runtime::network::{
-    AttachError, BridgeError, NotReady, OpenError, OpenReservationsError, bring_loopback_up,
+    AttachError, BridgeError, Family, NotReady, OpenError, OpenReservationsError, bring_loopback_up,
 };
 use podling_runtime::sys::netns;
 
@@ -59,7 +59,7 @@ fn a_pod_has_its_loopback_too() {
 
 #[test]
 fn an_address_moves_to_the_next_pod_even_while_the_last_one_lingers() {
-    let world = World::with_prefix(29);
+    let world = World::with_cidr("10.213.7.0/29");
     let network = world.open();
     let witness = world.pod(&network, 100);
     let mut lingering = Vec::new();
@@ -79,9 +79,8 @@ fn attaching_again_changes_nothing() {
     let network = world.open();
     let pod = world.pod(&network, 1);
     let before = interfaces(&world.host);
-    let ips = [IpAddr::V4(pod.address)];
     network
-        .attach(&id(1), pod.netns.as_fd(), &ips, &[])
+        .attach(&id(1), pod.netns.as_fd(), &pod.addresses, &[])
         .unwrap();
     assert_eq!(interfaces(&world.host), before);
     source_seen(&pod.netns, pod.address, &world.host);
@@ -96,9 +95,8 @@ fn a_half_made_pod_is_completed_by_the_next_try() {
     run_in(&world.host, &["link", "set", &veth(1), "down"]);
     run_in(&pod.netns, &["addr", "flush", "dev", "eth0"]);
     run_in(&pod.netns, &["link", "set", "lo", "down"]);
-    let ips = [IpAddr::V4(pod.address)];
     network
-        .attach(&id(1), pod.netns.as_fd(), &ips, &[])
+        .attach(&id(1), pod.netns.as_fd(), &pod.addresses, &[])
         .unwrap();
     source_seen(&pod.netns, pod.address, &world.host);
     source_seen(&pod.netns, Ipv4Addr::LOCALHOST, &pod.netns);
@@ -132,8 +130,8 @@ fn an_address_that_the_network_does_not_give_is_refused() {
     let world = World::new();
     let network = world.open();
     let netns = netns::create().unwrap();
-    for ip in [world.gateway(), HOST_UPLINK] {
-        let refused = network.attach(&id(1), netns.as_fd(), &[IpAddr::V4(ip)], &[]);
+    for ip in [world.gateway(), HOST_UPLINK.into()] {
+        let refused = network.attach(&id(1), netns.as_fd(), &[ip], &[]);
         assert!(matches!(refused, Err(AttachError::Address { .. })), "{ip}");
     }
 }
@@ -147,7 +145,7 @@ fn opening_again_keeps_bridge_reservations_and_running_pods() {
     drop(network);
     let network = world.open();
     assert_eq!(interfaces(&world.host), before);
-    assert_eq!(network.reserve(&id(1)).unwrap(), [IpAddr::V4(pod.address)]);
+    assert_eq!(network.reserve(&id(1)).unwrap(), pod.addresses);
     source_seen(&pod.netns, pod.address, &world.host);
     let freed = network.retain(&BTreeSet::new()).unwrap();
     assert_eq!(freed, [id(1)]);
@@ -181,7 +179,7 @@ fn ready_tells_what_is_missing_and_repair_mends_it() {
     world
         .on_host(|| fs::write("/proc/sys/net/ipv4/ip_forward", "0"))
         .unwrap();
-    assert!(matches!(ready(), Err(NotReady::Forwarding)));
+    assert!(matches!(ready(), Err(NotReady::Forwarding(Family::Ipv4))));
     repair();
     run_in(&world.host, &["link", "delete", BRIDGE]);
     assert!(matches!(ready(), Err(NotReady::Missing(_))));

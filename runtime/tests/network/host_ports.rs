@@ -1,6 +1,6 @@
 //! Host ports of the bridge.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ const HOST_PORT: u16 = 8080;
 const POD_PORT: u16 = 80;
 const DEADLINE: Duration = Duration::from_secs(10);
 
-fn port(protocol: Protocol, host_ip: Option<Ipv4Addr>) -> PortMapping {
+fn port(protocol: Protocol, host_ip: Option<IpAddr>) -> PortMapping {
     PortMapping {
         protocol,
         container_port: POD_PORT,
         host_port: HOST_PORT,
-        host_ip: host_ip.map(Into::into),
+        host_ip,
     }
 }
 
@@ -31,8 +31,8 @@ fn server(pod: &Pod) -> TcpListener {
     listen(&pod.netns, (pod.address, POD_PORT).into())
 }
 
-fn at(host: Ipv4Addr) -> SocketAddr {
-    (host, HOST_PORT).into()
+fn at(host: impl Into<IpAddr>) -> SocketAddr {
+    (host.into(), HOST_PORT).into()
 }
 
 /// Whether somebody answers a client of this namespace there.
@@ -53,14 +53,16 @@ fn a_host_port_leads_to_the_pod_from_wherever_it_is_asked() {
     let pod = serving_pod(&world, &network, 1, port(Protocol::Tcp, None));
     let other = world.pod(&network, 2);
     let seen = |client, host| source_seen_by(server(&pod), client, at(host));
+    let uplink = IpAddr::from(HOST_UPLINK);
 
-    assert_eq!(seen(&outside, HOST_UPLINK), OUTSIDE, "the source is kept");
-    assert_eq!(seen(&world.host, Ipv4Addr::LOCALHOST), world.gateway());
-    seen(&world.host, HOST_UPLINK);
+    assert_eq!(seen(&outside, uplink), OUTSIDE, "the source is kept");
+    let loopback = Ipv4Addr::LOCALHOST.into();
+    assert_eq!(seen(&world.host, loopback), world.gateway());
+    seen(&world.host, uplink);
     seen(&world.host, world.gateway());
-    assert_eq!(seen(&other.netns, HOST_UPLINK), world.gateway());
+    assert_eq!(seen(&other.netns, uplink), world.gateway());
     assert_eq!(seen(&other.netns, world.gateway()), world.gateway());
-    assert_eq!(seen(&pod.netns, HOST_UPLINK), world.gateway(), "itself");
+    assert_eq!(seen(&pod.netns, uplink), world.gateway(), "itself");
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn a_host_port_on_one_address_is_open_there_alone() {
     let world = World::new();
     let network = world.open();
     let outside = world.outside();
-    let at_loopback = port(Protocol::Tcp, Some(Ipv4Addr::LOCALHOST));
+    let at_loopback = port(Protocol::Tcp, Some(Ipv4Addr::LOCALHOST.into()));
     let pod = serving_pod(&world, &network, 1, at_loopback);
     source_seen_by(server(&pod), &world.host, at(Ipv4Addr::LOCALHOST));
     assert!(!is_answered(&outside, at(HOST_UPLINK)));
@@ -166,7 +168,7 @@ fn datagrams_of_a_peer_that_began_too_early_are_led_to_the_pod_too() {
     let outside = world.outside();
     let peer = netns::within(outside.as_fd(), || UdpSocket::bind((OUTSIDE, 5353)));
     let peer = peer.unwrap().unwrap();
-    peer.send_to(b"too early", at(HOST_UPLINK)).unwrap();
+    crate::world::speak_too_early(&peer, at(HOST_UPLINK));
 
     let pod = serving_pod(&world, &network, 1, port(Protocol::Udp, None));
     let server = netns::within(pod.netns.as_fd(), || {
@@ -174,7 +176,7 @@ fn datagrams_of_a_peer_that_began_too_early_are_led_to_the_pod_too() {
     });
     let server = server.unwrap().unwrap();
     server.set_read_timeout(Some(DEADLINE)).unwrap();
-    peer.send_to(b"in time", at(HOST_UPLINK)).unwrap();
+    peer.send(b"in time").unwrap();
     let mut datagram = [0; 16];
     let (length, from) = server.recv_from(&mut datagram).unwrap();
     assert_eq!(&datagram[..length], b"in time");

@@ -4,5 +4,6 @@
 //! Needs root and iproute2 (to do what an administrator or a crash would do).
 
 mod bridge;
+mod dual_stack;
 mod host_ports;
 mod world;

@@ -1,15 +1,15 @@
 //! A small world of network namespaces: a host with a bridge network, pods, and an outside.
 //!
 //! ```text
-//!   pods ── bridge ── host ── uplink ══ outside (203.0.113.2)
-//!                          203.0.113.1
+//!   pods ── bridge ── host ── uplink ══ outside (203.0.113.2, 2001:db8::2)
+//!                          203.0.113.1, 2001:db8::1
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail as a test does")]
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
@@ -18,13 +18,17 @@ use std::time::Duration;
 
 use podling_runtime::model::SandboxId;
 use podling_runtime::model::config::PortMapping;
-use podling_runtime::network::{AttachError, BridgeNetwork, BridgeSettings, Ipv4Subnet, OpenError};
+use podling_runtime::network::{AttachError, BridgeNetwork, BridgeSettings, OpenError, PodCidr};
 use podling_runtime::sys::netns;
 use tempfile::TempDir;
 
 pub(crate) const BRIDGE: &str = "podtest0";
 pub(crate) const HOST_UPLINK: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+pub(crate) const HOST_UPLINK_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+pub(crate) const OUTSIDE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+/// Both families, IPv4 first.
+pub(crate) const DUAL: &str = "10.213.7.0/24,fd00:213:7::/64";
 const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) fn id(n: u8) -> SandboxId {
@@ -40,34 +44,44 @@ pub(crate) fn veth(n: u8) -> String {
 pub(crate) struct World {
     pub(crate) host: OwnedFd,
     pub(crate) state: TempDir,
-    subnet: Ipv4Subnet,
+    cidr: PodCidr,
 }
 
 /// A pod that is attached.
 pub(crate) struct Pod {
     pub(crate) netns: OwnedFd,
-    pub(crate) address: Ipv4Addr,
+    /// The primary one.
+    pub(crate) address: IpAddr,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with_prefix(24)
+        Self::with_cidr("10.213.7.0/24")
     }
 
-    pub(crate) fn with_prefix(prefix: u8) -> Self {
+    pub(crate) fn with_cidr(cidr: &str) -> Self {
         let host = netns::create().unwrap();
         run_in(&host, &["link", "set", "lo", "up"]);
         Self {
             host,
             state: TempDir::new().unwrap(),
-            subnet: Ipv4Subnet::new(Ipv4Addr::new(10, 213, 7, 0), prefix).unwrap(),
+            cidr: cidr.parse().unwrap(),
+        }
+    }
+
+    /// The same machine, told otherwise.
+    pub(crate) fn with_other_cidr(self, cidr: &str) -> Self {
+        Self {
+            cidr: cidr.parse().unwrap(),
+            ..self
         }
     }
 
     pub(crate) fn settings(&self) -> BridgeSettings {
         BridgeSettings {
             bridge: BRIDGE.to_owned(),
-            subnet: self.subnet,
+            cidr: self.cidr,
             state_dir: self.state.path().to_owned(),
         }
     }
@@ -84,12 +98,13 @@ impl World {
         netns::within(self.host.as_fd(), work).unwrap()
     }
 
-    pub(crate) fn gateway(&self) -> Ipv4Addr {
-        self.subnet.gateway()
+    /// The primary one.
+    pub(crate) fn gateway(&self) -> IpAddr {
+        self.cidr.gateways()[0]
     }
 
-    pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 213, 7, last)
+    pub(crate) fn address(&self, last: u8) -> IpAddr {
+        Ipv4Addr::new(10, 213, 7, last).into()
     }
 
     /// Reserves and attaches sandbox `n` in a namespace of its own.
@@ -107,10 +122,11 @@ impl World {
         let netns = netns::create().unwrap();
         let ips = network.reserve(&id(n)).unwrap();
         self.on_host(|| network.attach(&id(n), netns.as_fd(), &ips, ports))?;
-        let [IpAddr::V4(address)] = ips[..] else {
-            panic!("one IPv4 address was expected: {ips:?}");
-        };
-        Ok(Pod { netns, address })
+        Ok(Pod {
+            netns,
+            address: ips[0],
+            addresses: ips,
+        })
     }
 
     /// Connects the host to an outside that has no route back to the pods.
@@ -123,13 +139,13 @@ impl World {
                 "link", "add", "uplink", "type", "veth", "peer", "name", "eth0", "netns", &path,
             ],
         );
-        run_in(
-            &self.host,
-            &["addr", "add", "203.0.113.1/24", "dev", "uplink"],
-        );
-        run_in(&self.host, &["link", "set", "uplink", "up"]);
-        run_in(&outside, &["addr", "add", "203.0.113.2/24", "dev", "eth0"]);
-        run_in(&outside, &["link", "set", "eth0", "up"]);
+        for (netns, device, number) in [(&self.host, "uplink", 1), (&outside, "eth0", 2)] {
+            run_in(netns, &["link", "set", device, "up"]);
+            let four = format!("203.0.113.{number}/24");
+            run_in(netns, &["addr", "add", &four, "dev", device]);
+            let six = format!("2001:db8::{number}/64");
+            run_in(netns, &["addr", "add", &six, "dev", device, "nodad"]);
+        }
         outside
     }
 }
@@ -159,8 +175,12 @@ pub(crate) fn interfaces(netns: &OwnedFd) -> Vec<String> {
 
 /// A server in `server` on `address` answers a client in `client`; returns the client's address as
 /// the server saw it.
-pub(crate) fn source_seen(server: &OwnedFd, address: Ipv4Addr, client: &OwnedFd) -> Ipv4Addr {
-    let listener = listen(server, (address, 0).into());
+pub(crate) fn source_seen(
+    server: &OwnedFd,
+    address: impl Into<IpAddr>,
+    client: &OwnedFd,
+) -> IpAddr {
+    let listener = listen(server, (address.into(), 0).into());
     let to = listener.local_addr().unwrap();
     source_seen_by(listener, client, to)
 }
@@ -173,14 +193,20 @@ pub(crate) fn listen(netns: &OwnedFd, at: SocketAddr) -> TcpListener {
 
 /// `listener` answers a client in `client` that speaks to `to`; returns the client's address as the
 /// server saw it.
-pub(crate) fn source_seen_by(listener: TcpListener, client: &OwnedFd, to: SocketAddr) -> Ipv4Addr {
+pub(crate) fn source_seen_by(listener: TcpListener, client: &OwnedFd, to: SocketAddr) -> IpAddr {
     let answering = thread::spawn(move || answer(&listener));
     let spoken = netns::within(client.as_fd(), || speak(to)).unwrap();
     assert_eq!(spoken.unwrap(), "pong");
-    match answering.join().unwrap() {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(address) => panic!("{address} spoke"),
-    }
+    answering.join().unwrap()
+}
+
+/// Sends a datagram to where nobody listens yet, and waits until that is said: it has arrived then.
+pub(crate) fn speak_too_early(peer: &UdpSocket, to: SocketAddr) {
+    peer.connect(to).unwrap();
+    peer.set_read_timeout(Some(DEADLINE)).unwrap();
+    peer.send(b"too early").unwrap();
+    let refused = peer.recv(&mut [0; 16]).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 fn answer(listener: &TcpListener) -> IpAddr {

@@ -16,7 +16,7 @@ use podling_runtime::app::StreamingSettings;
 use podling_runtime::image::RegistrySettings;
 use podling_runtime::layout::Layout;
 use podling_runtime::model::handler::OciRuntime;
-use podling_runtime::network::{Ipv4Subnet, is_interface_name};
+use podling_runtime::network::{PodCidr, is_interface_name};
 
 use super::document::Document;
 use super::fields::{self, Fields, address, list, number, path, some, text, time};
@@ -50,7 +50,7 @@ pub(crate) struct Network {
     /// The built-in bridge.
     pub(crate) bridge: String,
     /// Addresses of pods on it.
-    pub(crate) pod_cidr: Ipv4Subnet,
+    pub(crate) pod_cidr: PodCidr,
     /// `network.cni`: where configurations lie; none: below the root, and the built-in bridge while nothing is there.
     pub(crate) cni_conf_dir: Option<PathBuf>,
     /// Where plugins lie.
@@ -93,8 +93,7 @@ impl RuntimeConfiguration {
             cgroup_parent: cgroup_parent.to_owned(),
             network: Network {
                 bridge: "podling0".to_owned(),
-                pod_cidr: Ipv4Subnet::new(Ipv4Addr::new(10, 88, 0, 0), 16)
-                    .expect("it has room for pods"),
+                pod_cidr: "10.88.0.0/16".parse().expect("it has room for pods"),
                 cni_conf_dir: None,
                 cni_bin_dirs: ["/opt/cni/bin", "/usr/lib/cni"].map(PathBuf::from).into(),
                 cni_timeout: Duration::from_secs(60),
@@ -152,7 +151,7 @@ impl RuntimeConfiguration {
         let mut refuse = |flag, message: String| problems.push(Problem::Flag { flag, message });
         if let Some(text) = &flags.pod_cidr {
             match text.parse() {
-                Ok(subnet) => network.pod_cidr = subnet,
+                Ok(cidr) => network.pod_cidr = cidr,
                 Err(error) => refuse("--pod-cidr", format!("{error}")),
             }
         }
@@ -188,8 +187,8 @@ impl RuntimeConfiguration {
 impl Network {
     fn read(&mut self, fields: &mut Fields<'_>) {
         fields.set("bridge", text(bridge), &mut self.bridge);
-        let subnet = |text: &str| text.parse::<Ipv4Subnet>();
-        fields.set("podCIDR", text(subnet), &mut self.pod_cidr);
+        let pod_cidr = |text: &str| text.parse::<PodCidr>();
+        fields.set("podCIDR", text(pod_cidr), &mut self.pod_cidr);
         fields.group("cni", |fields| {
             fields.set("confDir", some(path), &mut self.cni_conf_dir);
             fields.set("binDirs", list(path), &mut self.cni_bin_dirs);

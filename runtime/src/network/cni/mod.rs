@@ -44,6 +44,7 @@ pub use offer::RefusedWish;
 pub use plugin::PluginError;
 
 use super::pod::bring_loopback_up;
+use super::pod_cidr::PodCidr;
 use super::request::{AttachRequest, Wishes};
 use crate::failpoint;
 use crate::model::SandboxId;
@@ -71,7 +72,7 @@ pub struct CniSettings {
     /// Which boot of the kernel this is.
     pub boot_id: String,
     /// Addresses of pods, for plugins that take them from the runtime.
-    pub pod_cidr: String,
+    pub pod_cidr: PodCidr,
 }
 
 /// A configuration that was chosen for a pod.
@@ -141,7 +142,7 @@ impl CniNetworks {
         id: &SandboxId,
         wishes: &Wishes,
     ) -> Result<(), RefusedWish> {
-        offer::values(&network.0, wishes, &self.settings.pod_cidr)?;
+        offer::values(&network.0, wishes, self.settings.pod_cidr)?;
         offer::arguments(id, wishes).map(drop)
     }
 
@@ -190,7 +191,7 @@ impl CniNetworks {
             file: network.file.clone(),
             config: network.text.clone(),
             arguments: offer::arguments(&request.id, &request.wishes)?,
-            values: offer::values(network, &request.wishes, &self.settings.pod_cidr)?,
+            values: offer::values(network, &request.wishes, self.settings.pod_cidr)?,
             result: None,
         };
         self.held().insert(request.id.clone(), Arc::new(netns));

@@ -7,6 +7,7 @@ use super::bandwidth::{self, BandwidthError};
 use super::config::{NetworkConfig, Object};
 use crate::model::SandboxId;
 use crate::model::config::{DnsConfig, PortMapping, Protocol};
+use crate::network::pod_cidr::PodCidr;
 use crate::network::request::Wishes;
 
 /// Why a pod cannot be attached to a network, now or later.
@@ -45,7 +46,7 @@ impl From<BandwidthError> for RefusedWish {
 pub(super) fn values(
     network: &NetworkConfig,
     wishes: &Wishes,
-    pod_cidr: &str,
+    pod_cidr: PodCidr,
 ) -> Result<Object, RefusedWish> {
     if let Some(mapping) = wishes.port_mappings.first()
         && !network.wants("portMappings")
@@ -60,7 +61,7 @@ pub(super) fn values(
     let all = [
         ("portMappings", ports),
         ("bandwidth", bandwidth::of(&wishes.annotations)?),
-        ("ipRanges", Some(json!([[{ "subnet": pod_cidr }]]))),
+        ("ipRanges", Some(ip_ranges(pod_cidr))),
         ("dns", wishes.dns.as_ref().map(dns)),
         ("aliases", Some(json!([wishes.metadata.name]))),
         ("cgroupPath", cgroup.map(|path| json!(path))),
@@ -71,6 +72,14 @@ pub(super) fn values(
     Ok(wanted
         .filter_map(|(capability, value)| Some((capability.to_owned(), value?)))
         .collect())
+}
+
+/// A set of ranges for each address that a pod is to get.
+fn ip_ranges(pod_cidr: PodCidr) -> Value {
+    let subnets = pod_cidr.subnets();
+    subnets
+        .map(|subnet| json!([{ "subnet": subnet.to_string() }]))
+        .collect()
 }
 
 fn port_mappings(mappings: &[PortMapping]) -> Value {
@@ -137,6 +146,10 @@ mod tests {
         parse("net.conf", &text).unwrap()
     }
 
+    fn cidr(text: &str) -> PodCidr {
+        text.parse().unwrap()
+    }
+
     fn wishes() -> Wishes {
         Wishes {
             metadata: PodMetadata {
@@ -166,11 +179,11 @@ mod tests {
             r#"{"portMappings": true, "dns": true, "cgroupPath": true, "ipRanges": true,
                 "aliases": true, "bandwidth": true}"#,
         );
-        let values = values(&network, &wishes(), "10.1.0.0/16").unwrap();
+        let values = values(&network, &wishes(), cidr("10.1.0.0/16,fd01::/64")).unwrap();
         let expected = json!({
             "portMappings": [{"hostPort": 5353, "containerPort": 53, "protocol": "udp",
                               "hostIP": "127.0.0.1"}],
-            "ipRanges": [[{"subnet": "10.1.0.0/16"}]],
+            "ipRanges": [[{"subnet": "10.1.0.0/16"}], [{"subnet": "fd01::/64"}]],
             "dns": {"servers": ["10.0.0.1"], "searches": [], "options": []},
             "aliases": ["web"],
             "cgroupPath": "/pods/1",
@@ -180,7 +193,7 @@ mod tests {
 
     #[test]
     fn host_ports_that_would_lead_nowhere_are_refused() {
-        let error = values(&network("{}"), &wishes(), "10.1.0.0/16").unwrap_err();
+        let error = values(&network("{}"), &wishes(), cidr("10.1.0.0/16")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "host port 5353 is asked for, and no plugin of network \"net\" has the capability \

@@ -29,6 +29,11 @@ pub enum HostPortError {
         /// Its transport.
         protocol: Protocol,
     },
+    /// ::1 leads nowhere on this machine.
+    #[error(
+        "host port {0} on ::1 cannot lead to a pod while bridges ask ip6tables (net.bridge.bridge-nf-call-ip6tables is 1): set that to 0 or use another address"
+    )]
+    Loopback(u16),
     /// The pod has no address in the family of the host's address.
     #[error("host port {port} on {host_ip}: the pod has no address of that family")]
     Family {

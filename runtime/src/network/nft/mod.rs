@@ -9,7 +9,7 @@
 //!     chain postrouting  # srcnat
 //!         ip saddr <pod CIDR> oifname != "<bridge>" masquerade
 //!         ip saddr <pod CIDR> oifname "<bridge>" ct status dnat masquerade
-//!         ip saddr 127.0.0.0/8 oifname "<bridge>" masquerade
+//!         ip saddr 127.0.0.0/8 oifname "<bridge>" masquerade, and ::1 the same
 //! }
 //! ```
 //!
@@ -111,7 +111,9 @@ impl Table<'_> {
             rules.push((Chain::Postrouting, self.way_out(*pods)));
             rules.push((Chain::Postrouting, self.way_back(*pods)));
         }
-        rules.push((Chain::Postrouting, self.way_back_to_loopback()));
+        for loopback in [Cidr::LOOPBACK, Cidr::LOOPBACK_V6] {
+            rules.push((Chain::Postrouting, self.way_back_to(loopback)));
+        }
         rules
     }
 
@@ -138,9 +140,9 @@ impl Table<'_> {
             .masquerade()
     }
 
-    fn way_back_to_loopback(&self) -> Expressions {
+    fn way_back_to(&self, loopback: Cidr) -> Expressions {
         Expressions::new()
-            .source_within(Cidr::LOOPBACK)
+            .source_within(loopback)
             .leaves_through(self.bridge)
             .masquerade()
     }

@@ -100,14 +100,14 @@ fn every_problem_of_a_document_is_told_at_once() {
 
 #[test]
 fn flags_override_the_file_and_what_they_leave_out_stays() {
-    let text = "network:\n  bridge: filed0\n  podCIDR: 10.9.0.0/16\n  cni:\n    binDirs: [/a]\n    timeout: 5s\n";
+    let text = "network:\n  bridge: filed0\n  podCIDR: fd09::/64,10.9.0.0/16\n  cni:\n    binDirs: [/a]\n    timeout: 5s\n";
     let (mut configuration, mut problems) = read(&format!("{HEADER}{text}"));
     let flags = flags("podling runtime --bridge flag0 --cni-bin-dir /b:/c --cni-bin-dir /d:");
     configuration.override_with(&flags, &mut problems);
     assert_eq!(problems, []);
     let network = configuration.network;
     assert_eq!(network.bridge, "flag0");
-    assert_eq!(network.pod_cidr.to_string(), "10.9.0.0/16");
+    assert_eq!(network.pod_cidr.to_string(), "fd09::/64,10.9.0.0/16");
     assert_eq!(network.cni_bin_dirs, ["/b", "/c", "/d"].map(PathBuf::from));
     assert_eq!(network.cni_timeout, Duration::from_secs(5));
 }
@@ -115,7 +115,7 @@ fn flags_override_the_file_and_what_they_leave_out_stays() {
 #[test]
 fn flags_that_mean_nothing_are_told_with_the_problems_of_the_file() {
     let (mut configuration, mut problems) = read(&format!("{HEADER}nothing: 1\n"));
-    let flags = flags("podling runtime --pod-cidr fd00::/64 --bridge a/b");
+    let flags = flags("podling runtime --pod-cidr 10.0.0.0/31 --bridge a/b");
     configuration.override_with(&flags, &mut problems);
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
