@@ -1,6 +1,8 @@
 //! A network configuration: a chain of plugins under a name. Pure.
 //!
 //! `.conflist` files hold a chain, `.conf` and `.json` files a single plugin, which is a chain of one.
+//! More plugins of a chain may lie in files of their own, in a folder of the network's name beside the
+//! list: they go to its end.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
@@ -70,6 +72,41 @@ pub(super) fn is_config_name(file: &str) -> bool {
     matches!(extension, Some("conflist" | "conf" | "json"))
 }
 
+/// The folder in which more plugins of a list may lie; `None` when it says that all are in it, or is
+/// none.
+pub(super) fn side_folder(file: &str, text: &str) -> Option<String> {
+    if !file.ends_with(".conflist") {
+        return None;
+    }
+    let source: Object = serde_json::from_str(text).ok()?;
+    match flag(&source, "loadOnlyInlinedPlugins") {
+        Ok(false) => name(&source).ok(),
+        Ok(true) | Err(_) => None,
+    }
+}
+
+/// Whether a file in such a folder is meant to be a plugin.
+pub(super) fn is_side_name(file: &str) -> bool {
+    file.rsplit_once('.')
+        .is_some_and(|(_, extension)| extension == "conf")
+}
+
+/// The list with the plugins of these files behind its own, as one text.
+pub(super) fn with_side_files(list: &str, side: &[String]) -> Result<String, ConfigError> {
+    let mut source: Object = serde_json::from_str(list)?;
+    let plugins = source
+        .entry("plugins")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    let Value::Array(plugins) = plugins else {
+        return Err(wrong("plugins", "a list"));
+    };
+    for text in side {
+        plugins.push(Value::Object(serde_json::from_str(text)?));
+    }
+    source.insert("loadOnlyInlinedPlugins".to_owned(), Value::Bool(true));
+    Ok(Value::Object(source).to_string())
+}
+
 /// Reads the file named `file`.
 pub(super) fn parse(file: &str, text: &str) -> Result<NetworkConfig, ConfigError> {
     let mut source: Object = serde_json::from_str(text)?;
@@ -87,6 +124,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<NetworkConfig, ConfigError
     if plugins.is_empty() {
         return Err(ConfigError::NoPlugins);
     }
+    flag(&source, "loadOnlyInlinedPlugins")?;
     Ok(NetworkConfig {
         file: file.to_owned(),
         text: text.to_owned(),
@@ -261,6 +299,37 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn plugins_beside_a_list_go_to_its_end_unless_it_has_them_all() {
+        let list = r#"{"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "bridge"}]}"#;
+        assert_eq!(side_folder("a.conflist", list), Some("net".to_owned()));
+        let side = [
+            r#"{"type": "portmap"}"#.to_owned(),
+            r#"{"type": "tuning"}"#.to_owned(),
+        ];
+        let whole = with_side_files(list, &side).unwrap();
+        assert_eq!(side_folder("a.conflist", &whole), None, "it is whole");
+        let network = parse("a.conflist", &whole).unwrap();
+        let kinds: Vec<_> = network.plugins.iter().map(|p| p.kind.as_str()).collect();
+        assert_eq!(kinds, ["bridge", "portmap", "tuning"]);
+
+        let alone = r#"{"cniVersion": "1.0.0", "name": "net"}"#;
+        let whole = with_side_files(alone, &side[..1]).unwrap();
+        assert_eq!(parse("a.conflist", &whole).unwrap().plugins.len(), 1);
+        for (file, text) in [
+            ("a.conf", list),
+            ("a.conflist", "{"),
+            ("a.conflist", r#"{"name": "../etc"}"#),
+            (
+                "a.conflist",
+                r#"{"name": "net", "loadOnlyInlinedPlugins": "True"}"#,
+            ),
+        ] {
+            assert_eq!(side_folder(file, text), None, "{file} {text}");
+        }
+        assert!(with_side_files(list, &["[]".to_owned()]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::config::{self, NetworkConfig};
+use super::config::{self, ConfigError, NetworkConfig};
 
 /// What a directory holds.
 #[derive(Debug, Default)]
@@ -41,6 +41,11 @@ pub(super) fn load(dir: &Path) -> io::Result<Found> {
 }
 
 fn names(dir: &Path) -> io::Result<Vec<String>> {
+    files(dir, config::is_config_name)
+}
+
+/// Files of a folder whose names are of a kind, sorted; one that does not exist has none.
+fn files(dir: &Path, is_of_kind: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -52,17 +57,39 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
             names.push(name);
         }
     }
-    names.retain(|name| config::is_config_name(name) && !dir.join(name).is_dir());
+    names.retain(|name| is_of_kind(name) && !dir.join(name).is_dir());
     names.sort_unstable();
     Ok(names)
 }
 
 fn read(dir: &Path, file: &str) -> Result<NetworkConfig, String> {
     let text = fs::read_to_string(dir.join(file)).map_err(|error| error.to_string())?;
-    config::parse(file, &text).map_err(|error| match std::error::Error::source(&error) {
+    let text = match config::side_folder(file, &text) {
+        Some(folder) => with_side_files(&dir.join(folder), text)?,
+        None => text,
+    };
+    config::parse(file, &text).map_err(|error| said(&error))
+}
+
+/// The list with the plugins that lie beside it, if there are any.
+fn with_side_files(folder: &Path, list: String) -> Result<String, String> {
+    let in_folder = |error: io::Error| format!("{}: {error}", folder.display());
+    let names = files(folder, config::is_side_name).map_err(in_folder)?;
+    if names.is_empty() {
+        return Ok(list);
+    }
+    let read = |name: &String| fs::read_to_string(folder.join(name));
+    let side = names.iter().map(read).collect::<io::Result<Vec<_>>>();
+    let side = side.map_err(in_folder)?;
+    config::with_side_files(&list, &side)
+        .map_err(|error| format!("with {}: {}", folder.display(), said(&error)))
+}
+
+fn said(error: &ConfigError) -> String {
+    match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +113,31 @@ mod tests {
         let found = load(dir.path()).unwrap();
         assert_eq!(found.network.unwrap().name, "first");
         assert_eq!(found.broken, ["05-broken.conflist: plugins is missing"]);
+    }
+
+    #[test]
+    fn plugins_in_the_folder_of_the_networks_name_belong_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = r#"{"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "bridge"}]}"#;
+        fs::write(dir.path().join("10-net.conflist"), list).unwrap();
+        let folder = dir.path().join("net");
+        fs::create_dir(&folder).unwrap();
+        for (name, kind) in [
+            ("20-b.conf", "tuning"),
+            ("10-a.conf", "portmap"),
+            ("x.json", "no"),
+        ] {
+            fs::write(folder.join(name), format!(r#"{{"type": "{kind}"}}"#)).unwrap();
+        }
+        let network = load(dir.path()).unwrap().network.unwrap();
+        let kinds: Vec<_> = network.plugins.iter().map(|p| p.kind.as_str()).collect();
+        assert_eq!(kinds, ["bridge", "portmap", "tuning"]);
+        let kept = config::parse(&network.file, &network.text).unwrap();
+        assert_eq!(kept, network, "an attachment keeps all of it");
+
+        fs::write(folder.join("30-c.conf"), "{").unwrap();
+        let broken = &load(dir.path()).unwrap().broken[0];
+        assert!(broken.contains("/net: it is not a JSON object"), "{broken}");
     }
 
     #[test]

@@ -65,6 +65,11 @@ pub(super) fn values(
         ("dns", wishes.dns.as_ref().map(dns)),
         ("aliases", Some(json!([wishes.metadata.name]))),
         ("cgroupPath", cgroup.map(|path| json!(path))),
+        // As containerd calls it.
+        (
+            "io.kubernetes.cri.pod-annotations",
+            Some(json!(wishes.annotations)),
+        ),
     ];
     let wanted = all
         .into_iter()
@@ -177,7 +182,7 @@ mod tests {
     fn a_network_is_told_what_it_has_capabilities_for() {
         let network = network(
             r#"{"portMappings": true, "dns": true, "cgroupPath": true, "ipRanges": true,
-                "aliases": true, "bandwidth": true}"#,
+                "aliases": true, "bandwidth": true, "io.kubernetes.cri.pod-annotations": true}"#,
         );
         let values = values(&network, &wishes(), cidr("10.1.0.0/16,fd01::/64")).unwrap();
         let expected = json!({
@@ -187,6 +192,7 @@ mod tests {
             "dns": {"servers": ["10.0.0.1"], "searches": [], "options": []},
             "aliases": ["web"],
             "cgroupPath": "/pods/1",
+            "io.kubernetes.cri.pod-annotations": {},
         });
         assert_eq!(Value::Object(values), expected);
     }
