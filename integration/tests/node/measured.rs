@@ -237,31 +237,3 @@ async fn limits_change_while_a_container_runs_and_stay_changed_after_a_restart()
         .expect("the pod goes");
     node.stop().await;
 }
-
-#[tokio::test]
-async fn the_bridge_agrees_to_its_own_pod_cidr_and_to_no_other() {
-    let node = Node::start().await;
-    let mut runtime = node.cri().await.runtime.clone();
-    let mut hand_over = async |pod_cidr: String| {
-        let network_config = Some(cri::NetworkConfig { pod_cidr });
-        let runtime_config = Some(cri::RuntimeConfig { network_config });
-        runtime
-            .update_runtime_config(cri::UpdateRuntimeConfigRequest { runtime_config })
-            .await
-    };
-    hand_over(node.range().pod_cidr())
-        .await
-        .expect("it is the bridge's own");
-    hand_over(String::new())
-        .await
-        .expect("nothing is asked for");
-    let refused = hand_over("192.0.2.0/24".to_owned()).await;
-    let refused = refused.expect_err("the bridge has another");
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(
-        refused.message().contains("--pod-cidr 192.0.2.0/24"),
-        "{}",
-        refused.message()
-    );
-    node.stop().await;
-}

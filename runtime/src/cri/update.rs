@@ -54,9 +54,12 @@ pub(super) async fn runtime_config(
     let cidr = config.network_config.unwrap_or_default().pod_cidr;
     if !cidr.is_empty() {
         let network = Arc::clone(&lifecycle.parts().network);
-        let agreed = tokio::task::spawn_blocking(move || network.agree_to(&cidr)).await;
-        let agreed = agreed.map_err(|error| Status::internal(error.to_string()))?;
-        agreed.map_err(|error| Status::failed_precondition(chain(&error)))?;
+        let taken_on = tokio::task::spawn_blocking(move || network.take_on(&cidr)).await;
+        let taken_on = taken_on.map_err(|error| Status::internal(error.to_string()))?;
+        taken_on.map_err(|error| match error.is_refusal() {
+            true => Status::invalid_argument(chain(&error)),
+            false => Status::failed_precondition(chain(&error)),
+        })?;
     }
     Ok(Response::new(cri::UpdateRuntimeConfigResponse {}))
 }

@@ -13,7 +13,9 @@ use super::link::{self, Link};
 use super::mac;
 use super::netlink::{Connection, NetlinkError, Request};
 use super::nft::Table;
+use super::pod_cidr::PodCidr;
 use super::subnet::{Family, Subnet};
+use super::survey::{self, Conflict};
 
 /// Why the bridge cannot be set up, or taken down.
 #[derive(Debug, thiserror::Error)]
@@ -183,6 +185,52 @@ impl Bridge {
 
     fn has(&self, family: Family) -> bool {
         self.subnets.iter().any(|subnet| subnet.family() == family)
+    }
+
+    /// Makes these its networks and whatever is missing of them.
+    pub(super) fn span(
+        &mut self,
+        subnets: Vec<Subnet>,
+        ports: &[HostPort],
+    ) -> Result<(), BridgeError> {
+        self.subnets = subnets;
+        self.ensure(ports).map(|_| ())
+    }
+
+    /// Has `gone` no longer for networks, and these alone.
+    pub(super) fn leave(
+        &mut self,
+        gone: &[Subnet],
+        subnets: Vec<Subnet>,
+        ports: &[HostPort],
+    ) -> Result<(), BridgeError> {
+        if let Some(index) = self.index()? {
+            for net in gone {
+                self.take_address(index, *net)?;
+            }
+        }
+        self.span(subnets, ports)
+    }
+
+    fn take_address(&mut self, index: u32, net: Subnet) -> Result<(), BridgeError> {
+        let removal = [link::take_address(index, net.gateway(), net)];
+        // Gone already, or with all of IPv6.
+        let is_gone = |error: &NetlinkError| {
+            [libc::EADDRNOTAVAIL, libc::EOPNOTSUPP, libc::ENODEV]
+                .into_iter()
+                .any(|errno| error.is(errno))
+        };
+        match self.route.transact(&removal) {
+            Err(error) if !is_gone(&error) => Err(self.failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What of `cidr` the host's network has already.
+    pub(super) fn conflict(&mut self, cidr: PodCidr) -> Result<Option<Conflict>, BridgeError> {
+        let index = self.index()?;
+        let found = survey::conflict(&mut self.route, index, cidr);
+        found.map_err(|source| self.failed(source))
     }
 
     /// Makes these the host ports that lead to pods, and the only ones.

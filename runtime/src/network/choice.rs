@@ -16,7 +16,8 @@ use serde_json::Value;
 use super::cni::{Chosen, CniError, CniNetworks, CniSettings, Configured, RefusedWish};
 use super::request::{AttachRequest, Wishes};
 use super::{
-    AttachError, BridgeError, BridgeNetwork, BridgeSettings, OpenError, ReleaseError, ReserveError,
+    AttachError, BridgeError, BridgeNetwork, BridgeSettings, InvalidPodCidr, MoveError, OpenError,
+    ReleaseError, ReserveError,
 };
 use crate::model::SandboxId;
 
@@ -64,14 +65,17 @@ pub enum NetworkError {
     /// The bridge cannot be removed.
     #[error(transparent)]
     Remove(#[from] BridgeError),
-    /// Pods on the bridge have other addresses.
-    #[error("the built-in bridge has pod CIDR {ours}: restart podling with --pod-cidr {asked}")]
+    /// Pods cannot have such addresses.
+    #[error("pod CIDR {asked:?} cannot be used")]
     Cidr {
         /// What a client wants.
         asked: String,
-        /// What the bridge was made with.
-        ours: String,
+        /// Why.
+        source: InvalidPodCidr,
     },
+    /// Pods on the bridge cannot have them.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// The network cannot give the pod what it wants.
     #[error(transparent)]
     Wish(#[from] RefusedWish),
@@ -80,7 +84,8 @@ pub enum NetworkError {
 impl NetworkError {
     /// Whether the request itself is what is wrong.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Wish(_) | Self::Cni(CniError::Wish(_)))
+        let is_wish = matches!(self, Self::Wish(_) | Self::Cni(CniError::Wish(_)));
+        is_wish || matches!(self, Self::Cidr { .. })
     }
 }
 
@@ -177,16 +182,16 @@ impl PodNetwork {
         }
     }
 
-    /// Agrees that pods get their addresses from `cidr`. A CNI network has a word of its own in that,
-    /// so it agrees to everything; the bridge keeps what it was made with.
-    pub fn agree_to(&self, cidr: &str) -> Result<(), NetworkError> {
-        let ours = self.settings.cidr.to_string();
+    /// Has new pods get addresses of `cidr`. A CNI network has a word of its own in that, so with one
+    /// nothing comes of it. Blocks.
+    pub fn take_on(&self, cidr: &str) -> Result<(), NetworkError> {
+        let parsed = cidr.parse().map_err(|source| NetworkError::Cidr {
+            asked: cidr.to_owned(),
+            source,
+        })?;
         match self.choose()? {
-            Choice::Bridge if cidr != ours => Err(NetworkError::Cidr {
-                asked: cidr.to_owned(),
-                ours,
-            }),
-            _ => Ok(()),
+            Choice::Bridge => Ok(self.bridge()?.take_on(parsed)?),
+            Choice::Cni(..) | Choice::Nothing(_) => Ok(()),
         }
     }
 

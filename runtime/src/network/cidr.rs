@@ -24,6 +24,12 @@ impl Cidr {
         prefix: 128,
     };
 
+    /// The block of one address.
+    pub(super) fn of_one(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self::new(address, prefix)
+    }
+
     /// The block `network/prefix`; bits of `network` behind the prefix must not be set.
     pub(super) fn new(network: IpAddr, prefix: u8) -> Self {
         Self { network, prefix }
@@ -32,6 +38,24 @@ impl Cidr {
     /// Its first address.
     pub(super) fn network(&self) -> IpAddr {
         self.network
+    }
+
+    /// How many bits its addresses share.
+    pub(super) fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether `address` is one of its own.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        match (self.network, self.mask(), address) {
+            (IpAddr::V4(network), IpAddr::V4(mask), IpAddr::V4(address)) => {
+                address & mask == network
+            }
+            (IpAddr::V6(network), IpAddr::V6(mask), IpAddr::V6(address)) => {
+                address & mask == network
+            }
+            _ => false,
+        }
     }
 
     /// The bits that its addresses share.
@@ -58,6 +82,16 @@ impl fmt::Display for Cidr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_contains_its_own_addresses_and_no_others() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let all = Cidr::new(ip("0.0.0.0"), 0);
+        assert!(all.contains(ip("203.0.113.9")) && !all.contains(ip("::1")));
+        let block = Cidr::new(ip("fd00::"), 64);
+        assert!(block.contains(ip("fd00::5")) && !block.contains(ip("fd01::5")));
+        assert!(Cidr::of_one(ip("10.0.0.1")).contains(ip("10.0.0.1")));
+    }
 
     #[test]
     fn the_mask_has_the_bits_of_the_prefix() {

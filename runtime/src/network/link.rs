@@ -1,7 +1,7 @@
 //! The rtnetlink requests of the pod network, as values, and the two answers it reads.
 #![deny(clippy::disallowed_methods)]
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
@@ -164,6 +164,29 @@ pub(super) fn list_addresses() -> Request {
     Request::dump("list addresses", &RouteNetlinkMessage::GetAddress(message))
 }
 
+/// Takes an address from an interface.
+pub(super) fn take_address(index: u32, address: IpAddr, subnet: Subnet) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = family(address);
+    message.header.prefix_len = subnet.prefix();
+    message.header.index = index;
+    message.attributes = vec![AddressAttribute::Local(address)];
+    let message = RouteNetlinkMessage::DelAddress(message);
+    Request::change("take the address away", &message, 0)
+}
+
+/// Asks for every route of the namespace.
+pub(super) fn list_routes() -> Request {
+    let message = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+    Request::dump("list routes", &message)
+}
+
+/// Asks for every interface of the namespace.
+pub(super) fn list_links() -> Request {
+    let message = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    Request::dump("list interfaces", &message)
+}
+
 /// Leads everything without a better route to `gateway`.
 pub(super) fn put_default_route(index: u32, gateway: IpAddr) -> Request {
     let mut message = RouteMessage::default();
@@ -270,6 +293,68 @@ pub(super) fn read_address(body: &[u8]) -> Option<(u32, IpAddr, u8)> {
         own.or(any)?,
         message.header.prefix_len,
     ))
+}
+
+/// A route of the host's main table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    /// Where it leads to.
+    pub(super) to: IpAddr,
+    /// How many bits of that count.
+    pub(super) prefix: u8,
+    /// Through which interface; 0 where it leads nowhere.
+    pub(super) interface: u32,
+    /// Whether that is there, and not behind a gateway.
+    pub(super) is_direct: bool,
+}
+
+/// Reads one message of the answer to [`list_routes`].
+pub(super) fn read_route(body: &[u8]) -> Option<Route> {
+    let message = RouteMessage::parse(body).ok()?;
+    let header = &message.header;
+    let anywhere: IpAddr = match header.address_family {
+        AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
+        AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return None,
+    };
+    let leads = [
+        RouteType::Unicast,
+        RouteType::BlackHole,
+        RouteType::Unreachable,
+        RouteType::Prohibit,
+    ];
+    if header.table != RouteHeader::RT_TABLE_MAIN || !leads.contains(&header.kind) {
+        return None;
+    }
+    let mut route = Route {
+        to: anywhere,
+        prefix: header.destination_prefix_length,
+        interface: 0,
+        is_direct: header.kind == RouteType::Unicast,
+    };
+    for attribute in message.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(to)) => route.to = to.into(),
+            RouteAttribute::Destination(RouteAddress::Inet6(to)) => route.to = to.into(),
+            RouteAttribute::Oif(index) => route.interface = index,
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) | RouteAttribute::MultiPath(_) => {
+                route.is_direct = false;
+            }
+            _ => {}
+        }
+    }
+    Some(route)
+}
+
+/// Reads one message of the answer to [`list_links`]: index and name.
+pub(super) fn read_name(body: &[u8]) -> Option<(u32, String)> {
+    let message = LinkMessage::parse(body).ok()?;
+    let mut attributes = message.attributes.into_iter();
+    let name = attributes.find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name),
+        _ => None,
+    });
+    Some((message.header.index, name?))
 }
 
 fn family(address: IpAddr) -> AddressFamily {

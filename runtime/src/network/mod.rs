@@ -25,19 +25,23 @@ mod choice;
 mod cidr;
 mod cni;
 mod conntrack;
+mod error;
 mod forwarding;
 mod host_ports;
 mod ipv6;
 mod link;
 mod mac;
+mod moving;
 mod netlink;
 mod nft;
 mod pod;
 mod pod_cidr;
 mod pool;
+mod ranges;
 mod request;
 mod reservations;
 mod subnet;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -54,20 +58,24 @@ pub use cni::{
     AnswerError, Chosen, CniError, CniSettings, KeptError, PluginError, PluginMessage, RefusedWish,
     Verb,
 };
+pub use error::{AttachError, InTheWay, MoveError, OpenError, ReleaseError};
 pub use host_ports::{HostPortError, RecordError};
 pub use ipv6::NoIpv6;
 pub use netlink::NetlinkError;
 pub use pod::{PodLinkError, bring_loopback_up};
 pub use pod_cidr::{InvalidPodCidr, PodCidr};
+pub use ranges::RangesError;
 pub use request::{AttachRequest, Wishes};
 pub use reservations::{OpenReservationsError, ReserveError, UnreserveError};
 pub use subnet::{Family, InvalidSubnet, Subnet};
+pub use survey::Conflict;
 
 use crate::model::SandboxId;
 use crate::model::config::PortMapping;
 use bridge::Bridge;
 use host_ports::{HostPort, HostPorts};
 use pod::PodLink;
+use ranges::Ranges;
 use reservations::Reservations;
 
 /// What a bridge network is made from.
@@ -81,113 +89,21 @@ pub struct BridgeSettings {
     pub state_dir: PathBuf,
 }
 
-/// Why the network cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The reservations cannot be had.
-    #[error("cannot open the pod network {cidr}")]
-    Reservations {
-        /// The pod CIDR.
-        cidr: PodCidr,
-        /// Why.
-        source: OpenReservationsError,
-    },
-    /// The host ports cannot be had.
-    #[error("cannot open the pod network {cidr}")]
-    HostPorts {
-        /// The pod CIDR.
-        cidr: PodCidr,
-        /// Why.
-        source: RecordError,
-    },
-    /// The bridge cannot be set up.
-    #[error("cannot set up the pod network {cidr}")]
-    Bridge {
-        /// The pod CIDR.
-        cidr: PodCidr,
-        /// Why.
-        source: BridgeError,
-    },
-}
-
-/// Why a sandbox cannot be connected.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// None of the addresses is one that this network gives.
-    #[error("sandbox {id} has no address of {cidr}")]
-    Address {
-        /// Which sandbox.
-        id: String,
-        /// The pod CIDR.
-        cidr: PodCidr,
-    },
-    /// The bridge is gone and cannot be made again.
-    #[error("cannot connect sandbox {id}")]
-    Bridge {
-        /// Which sandbox.
-        id: String,
-        /// Why.
-        source: BridgeError,
-    },
-    /// Its interface cannot be set up.
-    #[error("cannot connect sandbox {id}")]
-    Link {
-        /// Which sandbox.
-        id: String,
-        /// Why.
-        source: PodLinkError,
-    },
-    /// Its host ports are not to be had.
-    #[error("cannot open the host ports of sandbox {id}")]
-    HostPort {
-        /// Which sandbox.
-        id: String,
-        /// Why.
-        source: HostPortError,
-    },
-    /// Its host ports cannot be recorded.
-    #[error("cannot open the host ports of sandbox {id}")]
-    Record {
-        /// Which sandbox.
-        id: String,
-        /// Why.
-        source: RecordError,
-    },
-}
-
-/// Why a sandbox cannot be disconnected.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleaseError {
-    /// Its address cannot be given back.
-    #[error(transparent)]
-    Address(#[from] UnreserveError),
-    /// Its host ports cannot be forgotten.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Its host ports cannot be closed.
-    #[error("cannot close the host ports of sandbox {id}")]
-    HostPorts {
-        /// Which sandbox.
-        id: String,
-        /// Why.
-        source: BridgeError,
-    },
-}
-
 /// The pod network of one node.
 pub struct BridgeNetwork {
-    cidr: PodCidr,
-    // The kernel takes one change of interfaces at a time anyway. Where host ports are locked too,
-    // they are locked first.
-    bridge: Mutex<Bridge>,
+    state_dir: PathBuf,
+    // Where several are locked at once, they are locked in this order. The kernel takes one change
+    // of interfaces at a time anyway.
+    ranges: Mutex<Ranges>,
     host_ports: Mutex<HostPorts>,
+    bridge: Mutex<Bridge>,
     reservations: Mutex<Reservations>,
 }
 
 impl fmt::Debug for BridgeNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BridgeNetwork")
-            .field("cidr", &self.cidr)
+            .field("state_dir", &self.state_dir)
             .finish_non_exhaustive()
     }
 }
@@ -197,21 +113,39 @@ impl BridgeNetwork {
     /// makes what is missing of bridge, gateway address, NAT and forwarding.
     pub fn open(settings: BridgeSettings) -> Result<Self, OpenError> {
         let cidr = settings.cidr;
-        let reservations = Reservations::open(&settings.state_dir, cidr)
+        let state_dir = settings.state_dir;
+        let mut reservations = Reservations::open(&state_dir, cidr)
             .map_err(|source| OpenError::Reservations { cidr, source })?;
-        let host_ports = HostPorts::open(&settings.state_dir)
-            .map_err(|source| OpenError::HostPorts { cidr, source })?;
-        let mut bridge = Bridge::new(settings.bridge, cidr.subnets().collect())
+        let host_ports =
+            HostPorts::open(&state_dir).map_err(|source| OpenError::HostPorts { cidr, source })?;
+        let failed = |source| OpenError::Ranges { cidr, source };
+        let known = ranges::load(&state_dir).map_err(failed)?;
+        let ranges = match &known {
+            Some(known) => known.configured_with(cidr),
+            None => Ranges::begin(cidr),
+        };
+        moving::refuse_in_the_way(&reservations, ranges.current())?;
+        if known.as_ref() != Some(&ranges) {
+            ranges::save(&state_dir, &ranges).map_err(failed)?;
+        }
+        reservations.give_from(ranges.current(), ranges.set_apart());
+        // What no pod needs must not keep the others from theirs: it is left once they have it.
+        let needed = ranges.without(&moving::unused(&reservations, &ranges));
+        let mut bridge = Bridge::new(settings.bridge, needed.all())
             .map_err(|source| OpenError::Bridge { cidr, source })?;
+        moving::warn_of_conflict(&mut bridge, ranges.current());
         bridge
             .ensure(&host_ports.all())
             .map_err(|source| OpenError::Bridge { cidr, source })?;
-        Ok(Self {
-            cidr,
-            bridge: Mutex::new(bridge),
+        let network = Self {
+            state_dir,
+            ranges: Mutex::new(ranges),
             host_ports: Mutex::new(host_ports),
+            bridge: Mutex::new(bridge),
             reservations: Mutex::new(reservations),
-        })
+        };
+        network.leave_former();
+        Ok(network)
     }
 
     /// Addresses for a sandbox, primary first: those it has, else new ones.
@@ -245,7 +179,7 @@ impl BridgeNetwork {
         if addresses.is_empty() {
             return Err(AttachError::Address {
                 id: id.to_string(),
-                cidr: self.cidr,
+                cidr: self.ranges().current(),
             });
         }
         let ports = self.host_ports().all();
@@ -293,7 +227,9 @@ impl BridgeNetwork {
     /// Closes the host ports of a sandbox and gives its addresses back. Its processes must be gone.
     pub fn release(&self, id: &SandboxId) -> Result<(), ReleaseError> {
         self.withdraw(id)?;
-        Ok(self.reservations().release(id)?)
+        self.reservations().release(id)?;
+        self.leave_former();
+        Ok(())
     }
 
     fn withdraw(&self, id: &SandboxId) -> Result<(), ReleaseError> {
@@ -318,7 +254,9 @@ impl BridgeNetwork {
         for id in &dead {
             self.withdraw(id)?;
         }
-        Ok(self.reservations().retain(live)?)
+        let freed = self.reservations().retain(live)?;
+        self.leave_former();
+        Ok(freed)
     }
 
     /// Looks at the machine: whether bridge, address, NAT and forwarding are in place.
@@ -339,11 +277,15 @@ impl BridgeNetwork {
     }
 
     fn pod_addresses(&self, ips: &[IpAddr]) -> Vec<(IpAddr, Subnet)> {
-        let network_of = |ip: &IpAddr| {
-            let network = self.cidr.subnets().find(|subnet| subnet.is_for_pods(*ip));
-            network.map(|subnet| (*ip, subnet))
-        };
+        let ranges = self.ranges();
+        let network_of = |ip: &IpAddr| Some((*ip, ranges.network_of(*ip)?));
         ips.iter().filter_map(network_of).collect()
+    }
+
+    fn ranges(&self) -> MutexGuard<'_, Ranges> {
+        self.ranges
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn bridge(&self) -> MutexGuard<'_, Bridge> {

@@ -6,10 +6,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::subnet::{InvalidSubnet, Subnet};
 
 /// One network, or an IPv4 and an IPv6 one in either order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PodCidr {
     primary: Subnet,
     secondary: Option<Subnet>,
@@ -75,6 +78,20 @@ impl FromStr for PodCidr {
             return Err(InvalidPodCidr::TooMany(text.to_owned()));
         }
         Self::dual(primary, secondary?)
+    }
+}
+
+impl TryFrom<String> for PodCidr {
+    type Error = InvalidPodCidr;
+
+    fn try_from(text: String) -> Result<Self, InvalidPodCidr> {
+        text.parse()
+    }
+}
+
+impl From<PodCidr> for String {
+    fn from(cidr: PodCidr) -> Self {
+        cidr.to_string()
     }
 }
 

@@ -77,6 +77,8 @@ pub struct UnreserveError {
 #[derive(Debug)]
 pub(super) struct Reservations {
     cidr: PodCidr,
+    /// Addresses of the networks that no pod may have.
+    set_apart: Vec<IpAddr>,
     addresses: PathBuf,
     turns: [Turn; 2],
     owners: BTreeMap<IpAddr, SandboxId>,
@@ -97,6 +99,7 @@ impl Reservations {
             .flat_map(|(id, ips)| ips.iter().map(|ip| (*ip, id.clone())));
         Ok(Self {
             cidr,
+            set_apart: Vec::new(),
             turns: [
                 turn(state_dir.join("last"))?,
                 turn(state_dir.join("last-v6"))?,
@@ -106,6 +109,22 @@ impl Reservations {
             addresses,
             _lock: lock,
         })
+    }
+
+    /// From now on gives addresses of `cidr`, but for those that are set apart.
+    pub(super) fn give_from(&mut self, cidr: PodCidr, set_apart: Vec<IpAddr>) {
+        self.cidr = cidr;
+        self.set_apart = set_apart;
+    }
+
+    /// Who has an address.
+    pub(super) fn owner_of(&self, address: IpAddr) -> Option<&SandboxId> {
+        self.owners.get(&address)
+    }
+
+    /// Every address that is reserved.
+    pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
+        self.owners.keys().copied()
     }
 
     /// The addresses of `id`, primary first: those it has, else the next free one of each network.
@@ -134,6 +153,7 @@ impl Reservations {
         let is_alone = self.cidr.subnets().count() == 1;
         let is_taken = |address: IpAddr| {
             self.owners.contains_key(&address)
+                || self.set_apart.contains(&address)
                 || (is_alone && address.is_ipv6() && self.has_mac_of(address))
         };
         next_free(subnet, last, is_taken).ok_or(ReserveError::Exhausted {

@@ -16,6 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::cidr::Cidr;
 
 const IPV4_PREFIXES: RangeInclusive<u8> = 8..=30;
@@ -53,7 +55,8 @@ impl fmt::Display for Family {
 }
 
 /// A network with room for at least one pod, as `10.88.0.0/16` or `fd00:88::/64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Subnet {
     network: IpAddr,
     prefix: u8,
@@ -265,6 +268,20 @@ impl FromStr for Subnet {
         let network = network.parse().map_err(|_| malformed())?;
         let prefix = prefix.parse().map_err(|_| malformed())?;
         Self::new(network, prefix)
+    }
+}
+
+impl TryFrom<String> for Subnet {
+    type Error = InvalidSubnet;
+
+    fn try_from(text: String) -> Result<Self, InvalidSubnet> {
+        text.parse()
+    }
+}
+
+impl From<Subnet> for String {
+    fn from(subnet: Subnet) -> Self {
+        subnet.to_string()
     }
 }
 

@@ -6,4 +6,5 @@
 mod bridge;
 mod dual_stack;
 mod host_ports;
+mod moving;
 mod world;
