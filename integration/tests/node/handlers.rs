@@ -10,8 +10,8 @@ use podling_integration::harness::{Cri, DEADLINE, Node, Options, processes, wait
 use podling_proto::runtime::v1::{
     ContainerConfig, ContainerState, ContainerStatus, ContainerStatusRequest, ExecSyncRequest,
     ExecSyncResponse, IdMapping, LinuxContainerResources, NamespaceMode, NamespaceOption,
-    PodSandboxConfig, StatusRequest, StopContainerRequest, UpdateContainerResourcesRequest,
-    UserNamespace,
+    PodSandboxConfig, StartContainerRequest, StatusRequest, StopContainerRequest,
+    UpdateContainerResourcesRequest, UserNamespace,
 };
 
 const RUNC: &str = "/usr/sbin/runc";
@@ -268,6 +268,69 @@ async fn kill_9_of_the_daemon_leaves_a_container_of_runc_alone() {
     node.kill9();
     node.restart().await;
     let cri = node.cri().await;
+    remove_pod(&cri, &running.sandbox).await.expect("a removal");
+    assert_eq!(kept(&node), <[PathBuf; 0]>::default());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_while_runc_starts_a_container_loses_and_leaves_nothing() {
+    let handler = format!("runc={RUNC}");
+    for point in ["start_container.cgroup", "start_container.launched"] {
+        let mut node = node_with(&[&handler]).await;
+        let image = node.import_debian("busybox").await;
+        node.kill9();
+        let dies = Start {
+            failpoint: Some(point.to_owned()),
+            ..with(&[&handler])
+        };
+        node.restart_with(&dies).await;
+        let cri = node.cri().await;
+        let config = script(&image, "main", "sleep 1000");
+        let lost = run_pod_of(&cri, "runc", pod(&node, "crash"), config).await;
+        lost.expect_err("the daemon died meanwhile");
+        node.wait_killed().await;
+
+        node.restart_with(&with(&[&handler])).await;
+        let cri = node.cri().await;
+        let all = cri.containers().await;
+        let [container] = &all[..] else {
+            panic!("{point}: one container: {all:?}");
+        };
+        // Begun before the crash, or to be begun again; never twice, and never half.
+        let request = StartContainerRequest {
+            container_id: container.id.clone(),
+        };
+        let started = cri.runtime.clone().start_container(request).await;
+        started.expect("a start, or one that was made already");
+        assert_eq!(exec(&cri, &container.id, "exit 4").await.exit_code, 4);
+        assert_eq!(kept(&node).len(), 1, "{point}");
+        let sandbox = container.pod_sandbox_id.clone();
+        remove_pod(&cri, &sandbox).await.expect("a removal");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_container_of_runc_ends_with_its_monitor() {
+    let node = node_with(&[&format!("runc={RUNC}")]).await;
+    let image = node.import_debian("busybox").await;
+    let cri = node.cri().await;
+    let config = script(&image, "main", "sleep 98765");
+    let running = run_pod_of(&cri, "runc", pod(&node, "orphan"), config).await;
+    let running = running.expect("a pod");
+    let of_node = || processes::of_node(node.root(), &node.range().cgroup());
+    let monitors = of_node().into_iter();
+    processes::kill(
+        &monitors
+            .filter(|it| it.command.contains("podling-monitor"))
+            .collect(),
+    );
+    wait_until(DEADLINE, "what ran in the pod is ended", || {
+        !of_node().iter().any(|it| it.command.contains("98765"))
+    })
+    .await;
+    ended(&cri, &running.container).await;
     remove_pod(&cri, &running.sandbox).await.expect("a removal");
     assert_eq!(kept(&node), <[PathBuf; 0]>::default());
     node.stop().await;
