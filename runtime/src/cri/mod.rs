@@ -14,6 +14,7 @@ mod list;
 mod metrics;
 mod node_service;
 mod runtime_service;
+mod runtime_status;
 mod server;
 mod signal;
 mod stats;

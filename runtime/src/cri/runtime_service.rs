@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -13,11 +12,10 @@ use podling_proto::runtime::v1::runtime_service_server::RuntimeService;
 use tonic::{Request, Response, Status};
 
 use super::decode::{DecodeError, container_config, sandbox_config};
-use super::encode::{container_status, runtime_handler, sandbox_status};
+use super::encode::{container_status, sandbox_status};
 use super::stats::Statistics;
-use super::{events, info, list, metrics, streaming, streams, update};
+use super::{events, info, list, metrics, runtime_status, streaming, streams, update};
 use crate::lifecycle::Lifecycle;
-use crate::network::Readiness;
 use crate::streaming::Urls;
 
 /// Version of the CRI that is served.
@@ -285,33 +283,11 @@ impl RuntimeService for Runtime {
     }
 
     async fn status(&self, request: Request<cri::StatusRequest>) -> Answer<cri::StatusResponse> {
-        let network = Arc::clone(&self.lifecycle.parts().network);
-        let network = tokio::task::spawn_blocking(move || network.status()).await;
-        let network = network.map_err(|error| Status::internal(error.to_string()))?;
-        let verbose = request.into_inner().verbose;
-        let parts = self.lifecycle.parts();
-        let host = &parts.host;
-        let info = if verbose {
-            let addresses = info::Addresses {
-                streaming: self.urls.address(),
-                metrics: self.metrics_address,
-            };
-            info::of_runtime(&self.lifecycle, &network, addresses)
-        } else {
-            BTreeMap::new()
+        let elsewhere = info::Addresses {
+            streaming: self.urls.address(),
+            metrics: self.metrics_address,
         };
-        Ok(Response::new(cri::StatusResponse {
-            status: Some(cri::RuntimeStatus {
-                conditions: conditions(network.readiness),
-            }),
-            info,
-            runtime_handlers: parts.handlers.all().map(runtime_handler).collect(),
-            features: Some(cri::RuntimeFeatures {
-                supplemental_groups_policy: true,
-                user_namespaces_host_network: host.user_namespaces,
-                mount_options: true,
-            }),
-        }))
+        runtime_status::answer(&self.lifecycle, elsewhere, request.into_inner().verbose).await
     }
 
     async fn runtime_config(
@@ -472,26 +448,6 @@ impl RuntimeService for Runtime {
 /// Whole seconds; less than nothing is nothing.
 fn seconds(count: i64) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(0))
-}
-
-fn conditions(network: Readiness) -> Vec<cri::RuntimeCondition> {
-    let condition = |name: &str, readiness| {
-        let (status, reason, message) = match readiness {
-            Readiness::Ready { remark } => (true, "", remark),
-            Readiness::NotReady { reason, message } => (false, reason, message),
-        };
-        cri::RuntimeCondition {
-            r#type: name.to_owned(),
-            status,
-            reason: reason.to_owned(),
-            message,
-        }
-    };
-    let remark = String::new();
-    vec![
-        condition("RuntimeReady", Readiness::Ready { remark }),
-        condition("NetworkReady", network),
-    ]
 }
 
 /// Nanoseconds since the epoch.
