@@ -12,7 +12,7 @@ pub(crate) use end_pods::end_pods;
 pub(crate) use exec::exec_sync;
 pub(crate) use images::{Credentials, PullStep, Removed, import, list_images, pull, remove_image};
 pub(crate) use pods::count_pods;
-pub(crate) use version::runtime_version;
+pub(crate) use version::{RuntimeVersion, runtime_version};
 
 /// Why a call failed; the daemon's own words are the source.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,19 @@ use tonic::transport::Channel;
 
 use super::CallError;
 
-/// Name and version of the runtime, as `podling 0.1.0`.
-pub(crate) async fn runtime_version(channel: Channel) -> Result<String, CallError> {
+/// What a runtime says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuntimeVersion {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its own version.
+    pub(crate) version: String,
+    /// The version of the CRI that it serves.
+    pub(crate) api: String,
+}
+
+/// Asks the runtime for its version.
+pub(crate) async fn runtime_version(channel: Channel) -> Result<RuntimeVersion, CallError> {
     let mut client = RuntimeServiceClient::new(channel);
     let request = VersionRequest {
         version: "v1".to_owned(),
@@ -19,8 +30,9 @@ pub(crate) async fn runtime_version(channel: Channel) -> Result<String, CallErro
             "ask the runtime for its version",
         ))?
         .into_inner();
-    Ok(format!(
-        "{} {}",
-        answer.runtime_name, answer.runtime_version
-    ))
+    Ok(RuntimeVersion {
+        name: answer.runtime_name,
+        version: answer.runtime_version,
+        api: answer.runtime_api_version,
+    })
 }
