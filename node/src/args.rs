@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -94,10 +94,14 @@ pub(crate) enum Ask {
     },
     /// Print the log of a container.
     Logs(LogsArguments),
-    /// Run a command in a container, and print what it wrote once it has ended.
+    /// Run a command in a container.
     Exec(ExecArguments),
     /// Examine this machine: what a node needs, what is missing, and how to mend it.
     Doctor(DoctorArguments),
+    /// Attach to the process of a container.
+    Attach(AttachArguments),
+    /// Forward ports of this machine to ports of a pod.
+    PortForward(PortForwardArguments),
     /// Print the version of the command and of the daemon, when one answers.
     Version,
     /// List the points at which a test build kills itself.
@@ -311,6 +315,12 @@ pub(crate) struct LogsArguments {
     /// Begin each line with its time.
     #[arg(long)]
     pub(crate) timestamps: bool,
+    /// Only so many bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) limit_bytes: Option<u64>,
+    /// Only what was written at this time or later: `2026-01-01T00:00:00Z`.
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    pub(crate) since_time: Option<String>,
     /// Only what was written in this time until now: `30s`, `5m`, `1h30m`.
     #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
     pub(crate) since: Option<std::time::Duration>,
@@ -327,12 +337,82 @@ pub(crate) struct ExecArguments {
     /// Container of the pod [default: its first].
     #[arg(short, long)]
     pub(crate) container: Option<String>,
-    /// Kill the command after so many seconds; 0 waits for ever.
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-    pub(crate) timeout: u32,
+    /// Pass standard input to the command.
+    #[arg(short = 'i', long)]
+    pub(crate) stdin: bool,
+    /// Standard input is a terminal: give the command one.
+    #[arg(short, long)]
+    pub(crate) tty: bool,
     /// The command and its arguments, after `--`.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+}
+
+/// `podling attach`.
+#[derive(Debug, Args)]
+pub(crate) struct AttachArguments {
+    /// Name of the pod.
+    pub(crate) pod: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Container of the pod [default: its first].
+    #[arg(short, long)]
+    pub(crate) container: Option<String>,
+    /// Pass standard input to the container.
+    #[arg(short = 'i', long)]
+    pub(crate) stdin: bool,
+    /// Standard input is a terminal, and the container has one.
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+}
+
+/// `podling port-forward`.
+#[derive(Debug, Args)]
+pub(crate) struct PortForwardArguments {
+    /// Name of the pod.
+    pub(crate) pod: String,
+    /// Ports: `8080:80`, `80` for the same on both sides, `:80` for any that is free here.
+    #[arg(required = true, value_name = "[LOCAL:]REMOTE", value_parser = forwarding)]
+    pub(crate) ports: Vec<Forwarding>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Addresses of this machine to listen on.
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS", value_parser = address,
+          default_value = "localhost")]
+    pub(crate) address: Vec<IpAddr>,
+}
+
+/// A port here and one of the pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forwarding {
+    /// Here; 0 for any that is free.
+    pub(crate) local: u16,
+    /// The pod's.
+    pub(crate) remote: u16,
+}
+
+fn forwarding(text: &str) -> Result<Forwarding, String> {
+    let (local, remote) = text.split_once(':').unwrap_or((text, text));
+    let number = |text: &str| text.parse::<u16>().ok();
+    let local = if local.is_empty() {
+        Some(0)
+    } else {
+        number(local)
+    };
+    match (local, number(remote)) {
+        (Some(local), Some(remote)) if remote > 0 => Ok(Forwarding { local, remote }),
+        _ => Err(format!("{text:?} is not a pair of ports like 8080:80")),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    text.parse()
+        .map_err(|_| format!("{text:?} is not an IP address or localhost"))
 }
 
 #[cfg(test)]
@@ -369,6 +449,16 @@ mod tests {
         };
         assert_eq!(exec.container.as_deref(), Some("c"));
         assert_eq!(exec.command, ["ls", "--root", "/x", "-c"]);
+    }
+
+    #[test]
+    fn ports_are_forwarded_from_the_same_another_or_any_port() {
+        for (text, local, remote) in [("80", 80, 80), ("8080:80", 8080, 80), (":80", 0, 80)] {
+            assert_eq!(forwarding(text), Ok(Forwarding { local, remote }), "{text}");
+        }
+        for text in ["", ":", "80:", "0", "a:80", "80:70000"] {
+            assert!(forwarding(text).is_err(), "{text}");
+        }
     }
 
     #[test]

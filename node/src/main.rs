@@ -5,7 +5,8 @@
 //!     └─► command/  get, logs, exec, pull, images, rmi, import, version
 //!     ├─► doctor/   what this machine has and lacks
 //!            ├─► cri/      the CRI socket          ┐
-//!            └─► kubelet/  the kubelet's HTTP      ┴─► print/ (pure) ─► stdout
+//!            └─► kubelet/  the kubelet's socket    ┴─► print/ (pure) ─► stdout
+//!                └► session/  streams: a person's terminal and a process
 //! ```
 
 mod args;
@@ -16,6 +17,7 @@ mod doctor;
 mod duration;
 mod kubelet;
 mod print;
+mod session;
 
 use std::error::Error;
 use std::process::ExitCode;

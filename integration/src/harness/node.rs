@@ -107,8 +107,8 @@ impl Node {
 
     /// Starts the daemon again, and waits until it answers or dies at its fail point.
     pub async fn restart_with(&mut self, start: &Start) {
-        // A stale address must not be taken for the new kubelet's.
-        let _ = fs::remove_file(self.address_file());
+        // A stale socket must not be taken for the new kubelet's.
+        let _ = fs::remove_file(self.kubelet_socket());
         let mut daemon = Daemon::spawn(&self.root, &self.range, &self.log(), start);
         let is_up = try_for(DEADLINE, async || {
             if start.failpoint.is_none() {
@@ -219,9 +219,18 @@ impl Node {
         .await;
     }
 
-    /// Asks the kubelet's HTTP.
+    /// Asks the kubelet, as root on this machine.
     pub fn kubelet(&self, path: &str) -> Option<Answer> {
-        http::get(self.kubelet_address()?, path).ok()
+        http::get_local(&self.kubelet_socket(), path).ok()
+    }
+
+    /// Where the kubelet listens: `secure`, or `address` for the read-only port.
+    pub fn kubelet_port(&self, name: &str) -> SocketAddr {
+        let file = self.root.join("run/podling/kubelet.json");
+        let text = fs::read(file).expect("the kubelet has written its addresses");
+        let written: Value = serde_json::from_slice(&text).expect("they are JSON");
+        let address = written[name].as_str().expect("it listens there");
+        address.parse().expect("it is an address")
     }
 
     /// The log of a container through the kubelet.
@@ -299,14 +308,8 @@ impl Node {
         is_healthy && Cri::connect(&self.socket()).await.is_ok()
     }
 
-    fn kubelet_address(&self) -> Option<SocketAddr> {
-        let text = fs::read(self.address_file()).ok()?;
-        let written: Value = serde_json::from_slice(&text).ok()?;
-        written["address"].as_str()?.parse().ok()
-    }
-
-    fn address_file(&self) -> PathBuf {
-        self.root.join("run/podling/kubelet.json")
+    fn kubelet_socket(&self) -> PathBuf {
+        self.root.join("run/podling/kubelet.sock")
     }
 
     fn socket(&self) -> PathBuf {

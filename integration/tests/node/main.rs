@@ -25,6 +25,7 @@ mod measured;
 mod mounts;
 mod network;
 mod objects;
+mod people;
 mod restarts;
 mod service;
 mod serving;

@@ -9,17 +9,16 @@
 //! Nothing is kept on disk that the runtime does not know: after a restart the labels of its
 //! sandboxes and containers say what runs, so no container is started again.
 
+mod configured;
 mod settings;
 mod start;
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,12 +34,13 @@ use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulse::Pulse;
 use crate::resource::PodCgroups;
-use crate::server::{Exhibits, PodTable, serve};
+use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
 use crate::source::{FileParts, FileSource, NodeIdentity};
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
 use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
+pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
 use start::{listen, make_directories, meet};
 
@@ -59,15 +59,9 @@ pub enum AppError {
         #[source]
         source: io::Error,
     },
-    /// The address of its server is not to be had.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// Its server cannot listen.
+    #[error("cannot serve")]
+    Listen(#[from] ListenError),
     /// The address of its server cannot be written down.
     #[error("cannot write {path}")]
     AddressFile {
@@ -97,7 +91,7 @@ impl Roles for Cast {
 /// Runs a kubelet until `shutdown`.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
-    let listener = listen(&settings).await?;
+    let doors = listen(&settings).await?;
     let metrics = Metrics::new(&settings.node_name);
     let client = Client::new(
         &settings.runtime_socket,
@@ -105,8 +99,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         metrics.clone(),
     );
     let kubelet = Kubelet::build(settings, Arc::new(client), metrics);
-    let ended = kubelet.run(listener, shutdown).await;
-    if let Some(file) = &kubelet.settings.address_file {
+    let ended = kubelet.run(doors, shutdown).await;
+    let socket = &kubelet.settings.server.addresses.socket;
+    for file in kubelet.settings.address_file.iter().chain(socket) {
         // A file that is gone already is what is wanted.
         let _ = std::fs::remove_file(file);
     }
@@ -143,16 +138,13 @@ impl Kubelet {
         }
     }
 
-    async fn run(
-        &self,
-        listener: TcpListener,
-        shutdown: CancellationToken,
-    ) -> Result<(), AppError> {
+    async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
-        let server = serve(listener, self.exhibits(), stop.clone());
+        let (settings, exhibits) = (self.settings.server.clone(), self.exhibits());
+        let to_server = stop.clone();
         parts.spawn(async move {
-            if let Err(error) = server.await {
+            if let Err(error) = serve(doors, &settings, exhibits, to_server).await {
                 warn!(%error, "the server failed");
             }
             "server"
@@ -217,6 +209,8 @@ impl Kubelet {
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
             layout: self.layout.clone(),
+            runtime: Arc::clone(&self.runtime),
+            configuration: Arc::clone(&self.settings.configuration),
         }
     }
 

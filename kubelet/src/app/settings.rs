@@ -2,12 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
+use crate::config::Configuration;
 use crate::cri::Deadlines;
 use crate::execute::PodSettings;
 use crate::pleg::Intervals;
 use crate::resource::CgroupDriver;
+use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
 
 /// Everything that can be chosen about a kubelet.
 #[derive(Clone, Debug)]
@@ -28,12 +33,14 @@ pub struct Settings {
     pub cgroup_root: String,
     /// Who makes the pods' cgroups.
     pub cgroup_driver: CgroupDriver,
-    /// Where the read-only server listens; port 0 takes any.
-    pub listen: SocketAddr,
-    /// Where the address it got is written as JSON.
+    /// The HTTP server.
+    pub server: server::Settings,
+    /// Where the addresses it got are written as JSON.
     pub address_file: Option<PathBuf>,
     /// What holds for the node's pods.
     pub pods: PodSettings,
+    /// The configuration, for who asks for it.
+    pub configuration: Arc<Map<String, Value>>,
     /// The resolv.conf that pods inherit.
     pub resolv_conf: PathBuf,
     /// The hosts file that pods of the host's network see.
@@ -66,6 +73,7 @@ impl Settings {
             root,
             pod_logs,
         } = places;
+        let pki = root.join("pki");
         Self {
             node_name: node_name.to_owned(),
             node_ips: Vec::new(),
@@ -75,9 +83,28 @@ impl Settings {
             pod_logs,
             cgroup_root: "/".to_owned(),
             cgroup_driver: CgroupDriver::default(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            server: server::Settings {
+                addresses: Addresses {
+                    read_only: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+                    ..Addresses::default()
+                },
+                tls: TlsSettings {
+                    pki,
+                    identity: None,
+                    client_ca: None,
+                    words: TlsWords::default(),
+                    names: vec![
+                        node_name.to_owned(),
+                        "localhost".to_owned(),
+                        "127.0.0.1".to_owned(),
+                    ],
+                },
+                admission: Admission::default(),
+                debugging: Debugging::default(),
+            },
             address_file: None,
             pods: PodSettings::default(),
+            configuration: Arc::new(Configuration::default().to_json()),
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),
             rescan: Duration::from_secs(20),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{AppError, Settings};
 use crate::cri::Runtime;
+use crate::server::{Doors, write_addresses};
 
 /// How often a runtime that is not there is asked again.
 const MEET_AGAIN: Duration = Duration::from_millis(200);
@@ -24,22 +24,19 @@ pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
 }
 
 /// Listens, and writes down where.
-pub(super) async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
-    let failed = |source| AppError::Listen {
-        address: settings.listen,
-        source,
-    };
-    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    info!(%address, "serving pods, logs, events and metrics");
+pub(super) async fn listen(settings: &Settings) -> Result<Doors, AppError> {
+    let doors = Doors::open(&settings.server.addresses, &settings.server.tls).await?;
+    let addresses = doors.addresses();
+    let [secure, read_only, healthz] = addresses
+        .map(|address| address.map_or_else(|| "off".to_owned(), |address| address.to_string()));
+    info!(secure, read_only, healthz, "serving");
     if let Some(path) = &settings.address_file {
-        let text = serde_json::json!({ "address": address }).to_string();
-        std::fs::write(path, text).map_err(|source| AppError::AddressFile {
+        write_addresses(path, addresses).map_err(|source| AppError::AddressFile {
             path: path.clone(),
             source,
         })?;
     }
-    Ok(listener)
+    Ok(doors)
 }
 
 /// The runtime's name, as soon as it answers; nothing when `shutdown` comes first.

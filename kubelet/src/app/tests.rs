@@ -37,12 +37,12 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
     settings.cgroup_driver = CgroupDriver::Systemd;
     settings.at_end = at_end;
     make_directories(&settings).unwrap();
-    let listener = listen(&settings).await.unwrap();
+    let doors = listen(&settings).await.unwrap();
     let metrics = Metrics::new("node-a");
     let kubelet = Kubelet::build(settings, Arc::new(runtime.clone()), metrics);
     let shutdown = CancellationToken::new();
     let told = shutdown.clone();
-    let task = tokio::spawn(async move { kubelet.run(listener, told).await });
+    let task = tokio::spawn(async move { kubelet.run(doors, told).await });
     Running { shutdown, task }
 }
 

@@ -1,7 +1,7 @@
 //! The container runtime as the kubelet uses it: one trait of small roles in our own types.
 //!
 //! ```text
-//! execute, pleg ──▶ Runtime (Sandboxes + Containers + Images + Events + Health)
+//! execute, pleg ──▶ Runtime (Sandboxes + Containers + Images + Events + Health + Streams)
 //!                      ├── client   CRI v1 over a Unix socket; convert/ is the only user of proto
 //!                      └── fake     an in-memory runtime for tests
 //! ```
@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod fake;
 mod image;
 mod sandbox;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,7 @@ pub use sandbox::{
     DnsConfig, IdRange, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig,
     SandboxMetadata, SandboxStatus,
 };
+pub use streams::{StreamSet, Streams};
 
 use crate::model::{ContainerId, PodUid, SandboxId};
 
@@ -190,6 +192,6 @@ pub trait Health: Send + Sync {
 }
 
 /// A container runtime: all the roles together.
-pub trait Runtime: Sandboxes + Containers + Images + Events + Health {}
+pub trait Runtime: Sandboxes + Containers + Images + Events + Health + Streams {}
 
-impl<T: Sandboxes + Containers + Images + Events + Health> Runtime for T {}
+impl<T: Sandboxes + Containers + Images + Events + Health + Streams> Runtime for T {}

@@ -1,16 +1,16 @@
 //! `/containerLogs/{namespace}/{pod}/{container}`: a container's log as plain text.
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1 as core;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Shown;
+use super::query::Query;
 use super::table::container_status;
 use crate::logs::line::Stream;
 use crate::logs::{LogFile, LogOptions, StreamChoice, newest, previous, send};
@@ -19,26 +19,16 @@ use crate::model::{ContainerName, PodName, PodUid};
 /// Chunks on their way to a slow reader.
 const QUEUE: usize = 16;
 
-/// The query, in the words of the Kubernetes API.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct LogQuery {
-    follow: bool,
-    previous: bool,
-    timestamps: bool,
-    tail_lines: Option<u64>,
-    since_seconds: Option<i64>,
-    since_time: Option<Timestamp>,
-    limit_bytes: Option<u64>,
-    stream: Option<String>,
-}
-
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LogError {
+    #[error("{{\"message\": \"Unable to decode query.\"}}")]
+    Undecodable,
+    #[error("{{\"message\": \"Invalid request.\"}}")]
+    Invalid,
     #[error("pod {0:?} does not exist")]
     NoSuchPod(String),
-    #[error("container {container:?} is not valid for pod {pod:?}")]
+    #[error("container {container:?} not found in pod {pod:?}")]
     NoSuchContainer { container: String, pod: String },
     #[error("previous terminated container {container:?} in pod {pod:?} not found")]
     NoPrevious { container: String, pod: String },
@@ -48,10 +38,8 @@ pub(super) enum LogError {
         pod: String,
         reason: String,
     },
-    #[error("stream {0:?} is not one of All, Stdout, Stderr")]
+    #[error("invalid stream type {0:?}")]
     NoSuchStream(String),
-    #[error("at most one of sinceTime or sinceSeconds may be specified")]
-    TwoTimes,
     #[error("cannot look for the log: {0}")]
     Unreadable(#[from] std::io::Error),
 }
@@ -59,25 +47,26 @@ pub(super) enum LogError {
 impl IntoResponse for LogError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
+            Self::NoSuchPod(_) | Self::NoSuchContainer { .. } => StatusCode::NOT_FOUND,
+            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoSuchContainer { .. }
+            Self::Undecodable
             | Self::NoPrevious { .. }
             | Self::NotStarted { .. }
-            | Self::NoSuchStream(_)
-            | Self::TwoTimes => StatusCode::BAD_REQUEST,
+            | Self::NoSuchStream(_) => StatusCode::BAD_REQUEST,
         };
-        (status, self.to_string() + "\n").into_response()
+        (status, self.to_string()).into_response()
     }
 }
 
 pub(super) async fn stream(
     State(shown): State<Shown>,
     Path((namespace, pod, container)): Path<(String, String, String)>,
-    Query(query): Query<LogQuery>,
+    uri: Uri,
 ) -> Result<Response, LogError> {
-    let wants_previous = query.previous;
-    let options = query.options(Timestamp::now())?;
+    let query = Query::of(&uri);
+    let wants_previous = query.is_on("previous");
+    let options = options(&query, Timestamp::now())?;
     let (uid, manifest) = shown
         .exhibits
         .pods
@@ -125,31 +114,49 @@ fn respond(
     (headers, Body::from_stream(ReceiverStream::new(taken))).into_response()
 }
 
-impl LogQuery {
-    fn options(self, now: Timestamp) -> Result<LogOptions, LogError> {
-        let since = match (self.since_seconds, self.since_time) {
-            (Some(_), Some(_)) => return Err(LogError::TwoTimes),
-            (Some(seconds), None) => Some(
-                now.saturating_sub(SignedDuration::from_secs(seconds))
-                    .unwrap_or(now),
-            ),
-            (None, time) => time,
-        };
-        let stream = match self.stream.as_deref() {
-            None | Some("All") => StreamChoice::All,
-            Some("Stdout") => StreamChoice::Only(Stream::Stdout),
-            Some("Stderr") => StreamChoice::Only(Stream::Stderr),
-            Some(other) => return Err(LogError::NoSuchStream(other.to_owned())),
-        };
-        Ok(LogOptions {
-            follow: self.follow,
-            timestamps: self.timestamps,
-            tail_lines: self.tail_lines,
-            since,
-            limit_bytes: self.limit_bytes,
-            stream,
-        })
+/// What the query asks for, in the words of the Kubernetes API; `tail` is an old one of them.
+fn options(query: &Query, now: Timestamp) -> Result<LogOptions, LogError> {
+    let tail = query.first("tail").filter(|tail| !tail.is_empty());
+    let tail = match tail {
+        Some("all") => None,
+        Some(lines) => Some(number(lines)?),
+        None => query.first("tailLines").map(number).transpose()?,
+    };
+    let seconds = query.first("sinceSeconds").map(number).transpose()?;
+    let limit = query.first("limitBytes").map(number).transpose()?;
+    let time = query.first("sinceTime").filter(|time| !time.is_empty());
+    let time = time
+        .map(|time| time.parse().map_err(|_| LogError::Undecodable))
+        .transpose()?;
+    let is_wrong = tail.is_some_and(|lines| lines < 0)
+        || seconds.is_some_and(|seconds| seconds < 1)
+        || limit.is_some_and(|bytes| bytes < 1)
+        || (seconds.is_some() && time.is_some());
+    if is_wrong {
+        return Err(LogError::Invalid);
     }
+    let ago = |seconds| {
+        now.saturating_sub(SignedDuration::from_secs(seconds))
+            .unwrap_or(now)
+    };
+    let stream = match query.first("stream") {
+        None | Some("" | "All") => StreamChoice::All,
+        Some("Stdout") => StreamChoice::Only(Stream::Stdout),
+        Some("Stderr") => StreamChoice::Only(Stream::Stderr),
+        Some(other) => return Err(LogError::NoSuchStream(other.to_owned())),
+    };
+    Ok(LogOptions {
+        follow: query.is_on("follow"),
+        timestamps: query.is_on("timestamps"),
+        tail_lines: tail.map(i64::unsigned_abs),
+        since: seconds.map(ago).or(time),
+        limit_bytes: limit.map(i64::unsigned_abs),
+        stream,
+    })
+}
+
+fn number(text: &str) -> Result<i64, LogError> {
+    text.parse().map_err(|_| LogError::Undecodable)
 }
 
 fn has_container(pod: &core::Pod, name: &str) -> bool {

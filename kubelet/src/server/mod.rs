@@ -1,31 +1,75 @@
-//! The read-only HTTP server: what this kubelet runs, and what it says.
+//! The kubelet's HTTP server: what this kubelet runs, and streams into it.
 //!
-//! It listens on loopback, in plain HTTP, and changes nothing: whoever may reach the loopback
-//! interface may read it.
+//! ```text
+//! door      where it listens: with TLS, read-only, healthz, and a socket for root
+//! guest     who asks, and whether he is let in
+//! routes    which paths each door has
+//! ```
+//!
+//! The read-only port changes nothing and streams nothing: whoever may reach it may read it. All else
+//! is for clients that are known by a certificate, or root on this machine.
 
+mod door;
+#[cfg(test)]
+mod door_tests;
 mod events;
+mod guest;
 mod healthz;
 mod logs;
 mod pods;
+mod query;
+mod refusal;
+mod routes;
+mod running;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
-use tokio::net::TcpListener;
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use door::{Addresses, Doors, ListenError};
+pub use guest::Admission;
 pub use table::PodTable;
+pub use tls::{TlsError, TlsSettings, TlsWords, UnknownWord};
 
+use crate::cri::Runtime;
 use crate::event::EventLog;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
+use guest::Guest;
+
+/// What can be chosen about a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// How it speaks TLS.
+    pub tls: TlsSettings,
+    /// Who is let in through the port with TLS.
+    pub admission: Admission,
+    /// Whether it runs commands, shows logs and streams.
+    pub debugging: Debugging,
+}
+
+/// Whether the server has the paths that let a client into pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Debugging {
+    /// `/exec`, `/attach`, `/portForward`, `/run`, `/containerLogs`, `/runningpods/`.
+    #[default]
+    On,
+    /// All of these are refused.
+    Off,
+}
 
 /// What the server shows.
 #[derive(Clone)]
@@ -40,18 +84,23 @@ pub struct Exhibits {
     pub pulse: Pulse,
     /// Where the logs are.
     pub layout: Layout,
+    /// The runtime, for what only it can do.
+    pub runtime: Arc<dyn Runtime>,
+    /// The kubelet's configuration.
+    pub configuration: Arc<Map<String, Value>>,
 }
 
 #[derive(Clone)]
 struct Shown {
     exhibits: Exhibits,
-    /// Ends the logs that are followed.
+    /// Ends the logs that are followed, and streams.
     shutdown: CancellationToken,
 }
 
-/// Serves until `shutdown`.
+/// Serves at all doors until `shutdown`.
 pub async fn serve(
-    listener: TcpListener,
+    doors: Doors,
+    settings: &Settings,
     exhibits: Exhibits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -59,31 +108,51 @@ pub async fn serve(
         exhibits,
         shutdown: shutdown.clone(),
     };
-    axum::serve(listener, router(shown))
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    let mut serving = JoinSet::new();
+    let end = || shutdown.clone().cancelled_owned();
+    if let Some(door) = doors.secure {
+        let router = routes::admitted(shown.clone(), settings.debugging, settings.admission);
+        let service = router.into_make_service_with_connect_info::<Guest>();
+        serving.spawn(
+            axum::serve(door, service)
+                .with_graceful_shutdown(end())
+                .into_future(),
+        );
+    }
+    if let Some(door) = doors.socket {
+        let router = routes::admitted(shown.clone(), Debugging::On, Admission::Known);
+        let service = router.into_make_service_with_connect_info::<Guest>();
+        serving.spawn(
+            axum::serve(door, service)
+                .with_graceful_shutdown(end())
+                .into_future(),
+        );
+    }
+    for (door, router) in [
+        (doors.read_only, routes::read_only(shown.clone())),
+        (doors.healthz, routes::healthz(shown)),
+    ] {
+        let Some(door) = door else { continue };
+        serving.spawn(
+            axum::serve(door, router)
+                .with_graceful_shutdown(end())
+                .into_future(),
+        );
+    }
+    if serving.is_empty() {
+        shutdown.cancelled().await;
+    }
+    while let Some(ended) = serving.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
 }
 
-fn router(shown: Shown) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz::healthz))
-        .route("/pods", get(pods::list))
-        .route("/pods/", get(pods::list))
-        .route("/events", get(events::list))
-        .route("/metrics", get(metrics))
-        .route(
-            "/containerLogs/{namespace}/{pod}/{container}",
-            get(logs::stream),
-        )
-        .with_state(shown)
-}
-
-async fn metrics(State(shown): State<Shown>) -> ([(http::HeaderName, &'static str); 1], String) {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (
-        [(http::header::CONTENT_TYPE, TYPE)],
-        shown.exhibits.metrics.text(),
-    )
+/// Writes down where the server listens, for clients on this machine.
+pub fn write_addresses(file: &Path, addresses: [Option<SocketAddr>; 3]) -> io::Result<()> {
+    let [secure, read_only, healthz] = addresses;
+    let text = serde_json::json!({ "address": read_only, "secure": secure, "healthz": healthz });
+    std::fs::write(file, text.to_string())
 }
 
 /// A JSON answer.

@@ -5,14 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use axum::extract::connect_info::MockConnectInfo;
 use http::{Request, StatusCode};
 use k8s_openapi::api::core::v1 as core;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Exhibits, PodTable, Shown, router};
+use super::guest::{Admission, Guest};
+use super::{Debugging, Exhibits, PodTable, Shown, routes};
+use crate::config::Configuration;
+use crate::cri::fake::FakeRuntime;
+use crate::cri::{
+    ContainerConfig, ContainerMetadata, Containers, ImageReference, SandboxConfig, SandboxMetadata,
+    Sandboxes,
+};
 use crate::event::EventLog;
+use crate::labels;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy};
@@ -20,16 +29,18 @@ use crate::plan::fixture::pod;
 use crate::pulse::Pulse;
 use crate::sync::{EventRecorder, StatusSink, SystemClock};
 
-struct Stage {
-    shown: Shown,
+pub(super) struct Stage {
+    pub(super) shown: Shown,
     pod: Pod,
+    pub(super) runtime: FakeRuntime,
     _root: TempDir,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = TempDir::new().unwrap();
         let pods = Arc::new(PodTable::default());
+        let runtime = FakeRuntime::new();
         let pod = web();
         pods.publish(&pod, &status("Running"));
         let exhibits = Exhibits {
@@ -38,6 +49,8 @@ impl Stage {
             metrics: Metrics::new("node-a"),
             pulse: Pulse::default(),
             layout: Layout::new(root.path(), &root.path().join("logs")),
+            runtime: Arc::new(runtime.clone()),
+            configuration: Arc::new(Configuration::default().to_json()),
         };
         let shown = Shown {
             exhibits,
@@ -46,16 +59,52 @@ impl Stage {
         Self {
             shown,
             pod,
+            runtime,
             _root: root,
         }
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, String) {
+    pub(super) async fn get(&self, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = router(self.shown.clone()).oneshot(request).await.unwrap();
+        let router = routes::admitted(self.shown.clone(), Debugging::On, Admission::Known);
+        let router = router.layer(MockConnectInfo(Guest::Known));
+        let answer = router.oneshot(request).await.unwrap();
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Runs the pod's container.
+    pub(super) async fn run_web(&self) {
+        self.runtime.load("web:1");
+        let sandbox = SandboxConfig {
+            metadata: SandboxMetadata {
+                name: "web-node".to_owned(),
+                namespace: "default".to_owned(),
+                uid: self.pod.uid.to_string(),
+                attempt: 0,
+            },
+            ..SandboxConfig::default()
+        };
+        let container = ContainerConfig {
+            metadata: ContainerMetadata {
+                name: "web".to_owned(),
+                attempt: 0,
+            },
+            image: ImageReference {
+                image: "web:1".to_owned(),
+                user_specified: "web:1".to_owned(),
+            },
+            labels: [(labels::POD_UID.to_owned(), self.pod.uid.to_string())].into(),
+            ..ContainerConfig::default()
+        };
+        let id = self.runtime.run_sandbox(sandbox.clone()).await.unwrap();
+        let id = self
+            .runtime
+            .create_container(id, container, sandbox)
+            .await
+            .unwrap();
+        self.runtime.start_container(id).await.unwrap();
     }
 
     fn write_log(&self, file: &str, words: &str) {
@@ -191,8 +240,8 @@ async fn what_has_no_log_is_explained() {
         ),
         (
             "/containerLogs/default/web-node/x",
-            StatusCode::BAD_REQUEST,
-            "is not valid for pod",
+            StatusCode::NOT_FOUND,
+            "not found in pod",
         ),
         (
             LOGS,
@@ -206,17 +255,40 @@ async fn what_has_no_log_is_explained() {
         assert!(text.contains(words), "{text}");
     }
     stage.write_log("0.log", "said");
+    let invalid = StatusCode::UNPROCESSABLE_ENTITY;
     let rows = [
-        ("previous=true", "previous terminated container"),
-        ("stream=Stdin", "is not one of"),
+        (
+            "previous=true",
+            StatusCode::BAD_REQUEST,
+            "previous terminated container",
+        ),
+        (
+            "stream=Stdin",
+            StatusCode::BAD_REQUEST,
+            "invalid stream type \"Stdin\"",
+        ),
+        (
+            "tailLines=many",
+            StatusCode::BAD_REQUEST,
+            "Unable to decode query.",
+        ),
+        (
+            "sinceTime=soon",
+            StatusCode::BAD_REQUEST,
+            "Unable to decode query.",
+        ),
         (
             "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z",
-            "at most one",
+            invalid,
+            "Invalid request.",
         ),
+        ("sinceSeconds=0", invalid, "Invalid request."),
+        ("tailLines=-1", invalid, "Invalid request."),
+        ("limitBytes=0", invalid, "Invalid request."),
     ];
-    for (query, words) in rows {
+    for (query, code, words) in rows {
         let (found, text) = stage.get(&format!("{LOGS}?{query}")).await;
-        assert_eq!(found, StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(found, code, "{query}");
         assert!(text.contains(words), "{text}");
     }
 }
@@ -256,7 +328,58 @@ async fn a_kubelet_that_no_longer_lists_is_not_healthy() {
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(
         body,
-        "[-]pleg failed: pleg was last seen active 181s ago; threshold is 180s\n\
+        "[+]ping ok\n[+]log ok\n\
+         [-]pleg failed: pleg was last seen active 181s ago; threshold is 180s\n\
          [+]syncloop ok\nhealthz check failed\n"
     );
+}
+
+#[tokio::test]
+async fn one_check_of_the_health_is_shown_by_name_and_all_of_them_in_detail() {
+    let stage = Stage::new();
+    let ok = (StatusCode::OK, "ok".to_owned());
+    for name in ["ping", "log", "syncloop", "pleg"] {
+        assert_eq!(stage.get(&format!("/healthz/{name}")).await, ok, "{name}");
+    }
+    assert_eq!(stage.get("/healthz/other").await.0, StatusCode::NOT_FOUND);
+    let (_, text) = stage.get("/healthz?verbose").await;
+    assert_eq!(
+        text,
+        "[+]ping ok\n[+]log ok\n[+]pleg ok\n[+]syncloop ok\nhealthz check passed\n"
+    );
+}
+
+#[tokio::test]
+async fn what_the_runtime_runs_is_listed() {
+    let stage = Stage::new();
+    assert!(stage.get("/runningpods/").await.1.contains(r#""items":[]"#));
+    stage.run_web().await;
+    let (_, body) = stage.get("/runningpods/").await;
+    let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let expected = serde_json::json!({
+        "kind": "PodList", "apiVersion": "v1", "metadata": {},
+        "items": [{
+            "metadata": { "name": "web-node", "namespace": "default", "uid": stage.pod.uid.as_str() },
+            "spec": { "containers": [{ "name": "web", "image": "web:1", "resources": {} }] },
+            "status": {},
+        }],
+    });
+    assert_eq!(list, expected);
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_and_what_is_switched_off_says_so() {
+    let stage = Stage::new();
+    let (_, body) = stage.get("/configz").await;
+    let shown: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(shown["kubeletconfig"]["syncFrequency"], "1m0s");
+    for (path, words) in [
+        ("/logs/", "logs endpoint is disabled.\n"),
+        ("/logs/kern.log", "logs endpoint is disabled.\n"),
+        ("/debug/pprof/heap", "profiling endpoint is disabled.\n"),
+        ("/debug/flags/v", "flags endpoint is disabled.\n"),
+    ] {
+        let refused = (StatusCode::METHOD_NOT_ALLOWED, words.to_owned());
+        assert_eq!(stage.get(path).await, refused, "{path}");
+    }
 }

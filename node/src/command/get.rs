@@ -14,7 +14,7 @@ use crate::print::object;
 use crate::print::pods::{self, Columns};
 
 pub(super) async fn run(layout: &Layout, arguments: &GetPodsArguments) -> Outcome {
-    let all = Kubelet::of(layout)?.pods().await?;
+    let all = Kubelet::of(layout).pods().await?;
     let chosen = choose(&all, arguments)?;
     match arguments.output {
         Some(OutputFormat::Json) => output::print(&object::to_json(&document(&chosen, arguments))?),

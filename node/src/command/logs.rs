@@ -10,7 +10,7 @@ use crate::kubelet::pod::{self, ChoiceError, Pod};
 use crate::kubelet::{Kubelet, LogQuery, next_chunk};
 
 pub(super) async fn run(layout: &Layout, arguments: &LogsArguments) -> Outcome {
-    let kubelet = Kubelet::of(layout)?;
+    let kubelet = Kubelet::of(layout);
     let pods = kubelet.pods().await?;
     let pod = pod::find(&pods, &arguments.namespace.namespace, &arguments.pod)?;
     let container = chosen_container(pod, arguments.container.as_deref())?;
@@ -26,6 +26,8 @@ pub(super) async fn run(layout: &Layout, arguments: &LogsArguments) -> Outcome {
         since_seconds: arguments
             .since
             .map(|since| since.as_secs_f64().ceil() as u64),
+        since_time: arguments.since_time.clone(),
+        limit_bytes: arguments.limit_bytes,
     };
     let mut answer = kubelet.logs(&query).await?;
     while let Some(chunk) = next_chunk(&mut answer).await? {

@@ -1,5 +1,6 @@
 //! The commands that ask a running node: each fetches, then prints what `print` lays out.
 
+mod attach;
 mod credentials;
 mod exec;
 mod get;
@@ -7,6 +8,7 @@ mod images;
 mod import;
 mod logs;
 mod output;
+mod port_forward;
 mod pull;
 mod rmi;
 mod version;
@@ -40,6 +42,8 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
+        Ask::Attach(arguments) => attach::run(layout, &arguments).await,
+        Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,
         Ask::Version => version::run(layout).await,
         Ask::Failpoints => output::print(&format!("{}\n", failpoint::NAMES.join("\n"))),
     }

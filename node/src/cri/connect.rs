@@ -61,7 +61,7 @@ pub(crate) async fn connect(socket: &Path) -> Result<Channel, ConnectError> {
 }
 
 /// Opens the socket through its directory: sun_path holds 108 bytes, and a root may be deeper.
-async fn open(socket: &Path) -> io::Result<UnixStream> {
+pub(crate) async fn open(socket: &Path) -> io::Result<UnixStream> {
     let (Some(parent), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };

@@ -2,14 +2,12 @@
 
 mod connect;
 mod end_pods;
-mod exec;
 mod images;
 mod pods;
 mod version;
 
-pub(crate) use connect::{ConnectError, connect};
+pub(crate) use connect::{ConnectError, connect, open};
 pub(crate) use end_pods::end_pods;
-pub(crate) use exec::exec_sync;
 pub(crate) use images::{Credentials, PullStep, Removed, import, list_images, pull, remove_image};
 pub(crate) use pods::count_pods;
 pub(crate) use version::{RuntimeVersion, runtime_version};

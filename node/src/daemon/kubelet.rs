@@ -32,13 +32,16 @@ pub(super) fn start(
         root: layout.state_dir().join("kubelet"),
         pod_logs: layout.root().join("var/log/pods"),
     };
-    let settings = Settings {
+    let mut settings = Settings {
         cgroup_root: flags.cgroup_root,
-        listen: settings::listen(flags.listen, layout.root()),
         address_file: Some(address_file(layout)),
         at_end,
         ..Settings::new(&name, socket, places)
     };
+    let addresses = &mut settings.server.addresses;
+    addresses.secure = Some(settings::secure(layout.root()));
+    addresses.read_only = Some(settings::listen(flags.listen, layout.root()));
+    addresses.socket = Some(crate::kubelet::socket(layout));
     let stop = CancellationToken::new();
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Upstream's read-only port.
 const READ_ONLY_PORT: u16 = 10_255;
 
+/// Upstream's port of everything.
+const SECURE_PORT: u16 = 10_250;
+
 /// Where the kubelet listens: the well-known port for the machine's own node, any free one for
 /// others, so that nodes of several roots run side by side.
 pub(super) fn listen(flag: Option<SocketAddr>, root: &Path) -> SocketAddr {
@@ -16,6 +19,15 @@ pub(super) fn listen(flag: Option<SocketAddr>, root: &Path) -> SocketAddr {
         0
     };
     flag.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// Where the kubelet listens with TLS: likewise.
+pub(super) fn secure(root: &Path) -> SocketAddr {
+    let is_machines_own = root == Path::new("/");
+    SocketAddr::from((
+        Ipv4Addr::LOCALHOST,
+        if is_machines_own { SECURE_PORT } else { 0 },
+    ))
 }
 
 /// The node's name: the flag, or the machine's name in lower case, as upstream does.

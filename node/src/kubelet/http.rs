@@ -1,25 +1,20 @@
-//! One GET over a TCP connection of its own.
+//! One request over a connection of its own.
 
-use std::io;
-use std::net::SocketAddr;
+use std::path::Path;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+
+use super::socket::{SocketError, connect};
 
 /// Why a request got no answer, or only half of one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     /// Nobody listens.
-    #[error("cannot connect to {address}")]
-    Connect {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Connect(#[from] SocketError),
     /// The path is no path.
     #[error("{path:?} cannot be asked for")]
     Request {
@@ -29,13 +24,8 @@ pub(crate) enum HttpError {
         source: hyper::http::Error,
     },
     /// The connection broke, or the other side does not speak HTTP.
-    #[error("the connection to {address} broke")]
-    Exchange {
-        /// With whom.
-        address: SocketAddr,
-        /// Why.
-        source: hyper::Error,
-    },
+    #[error("the connection to the kubelet broke")]
+    Exchange(#[source] hyper::Error),
     /// The body broke off.
     #[error("the answer broke off")]
     Body(#[source] hyper::Error),
@@ -44,24 +34,33 @@ pub(crate) enum HttpError {
     Json(#[source] serde_json::Error),
 }
 
-/// Asks `address` for `path`; the body is still to be read.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Response<Incoming>, HttpError> {
-    let request = Request::get(path)
-        .header("Host", address.to_string())
+/// Asks for `path`, with further headers; the body is still to be read.
+pub(crate) async fn get(
+    socket: &Path,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Response<Incoming>, HttpError> {
+    let request = Request::get(path).header("Host", "kubelet");
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        })
         .body(Empty::<Bytes>::new())
         .map_err(|source| HttpError::Request {
             path: path.to_owned(),
             source,
         })?;
-    let stream = TcpStream::connect(address).await;
-    let stream = stream.map_err(|source| HttpError::Connect { address, source })?;
-    let broken = |source| HttpError::Exchange { address, source };
+    let stream = connect(socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(broken)?;
+        .map_err(HttpError::Exchange)?;
     // Ends with the connection; an error of it reaches the caller through the answer's body.
-    tokio::spawn(connection);
-    sender.send_request(request).await.map_err(broken)
+    tokio::spawn(connection.with_upgrades());
+    sender
+        .send_request(request)
+        .await
+        .map_err(HttpError::Exchange)
 }
 
 /// The next piece of a body; `None` after the last.

@@ -1,6 +1,8 @@
 //! Which log is asked for, as the kubelet's `/containerLogs` path.
 #![deny(clippy::disallowed_methods)]
 
+use super::query::Path;
+
 /// Which log, and which part of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogQuery {
@@ -20,39 +22,25 @@ pub(crate) struct LogQuery {
     pub(crate) tail_lines: Option<u64>,
     /// Only what is younger.
     pub(crate) since_seconds: Option<u64>,
+    /// Only what was written at this time or later.
+    pub(crate) since_time: Option<String>,
+    /// Only so many bytes.
+    pub(crate) limit_bytes: Option<u64>,
 }
 
 impl LogQuery {
-    /// Path and query. Names come from the pod itself, so they need no escapes.
-    pub(crate) fn path(&self) -> String {
-        let Self {
-            namespace,
-            pod,
-            container,
-            ..
-        } = self;
-        let flags = [
-            ("follow", self.follow),
-            ("previous", self.previous),
-            ("timestamps", self.timestamps),
-        ];
-        let numbers = [
-            ("tailLines", self.tail_lines),
-            ("sinceSeconds", self.since_seconds),
-        ];
-        let flags = flags
-            .into_iter()
-            .filter(|(_, on)| *on)
-            .map(|(name, _)| format!("{name}=true"));
-        let numbers = numbers
-            .into_iter()
-            .filter_map(|(name, n)| n.map(|n| format!("{name}={n}")));
-        let query: Vec<String> = flags.chain(numbers).collect();
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!(
-            "/containerLogs/{namespace}/{pod}/{container}{mark}{}",
-            query.join("&")
-        )
+    /// Path and query.
+    pub(crate) fn path(&self) -> Path {
+        let path = Path::of(["containerLogs", &self.namespace, &self.pod, &self.container]);
+        let on = |is_on: bool| is_on.then_some("true");
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        path.with_some("follow", on(self.follow))
+            .with_some("previous", on(self.previous))
+            .with_some("timestamps", on(self.timestamps))
+            .with_some("tailLines", number(self.tail_lines))
+            .with_some("sinceSeconds", number(self.since_seconds))
+            .with_some("sinceTime", self.since_time.as_ref())
+            .with_some("limitBytes", number(self.limit_bytes))
     }
 }
 
@@ -68,14 +56,14 @@ mod tests {
             container: "c".into(),
             ..LogQuery::default()
         };
-        assert_eq!(names.path(), "/containerLogs/default/web-node/c");
+        assert_eq!(names.path().as_str(), "/containerLogs/default/web-node/c");
         let query = LogQuery {
             follow: true,
             tail_lines: Some(0),
             ..names
         };
         assert_eq!(
-            query.path(),
+            query.path().as_str(),
             "/containerLogs/default/web-node/c?follow=true&tailLines=0"
         );
     }

@@ -1,59 +1,55 @@
-//! The kubelet's read-only HTTP: pods and logs.
+//! The kubelet's HTTP, over its socket: pods, logs, events, and streams into pods.
 
-mod address;
 mod http;
 mod log_query;
 pub(crate) mod pod;
+pub(crate) mod query;
+mod socket;
+pub(crate) mod websocket;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hyper::Response;
 use hyper::body::Incoming;
 use podling_runtime::layout::Layout;
 
-use address::AddressError;
-pub(crate) use address::file as address_file;
 use http::HttpError;
 pub(crate) use http::next_chunk;
 pub(crate) use log_query::LogQuery;
 use pod::Pod;
+pub(crate) use query::Path;
+pub(crate) use socket::{address_file, socket};
+use websocket::{Receiver, Sender};
 
 /// Why the kubelet did not give what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KubeletError {
-    /// It is not known where it listens.
+    /// It does not answer.
     #[error(transparent)]
-    Address(#[from] AddressError),
-    /// It does not answer, though it once said where it listens.
-    #[error("the kubelet that wrote {file} does not answer: is `podling up` still running?")]
-    Silent {
-        /// The file with its address.
-        file: PathBuf,
-        /// Why.
-        source: HttpError,
-    },
+    Silent(HttpError),
     /// It refused, in these words.
     #[error("the kubelet answers: {0}")]
     Refused(String),
     /// The answer broke off or is not what was expected.
     #[error("cannot read the kubelet's answer")]
     Answer(#[source] HttpError),
+    /// It agreed to stream, and the connection broke.
+    #[error("the stream broke")]
+    Stream(#[source] hyper::Error),
 }
 
 /// The kubelet of one root.
 #[derive(Clone, Debug)]
 pub(crate) struct Kubelet {
-    file: PathBuf,
-    address: SocketAddr,
+    socket: PathBuf,
 }
 
 impl Kubelet {
-    /// Finds out where the kubelet of this root listens.
-    pub(crate) fn of(layout: &Layout) -> Result<Self, KubeletError> {
-        let file = address::file(layout);
-        let address = address::read(&file)?;
-        Ok(Self { file, address })
+    /// The kubelet of this root.
+    pub(crate) fn of(layout: &Layout) -> Self {
+        Self {
+            socket: socket(layout),
+        }
     }
 
     /// Whether it says that it is well.
@@ -63,26 +59,47 @@ impl Kubelet {
 
     /// Every pod that the kubelet knows.
     pub(crate) async fn pods(&self) -> Result<Vec<Pod>, KubeletError> {
-        let answer = self.get("/pods").await?;
+        let answer = self.get("/pods", &[]).await?;
         let body = http::whole(answer).await.map_err(KubeletError::Answer)?;
         pod::decode_list(&body).map_err(|error| KubeletError::Answer(HttpError::Json(error)))
     }
 
     /// A log, as a body that grows while it is followed.
     pub(crate) async fn logs(&self, query: &LogQuery) -> Result<Response<Incoming>, KubeletError> {
-        self.get(&query.path()).await
+        self.get(query.path().as_str(), &[]).await
     }
 
-    async fn get(&self, path: &str) -> Result<Response<Incoming>, KubeletError> {
-        let answer =
-            http::get(self.address, path)
-                .await
-                .map_err(|source| KubeletError::Silent {
-                    file: self.file.clone(),
-                    source,
-                })?;
+    /// A WebSocket of a protocol.
+    pub(crate) async fn stream(
+        &self,
+        path: &Path,
+        protocol: &str,
+    ) -> Result<(Sender, Receiver), KubeletError> {
+        let headers = [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", websocket::KEY),
+            ("Sec-WebSocket-Protocol", protocol),
+        ];
+        let mut answer = self.get(path.as_str(), &headers).await?;
+        let upgraded = hyper::upgrade::on(&mut answer).await;
+        upgraded
+            .map(websocket::halves)
+            .map_err(KubeletError::Stream)
+    }
+
+    async fn get(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, KubeletError> {
+        let answer = http::get(&self.socket, path, headers).await;
+        let answer = answer.map_err(KubeletError::Silent)?;
         let status = answer.status();
-        if status.is_success() {
+        let wants_upgrade = !headers.is_empty();
+        let is_agreed = status == hyper::StatusCode::SWITCHING_PROTOCOLS;
+        if (status.is_success() && !wants_upgrade) || (is_agreed && wants_upgrade) {
             return Ok(answer);
         }
         let body = http::whole(answer).await.map_err(KubeletError::Answer)?;

@@ -136,6 +136,22 @@ impl Pod {
             .collect()
     }
 
+    /// Whether a container has a terminal of its own.
+    pub(crate) fn has_tty(&self, container: &str) -> bool {
+        let Some(spec) = &self.api.spec else {
+            return false;
+        };
+        let init = spec.init_containers.iter().flatten();
+        let is_it = |one: &&api::Container| one.name == container;
+        let found = spec.containers.iter().chain(init).find(is_it);
+        let mut ephemeral = spec.ephemeral_containers.iter().flatten();
+        let ephemeral = ephemeral.find(|one| one.name == container);
+        found
+            .and_then(|one| one.tty)
+            .or(ephemeral.and_then(|one| one.tty))
+            == Some(true)
+    }
+
     /// The runtime's id of a container that runs.
     pub(crate) fn running_id(&self, container: &str) -> Result<&str, ChoiceError> {
         let refuse = |state: String| ChoiceError::NotRunning {

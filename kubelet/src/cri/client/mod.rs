@@ -8,6 +8,7 @@ mod containers;
 mod health;
 mod images;
 mod sandboxes;
+mod streams;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@
 //! Time is tokio's, so a test that pauses it controls when programs end.
 
 mod answers;
+mod streams;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard};

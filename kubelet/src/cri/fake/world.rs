@@ -26,6 +26,8 @@ pub(super) struct World {
     /// What it can do beyond what every runtime can.
     pub(super) features: RuntimeFeatures,
     pub(super) calls: HashMap<&'static str, usize>,
+    /// Where streams are waited for.
+    pub(super) streams: Option<String>,
     made: u32,
 }
 

@@ -1,0 +1,186 @@
+//! Streams into pods as a person has them: pipes, terminals, ports.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use podling_integration::harness::programs::program;
+use podling_integration::harness::wait::{DEADLINE, wait_for};
+use podling_integration::harness::{Node, http};
+use serde_json::json;
+
+use crate::{one, pod};
+
+fn podling(node: &Node, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("podling"));
+    command.arg("--root").arg(node.root()).args(arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end with this input.
+fn with_input(mut command: Command, input: &str) -> Output {
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    // Whoever does not read it need not get it.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn commands_have_the_pipes_and_the_terminal_of_who_runs_them() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    node.manifest("box.yaml", &pod("box", one(&image, &["sleep", "1000"])));
+    node.wait_pod("box", "is ready", |pod| pod.is_ready()).await;
+
+    // Input to its end, and what does not fit into one frame.
+    let long = "a line of the input\n".repeat(20_000);
+    let output = with_input(podling(&node, &["exec", "-i", "box", "--", "cat"]), &long);
+    assert_eq!(output.stdout.len(), long.len(), "{}", text(&output.stderr));
+    assert!(output.status.success());
+
+    // Without -i nothing is read; both outputs come, and the code.
+    let script = "cat; echo out; echo err >&2; exit 7";
+    let output = with_input(
+        podling(&node, &["exec", "box", "--", "sh", "-c", script]),
+        "no\n",
+    );
+    assert_eq!(text(&output.stdout), "out\n");
+    assert_eq!(
+        text(&output.stderr),
+        "err\ncommand terminated with exit code 7\n"
+    );
+    assert_eq!(output.status.code(), Some(7));
+
+    // A terminal, with its size, its keys, and its code.
+    let command = format!(
+        "stty rows 31 cols 97; {} --root {} exec -it box -- sh -c 'stty size; read line; echo \
+         \"<$line>\"; exit 3'",
+        program("podling").display(),
+        node.root().display()
+    );
+    let mut terminal = Command::new("script");
+    terminal.args(["-q", "-e", "-c", &command, "/dev/null"]);
+    terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = terminal.spawn().expect("script starts");
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("the size is said");
+    assert_eq!(line, "31 97\r\n");
+    stdin.write_all(b"typed\r").expect("it reads");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("it is text");
+    assert!(rest.contains("<typed>\r\n"), "{rest}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(3), "{rest}");
+
+    // What is not a terminal cannot be one.
+    let output = with_input(
+        podling(&node, &["exec", "-it", "box", "--", "echo", "on"]),
+        "",
+    );
+    assert_eq!(text(&output.stdout), "on\n");
+    assert!(
+        text(&output.stderr).starts_with("Unable to use a TTY"),
+        "{}",
+        text(&output.stderr)
+    );
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_attaches_talks_to_the_container_until_it_ends() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    let mut spec = one(&image, &["cat"]);
+    spec["restartPolicy"] = "Never".into();
+    spec["containers"][0]["stdin"] = true.into();
+    spec["containers"][0]["stdinOnce"] = true.into();
+    node.manifest("cat.yaml", &pod("cat", spec));
+    node.wait_pod("cat", "is ready", |pod| pod.is_ready()).await;
+    let output = with_input(podling(&node, &["attach", "-i", "cat"]), "hello\n");
+    assert_eq!(text(&output.stdout), "hello\n", "{}", text(&output.stderr));
+    node.wait_pod("cat", "has succeeded", |pod| pod.phase() == "Succeeded")
+        .await;
+    let output = with_input(podling(&node, &["attach", "-i", "cat"]), "");
+    assert!(
+        text(&output.stderr).contains("does not run"),
+        "{}",
+        text(&output.stderr)
+    );
+    node.stop().await;
+}
+
+/// A child that is ended with its test.
+struct Forwarding(Child);
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_this_machine_leads_into_a_pod() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    node.manifest(
+        "echo.yaml",
+        &pod(
+            "echo",
+            one(&image, &["nc", "-ll", "-p", "4000", "-e", "cat"]),
+        ),
+    );
+    node.wait_pod("echo", "is ready", |pod| pod.is_ready())
+        .await;
+    let mut child = podling(&node, &["port-forward", "echo", ":4000"])
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let _child = Forwarding(child);
+    let mut line = String::new();
+    said.read_line(&mut line).expect("it says where");
+    let port = line
+        .strip_prefix("Forwarding from ")
+        .and_then(|line| line.strip_suffix(" -> 4000\n"));
+    let address = port.unwrap_or_else(|| panic!("{line:?}")).to_owned();
+    // The pod may not listen yet: then the connection ends, and the next one finds it.
+    wait_for(DEADLINE, "the pod echoes", async || {
+        let mut stream = TcpStream::connect(&address).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).ok()?;
+        stream.write_all(b"through").ok()?;
+        let mut heard = [0; 7];
+        stream.read_exact(&mut heard).ok()?;
+        (&heard == b"through").then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_read_only_port_shows_pods_and_lets_nobody_in() {
+    let node = Node::start().await;
+    let image = node.import_testbox().await;
+    node.manifest("box.yaml", &pod("box", one(&image, &["sleep"])));
+    node.wait_pod("box", "is ready", |pod| pod.is_ready()).await;
+    let port = node.kubelet_port("address");
+    assert_eq!(http::get(port, "/pods").expect("an answer").status, 200);
+    let refused = http::get(port, "/containerLogs/default/box-node/main").expect("an answer");
+    assert_eq!(refused.status, 405);
+    assert_eq!(refused.text(), "Debug endpoints are disabled.\n");
+    let configz = node.kubelet("/configz").expect("an answer");
+    let configz: serde_json::Value = serde_json::from_slice(&configz.body).expect("JSON");
+    assert_eq!(configz["kubeletconfig"]["maxPods"], json!(110));
+    node.stop().await;
+}

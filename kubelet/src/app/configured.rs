@@ -1,0 +1,234 @@
+//! From a configuration to settings: pure.
+#![deny(clippy::disallowed_methods)]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Settings;
+use crate::config::Loaded;
+use crate::resource::CgroupDriver;
+use crate::server::{Addresses, Admission, Debugging, TlsWords};
+
+/// Upstream's read-only port, which podling has by default, on loopback.
+const READ_ONLY_PORT: u16 = 10_255;
+
+/// Which ports a kubelet takes that is told none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Upstream's: for the machine's own kubelet.
+    WellKnown,
+    /// Any that are free, so that several kubelets run side by side.
+    Free,
+}
+
+impl Settings {
+    /// These settings with all that is configured.
+    #[must_use]
+    pub fn configured(mut self, loaded: &Loaded, ports: Ports) -> Self {
+        let configuration = &loaded.configuration;
+        self.places(loaded);
+        self.rescan = configuration.file_check_frequency.to_std();
+        self.deadlines.request = configuration.runtime_request_timeout.to_std();
+        if loaded.is_given("cgroupDriver") {
+            self.cgroup_driver = match configuration.cgroup_driver.as_str() {
+                "systemd" => CgroupDriver::Systemd,
+                _ => CgroupDriver::Cgroupfs,
+            };
+        }
+        if let Some(addresses) = loaded.flag("node-ip") {
+            let addresses = addresses.split(',').map(str::trim);
+            self.node_ips = addresses
+                .filter_map(|address| address.parse().ok())
+                .collect();
+        }
+        self.serve(loaded, ports);
+        self.configuration = Arc::new(configuration.to_json());
+        self
+    }
+
+    fn places(&mut self, loaded: &Loaded) {
+        let configuration = &loaded.configuration;
+        if let Some(root) = loaded.root_dir() {
+            self.server.tls.pki = root.join("pki");
+            self.root = root;
+        }
+        if let Some(directory) = loaded.flag("cert-dir") {
+            self.server.tls.pki = directory.into();
+        }
+        for (field, text, place) in [
+            (
+                "staticPodPath",
+                &configuration.static_pod_path,
+                &mut self.manifests,
+            ),
+            (
+                "podLogsDir",
+                &configuration.pod_logs_dir,
+                &mut self.pod_logs,
+            ),
+            (
+                "resolvConf",
+                &configuration.resolv_conf,
+                &mut self.resolv_conf,
+            ),
+        ] {
+            if loaded.is_given(field) && !text.is_empty() {
+                *place = text.into();
+            }
+        }
+        if loaded.is_given("cgroupRoot") && !configuration.cgroup_root.is_empty() {
+            self.cgroup_root.clone_from(&configuration.cgroup_root);
+        }
+    }
+
+    fn serve(&mut self, loaded: &Loaded, ports: Ports) {
+        let configuration = &loaded.configuration;
+        let server = &mut self.server;
+        server.addresses = Addresses {
+            socket: server.addresses.socket.take(),
+            ..addresses(loaded, ports)
+        };
+        let given = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        server.tls.identity =
+            given(&configuration.tls_cert_file).zip(given(&configuration.tls_private_key_file));
+        server.tls.client_ca = given(&configuration.authentication.x509.client_ca_file);
+        let words = TlsWords::read(
+            &configuration.tls_min_version,
+            &configuration.tls_cipher_suites,
+        );
+        server.tls.words = words.expect("the configuration was found valid");
+        server.admission = match configuration.authentication.anonymous.enabled {
+            Some(true) => Admission::Anonymous,
+            _ => Admission::Known,
+        };
+        server.debugging = if configuration.enable_debugging_handlers {
+            Debugging::On
+        } else {
+            Debugging::Off
+        };
+    }
+}
+
+/// Where the server listens. What upstream switches off with 0 is off when 0 is written.
+fn addresses(loaded: &Loaded, ports: Ports) -> Addresses {
+    let configuration = &loaded.configuration;
+    let address = ip(&configuration.address);
+    let free = |well_known: u16| match ports {
+        Ports::WellKnown => well_known,
+        Ports::Free => 0,
+    };
+    let port = |number: i32| u16::try_from(number).ok().filter(|port| *port > 0);
+    let secure = if loaded.is_given("port") {
+        port(configuration.port)
+    } else {
+        Some(free(10_250))
+    };
+    let read_only = if loaded.is_given("readOnlyPort") {
+        port(configuration.read_only_port).map(|port| SocketAddr::new(address, port))
+    } else {
+        Some((Ipv4Addr::LOCALHOST, free(READ_ONLY_PORT)).into())
+    };
+    let healthz = match ports {
+        Ports::Free if !loaded.is_given("healthzPort") => None,
+        _ => port(configuration.healthz_port),
+    };
+    let is_on = configuration.enable_server;
+    Addresses {
+        secure: secure
+            .filter(|_| is_on)
+            .map(|port| SocketAddr::new(address, port)),
+        read_only: read_only.filter(|_| is_on),
+        healthz: healthz.map(|port| SocketAddr::new(ip(&configuration.healthz_bind_address), port)),
+        socket: None,
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("the configuration was found valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::Places;
+    use crate::config::{CgroupVersion, Machine, Sources, Swap, load};
+
+    fn configured(flags: &[(&str, &str)], ports: Ports) -> Settings {
+        let loaded = load(&Sources {
+            documents: Vec::new(),
+            flags: flags
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            machine: Machine {
+                cgroups: CgroupVersion::V2,
+                swap: Swap::Off,
+            },
+        });
+        let places = Places {
+            manifests: "/m".into(),
+            root: "/r".into(),
+            pod_logs: "/l".into(),
+        };
+        let settings = Settings::new("node", Path::new("/s"), places);
+        settings.configured(&loaded.unwrap(), ports)
+    }
+
+    fn shown(settings: &Settings) -> [Option<String>; 3] {
+        let addresses = &settings.server.addresses;
+        [addresses.secure, addresses.read_only, addresses.healthz]
+            .map(|address| address.map(|address| address.to_string()))
+    }
+
+    #[test]
+    fn the_machines_own_kubelet_listens_on_upstreams_ports_of_loopback() {
+        let expected = ["127.0.0.1:10250", "127.0.0.1:10255", "127.0.0.1:10248"];
+        let settings = configured(&[], Ports::WellKnown);
+        assert_eq!(shown(&settings), expected.map(|one| Some(one.to_owned())));
+    }
+
+    #[test]
+    fn other_kubelets_listen_on_free_ports() {
+        let free = Some("127.0.0.1:0".to_owned());
+        let settings = configured(&[], Ports::Free);
+        assert_eq!(shown(&settings), [free.clone(), free, None]);
+    }
+
+    #[test]
+    fn what_is_configured_counts() {
+        let settings = configured(
+            &[
+                ("address", "10.0.0.1"),
+                ("port", "1"),
+                ("read-only-port", "0"),
+                ("healthz-port", "2"),
+                ("pod-manifest-path", "/other"),
+                ("anonymous-auth", "true"),
+                ("enable-debugging-handlers", "false"),
+                ("node-ip", "10.0.0.1,fd00::1"),
+                ("root-dir", "/root"),
+            ],
+            Ports::Free,
+        );
+        let addresses = shown(&settings);
+        assert_eq!(addresses[0].as_deref(), Some("10.0.0.1:1"));
+        assert_eq!(addresses[1], None);
+        assert_eq!(addresses[2].as_deref(), Some("127.0.0.1:2"));
+        assert_eq!(settings.manifests, Path::new("/other"));
+        assert_eq!(settings.server.admission, Admission::Anonymous);
+        assert_eq!(settings.server.debugging, Debugging::Off);
+        assert_eq!(settings.node_ips.len(), 2);
+        assert_eq!(settings.server.tls.pki, Path::new("/root/pki"));
+    }
+
+    #[test]
+    fn a_server_that_is_switched_off_leaves_its_health() {
+        let settings = configured(&[("enable-server", "false")], Ports::WellKnown);
+        let addresses = shown(&settings);
+        assert_eq!((&addresses[0], &addresses[1]), (&None, &None));
+        assert!(addresses[2].is_some());
+    }
+}

@@ -1,0 +1,56 @@
+//! Which fields and flags do something? What is missing here is accepted, and named in one warning at
+//! the start: nothing that somebody configures is passed over in silence.
+#![deny(clippy::disallowed_methods)]
+
+/// Fields with an effect.
+const FIELDS: &[&str] = &[
+    "address",
+    "authentication",
+    "authorization",
+    "cgroupDriver",
+    "cgroupRoot",
+    "containerRuntimeEndpoint",
+    "enableDebuggingHandlers",
+    "enableServer",
+    "failCgroupV1",
+    "failSwapOn",
+    "fileCheckFrequency",
+    "healthzBindAddress",
+    "healthzPort",
+    "podLogsDir",
+    "port",
+    "readOnlyPort",
+    "resolvConf",
+    "runtimeRequestTimeout",
+    "staticPodPath",
+    "tlsCertFile",
+    "tlsCipherSuites",
+    "tlsMinVersion",
+    "tlsPrivateKeyFile",
+];
+
+/// Flags without a field that have an effect.
+const FLAGS: &[&str] = &["cert-dir", "hostname-override", "node-ip", "root-dir"];
+
+/// The fields among these that have no effect yet.
+pub(super) fn without_effect<'a>(given: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    given.filter(|name| !FIELDS.contains(name)).collect()
+}
+
+/// The flags among these that have no effect yet.
+pub(super) fn flags_without_effect<'a>(given: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    given.filter(|name| !FLAGS.contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Configuration;
+
+    #[test]
+    fn only_known_fields_are_said_to_have_an_effect() {
+        for name in FIELDS {
+            assert!(Configuration::FIELDS.contains(name), "{name}");
+        }
+    }
+}

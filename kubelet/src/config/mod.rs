@@ -1,0 +1,231 @@
+//! The kubelet's configuration: KubeletConfiguration v1beta1 and flags, as upstream has them.
+//!
+//! ```text
+//! config.yaml, *.conf ─► document ─┐  merged in this order   ┌─► validate ─► every problem at once
+//! flags ─────────────► flags ──────┴─────► fields ─► Loaded ─┼─► effect ───► one warning
+//!                                                            └─► Settings (app/settings.rs)
+//! ```
+//!
+//! All of it is pure: who calls has read the files.
+#![deny(clippy::disallowed_methods)]
+
+mod document;
+mod duration;
+mod effect;
+mod fields;
+mod flags;
+mod nested;
+mod problem;
+mod standalone;
+mod validate;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use document::Document;
+pub use document::Text;
+pub use duration::Duration;
+pub use fields::Configuration;
+pub use flags::{Flag, all as all_flags};
+pub use problem::{Place, Problem, Problems};
+pub use validate::{CgroupVersion, Machine, Swap};
+
+/// Everything that configures a kubelet.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Documents of kind KubeletConfiguration; a later one is laid over the earlier.
+    pub documents: Vec<Text>,
+    /// Upstream's flags and their values, laid over all documents.
+    pub flags: Vec<(String, String)>,
+    /// What it has to do with.
+    pub machine: Machine,
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// Every field.
+    pub configuration: Configuration,
+    /// The fields that were written, in a file or as a flag.
+    given: BTreeSet<String>,
+    /// Flags without a field.
+    flags: Map<String, Value>,
+}
+
+/// Reads and checks a configuration.
+pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let mut merged = Map::new();
+    for text in &sources.documents {
+        match Document::read(text) {
+            Ok(document) => {
+                problems.extend(mistakes(&document));
+                merge_patch(&mut merged, document.fields);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let said = flags::read(&sources.flags).unwrap_or_else(|found| {
+        problems.extend(found);
+        flags::Said::default()
+    });
+    problems.extend(said.alone.keys().filter_map(|name| {
+        let message = standalone::refused_flag(name)?.to_owned();
+        let place = Place::Flag(name.clone());
+        Some(Problem { place, message })
+    }));
+    for (flag, path, value) in said.fields {
+        problems.extend(flag_mistake(flag, path, &value));
+        flags::lay_over(&mut merged, path, value);
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    complete(&merged, said.alone, sources.machine)
+}
+
+/// The configuration of fields that are each in order, if they are so together.
+fn complete(
+    merged: &Map<String, Value>,
+    flags: Map<String, Value>,
+    machine: Machine,
+) -> Result<Loaded, Problems> {
+    let mut configuration = Configuration::default();
+    for (name, value) in merged {
+        configuration.set(name, value);
+    }
+    let is_written = |(_, value): &(&String, &Value)| !value.is_null();
+    let given = merged
+        .iter()
+        .filter(is_written)
+        .map(|(name, _)| name.clone());
+    let mut loaded = Loaded {
+        configuration,
+        given: given.collect(),
+        flags,
+    };
+    standalone::settle(&mut loaded);
+    let mut messages = validate::validate(&loaded.configuration, machine);
+    messages.extend(standalone::problems(&loaded.configuration));
+    if messages.is_empty() {
+        return Ok(loaded);
+    }
+    let place = |message| Problem {
+        place: Place::Configuration,
+        message,
+    };
+    Err(Problems(messages.into_iter().map(place).collect()))
+}
+
+/// Unknown fields of a document, and values that cannot be their fields'.
+fn mistakes(document: &Document) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut scratch = Configuration::default();
+    for (name, value) in &document.fields {
+        let mut complain = |path: &str, message: String| {
+            let place = document.place(path);
+            problems.push(Problem { place, message });
+        };
+        match scratch.set(name, &without_nulls(value)) {
+            None => complain(name, format!("unknown field {name:?}")),
+            Some(reading) => {
+                for below in reading.unknown {
+                    let path = with_indexes(name, &below);
+                    complain(&path, format!("unknown field {path:?}"));
+                }
+                if let Some(mismatch) = reading.mismatch {
+                    complain(name, format!("{name}: {mismatch}"));
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// What is null below a field takes it away from an earlier document.
+fn without_nulls(value: &Value) -> Value {
+    let Value::Object(fields) = value else {
+        return value.clone();
+    };
+    let there = fields.iter().filter(|(_, value)| !value.is_null());
+    let there = there.map(|(name, value)| (name.clone(), without_nulls(value)));
+    Value::Object(there.collect())
+}
+
+/// `a.0.b` below `list` is `list[0].b`.
+fn with_indexes(name: &str, below: &str) -> String {
+    let mut path = name.to_owned();
+    for step in below.split('.').filter(|step| *step != "?") {
+        if step.parse::<usize>().is_ok() {
+            path.push_str(&format!("[{step}]"));
+        } else {
+            path.push_str(&format!(".{step}"));
+        }
+    }
+    path
+}
+
+/// Why the value of a flag cannot be its field's.
+fn flag_mistake(flag: &str, path: &str, value: &Value) -> Option<Problem> {
+    let mut fields = Map::new();
+    flags::lay_over(&mut fields, path, value.clone());
+    let (name, value) = fields.iter().next().expect("one field was laid");
+    let reading = Configuration::default().set(name, value);
+    let message = reading.expect("flags name known fields").mismatch?;
+    let place = Place::Flag(flag.to_owned());
+    Some(Problem { place, message })
+}
+
+/// RFC 7386: objects are merged, null takes away, anything else replaces.
+fn merge_patch(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match (target.get_mut(&name), value) {
+            (_, Value::Null) => {
+                target.remove(&name);
+            }
+            (Some(Value::Object(below)), Value::Object(patch)) => merge_patch(below, patch),
+            (_, Value::Object(patch)) => {
+                let mut below = Map::new();
+                merge_patch(&mut below, patch);
+                target.insert(name, Value::Object(below));
+            }
+            (_, value) => {
+                target.insert(name, value);
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// Whether a field was written.
+    pub fn is_given(&self, field: &str) -> bool {
+        self.given.contains(field)
+    }
+
+    /// The value of a flag without a field, as text.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.flags
+            .get(name)?
+            .as_str()
+            .filter(|text| !text.is_empty())
+    }
+
+    /// The directory of the kubelet's own files, when it was said.
+    pub fn root_dir(&self) -> Option<PathBuf> {
+        self.flag("root-dir").map(PathBuf::from)
+    }
+
+    /// One sentence about what was written and has no effect yet.
+    pub fn warning(&self) -> Option<String> {
+        let fields = effect::without_effect(self.given.iter().map(String::as_str));
+        let flags = effect::flags_without_effect(self.flags.keys().map(String::as_str));
+        let flags = flags.iter().map(|name| format!("--{name}"));
+        let all: Vec<_> = fields.into_iter().map(str::to_owned).chain(flags).collect();
+        (!all.is_empty()).then(|| format!("configured, but without effect yet: {}", all.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Which paths each door has.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
+use http::StatusCode;
+
+use super::guest::{Admission, admit};
+use super::refusal::Refusal;
+use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stream};
+
+/// Everything, for who is let in.
+pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission) -> Router {
+    let below = match debugging {
+        Debugging::On => streams().merge(switched_off()),
+        Debugging::Off => debugging_off(),
+    };
+    let router = common().merge(below).with_state(shown);
+    router.layer(middleware::from_fn_with_state(Arc::new(admission), admit))
+}
+
+/// What changes nothing.
+pub(super) fn read_only(shown: Shown) -> Router {
+    common().merge(debugging_off()).with_state(shown)
+}
+
+/// Whether the kubelet lives.
+pub(super) fn healthz(shown: Shown) -> Router {
+    health().with_state(shown)
+}
+
+fn health() -> Router<Shown> {
+    Router::new()
+        .route("/healthz", get(healthz::all))
+        .route("/healthz/{check}", get(healthz::one))
+}
+
+fn common() -> Router<Shown> {
+    health()
+        .route("/pods", get(pods::list))
+        .route("/pods/", get(pods::list))
+        .route("/events", get(events::list))
+        .route("/metrics", get(metrics))
+}
+
+/// Paths of a pod, and of a pod with its UID.
+fn streams() -> Router<Shown> {
+    let exec = get(stream::exec).post(stream::exec);
+    let attach = get(stream::attach).post(stream::attach);
+    let port_forward = get(stream::port_forward).post(stream::port_forward);
+    Router::new()
+        .route("/exec/{namespace}/{pod}/{container}", exec.clone())
+        .route("/exec/{namespace}/{pod}/{uid}/{container}", exec)
+        .route("/attach/{namespace}/{pod}/{container}", attach.clone())
+        .route("/attach/{namespace}/{pod}/{uid}/{container}", attach)
+        .route("/portForward/{namespace}/{pod}", port_forward.clone())
+        .route("/portForward/{namespace}/{pod}/{uid}", port_forward)
+        .route("/run/{namespace}/{pod}/{container}", post(stream::run))
+        .route(
+            "/run/{namespace}/{pod}/{uid}/{container}",
+            post(stream::run),
+        )
+        .route(
+            "/containerLogs/{namespace}/{pod}/{container}",
+            get(logs::stream),
+        )
+        .route("/runningpods/", get(running::list))
+        .route("/configz", get(configz))
+}
+
+/// What upstream serves and this kubelet does not: its own words for it.
+fn switched_off() -> Router<Shown> {
+    let refuse = |words: &'static str| any(async move || off(words));
+    Router::new()
+        .route("/logs/", refuse("logs endpoint is disabled."))
+        .route("/logs/{*path}", refuse("logs endpoint is disabled."))
+        .route("/debug/pprof/", refuse("profiling endpoint is disabled."))
+        .route(
+            "/debug/pprof/{*path}",
+            refuse("profiling endpoint is disabled."),
+        )
+        .route("/debug/flags/v", refuse("flags endpoint is disabled."))
+}
+
+fn debugging_off() -> Router<Shown> {
+    let paths = [
+        "run",
+        "exec",
+        "attach",
+        "portForward",
+        "containerLogs",
+        "debug/pprof",
+        "logs",
+    ];
+    let refuse = || any(async || off("Debug endpoints are disabled."));
+    let below =
+        |router: Router<Shown>, path: &&str| router.route(&format!("/{path}/{{*path}}"), refuse());
+    paths
+        .iter()
+        .fold(Router::new(), below)
+        .route("/runningpods/", refuse())
+}
+
+fn off(words: &str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{words}\n"))
+}
+
+async fn configz(State(shown): State<Shown>) -> impl IntoResponse {
+    let configuration = shown.exhibits.configuration.as_ref();
+    json(&serde_json::json!({ "kubeletconfig": configuration }))
+}
+
+async fn metrics(State(shown): State<Shown>) -> ([(http::HeaderName, &'static str); 1], String) {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    (
+        [(http::header::CONTENT_TYPE, TYPE)],
+        shown.exhibits.metrics.text(),
+    )
+}
