@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::logging::{Format, Level};
+use crate::upstream_flags::UpstreamFlags;
 
 /// A whole Kubernetes node: kubelet, CRI runtime and pause.
 #[derive(Debug, Parser)]
@@ -198,8 +199,8 @@ pub(crate) struct RuntimeArguments {
     pub(crate) log: LogArguments,
 }
 
-/// What concerns the kubelet.
-#[derive(Clone, Debug, Args)]
+/// What concerns the kubelet; what is not given is as the configuration file says.
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KubeletFlags {
     /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
     #[arg(long, value_name = "DIR")]
@@ -207,13 +208,16 @@ pub(crate) struct KubeletFlags {
     /// Name of this node [default: the host name, in lower case].
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,
-    /// Cgroup below which every pod gets its own.
-    #[arg(long, default_value = "/podling", value_name = "PATH")]
-    pub(crate) cgroup_root: String,
     /// Address of the read-only HTTP server [default: 127.0.0.1:10255, or a free port when
     /// --root is given].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Directory of drop-ins: every *.conf, in the order of their names, is laid over the file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// Upstream's own; --help shows them.
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamFlags,
 }
 
 /// `podling up`.
@@ -237,9 +241,6 @@ pub(crate) struct KubeletArguments {
     /// The kubelet's part.
     #[command(flatten)]
     pub(crate) kubelet: KubeletFlags,
-    /// CRI socket to use, as a path or unix:// [default: ROOT/run/podling/podling.sock].
-    #[arg(long, value_name = "SOCKET")]
-    pub(crate) container_runtime_endpoint: Option<String>,
     /// Where the rest stands.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
@@ -449,6 +450,26 @@ mod tests {
         };
         assert_eq!(exec.container.as_deref(), Some("c"));
         assert_eq!(exec.command, ["ls", "--root", "/x", "-c"]);
+    }
+
+    #[test]
+    fn flags_of_upstreams_kubelet_are_taken_beside_podlings_own() {
+        let line = "podling up --pod-cidr 10.1.0.0/16 --cgroup-root /c --max-pods=3";
+        let Command::Daemon(Daemon::Up(up)) = parse(line).unwrap().command else {
+            panic!("up is parsed as up");
+        };
+        assert_eq!(up.runtime.pod_cidr.as_deref(), Some("10.1.0.0/16"));
+        let given: Vec<_> = up
+            .kubelet
+            .upstream
+            .0
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(given, ["cgroup-root", "max-pods"]);
+        let line =
+            "podling kubelet --container-runtime-endpoint unix:///s --config f --root-dir /r";
+        assert!(parse(line).is_ok());
     }
 
     #[test]

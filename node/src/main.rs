@@ -18,6 +18,7 @@ mod duration;
 mod kubelet;
 mod print;
 mod session;
+mod upstream_flags;
 
 use std::error::Error;
 use std::process::ExitCode;

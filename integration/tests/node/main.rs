@@ -20,6 +20,7 @@ mod images;
 mod init;
 mod kill;
 mod lists;
+mod kubelet_config;
 mod manifests;
 mod measured;
 mod mounts;

@@ -77,8 +77,8 @@ impl Settings {
                 *place = text.into();
             }
         }
-        if loaded.is_given("cgroupRoot") && !configuration.cgroup_root.is_empty() {
-            self.cgroup_root.clone_from(&configuration.cgroup_root);
+        if let Some(root) = loaded.cgroup_root() {
+            root.clone_into(&mut self.cgroup_root);
         }
     }
 

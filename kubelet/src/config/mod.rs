@@ -217,6 +217,18 @@ impl Loaded {
         self.flag("root-dir").map(PathBuf::from)
     }
 
+    /// The cgroup below which pods are, when it was said.
+    pub fn cgroup_root(&self) -> Option<&str> {
+        let root = self.configuration.cgroup_root.as_str();
+        (self.is_given("cgroupRoot") && !root.is_empty()).then_some(root)
+    }
+
+    /// The runtime's socket, when it was said.
+    pub fn runtime_endpoint(&self) -> Option<&str> {
+        self.is_given("containerRuntimeEndpoint")
+            .then_some(self.configuration.container_runtime_endpoint.as_str())
+    }
+
     /// One sentence about what was written and has no effect yet.
     pub fn warning(&self) -> Option<String> {
         let fields = effect::without_effect(self.given.iter().map(String::as_str));

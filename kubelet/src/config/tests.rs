@@ -194,8 +194,10 @@ fn what_has_no_effect_yet_is_named_in_one_warning() {
 #[test]
 fn a_whole_configuration_is_read_back_as_it_was_written() {
     let written = Configuration::default().to_json();
-    let mut read = Configuration::default();
-    read.port = 1;
+    let mut read = Configuration {
+        port: 1,
+        ..Configuration::default()
+    };
     for (name, value) in &written {
         let reading = read.set(name, value).expect("known");
         assert_eq!(reading.mismatch, None, "{name}");

@@ -4,44 +4,70 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use podling_kubelet::app::{self, AtEnd, Places, Settings};
+use podling_kubelet::app::{self, AtEnd, Places, Ports, Settings};
+use podling_kubelet::config::Loaded;
 use podling_runtime::layout::Layout;
 use tokio_util::sync::CancellationToken;
 
 use super::part::Part;
 use super::settings;
 use crate::args::KubeletFlags;
-use crate::kubelet::address_file;
+use crate::kubelet::{address_file, socket as kubelet_socket};
+
+/// Where pods' cgroups are when nothing is configured.
+const DEFAULT_CGROUP_ROOT: &str = "/podling";
+
+/// The cgroup below which every pod gets its own.
+pub(super) fn cgroup_root(loaded: &Loaded) -> String {
+    loaded
+        .cgroup_root()
+        .unwrap_or(DEFAULT_CGROUP_ROOT)
+        .to_owned()
+}
 
 /// Begins to run pods on the runtime behind `socket`.
 pub(super) fn start(
     layout: &Layout,
     flags: KubeletFlags,
+    loaded: &Loaded,
     socket: &Path,
     at_end: AtEnd,
 ) -> Result<Part, Box<dyn Error>> {
+    if let Some(warning) = loaded.warning() {
+        tracing::warn!("{warning}");
+    }
     // The runtime's directory, which is not there yet when another runtime is used.
     fs::create_dir_all(layout.run_dir())?;
     let machine = rustix::system::uname();
-    let name = settings::node_name(flags.node_name, &machine.nodename().to_string_lossy());
-    let manifests = flags
-        .manifests
-        .unwrap_or_else(|| layout.root().join("etc/podling/manifests"));
+    let hostname = machine.nodename().to_string_lossy();
+    let named = flags
+        .node_name
+        .or_else(|| loaded.flag("hostname-override").map(str::to_owned));
+    let name = settings::node_name(named, &hostname);
     let places = Places {
-        manifests,
+        manifests: layout.root().join("etc/podling/manifests"),
         root: layout.state_dir().join("kubelet"),
         pod_logs: layout.root().join("var/log/pods"),
     };
+    let ports = if layout.root() == Path::new("/") {
+        Ports::WellKnown
+    } else {
+        Ports::Free
+    };
     let mut settings = Settings {
-        cgroup_root: flags.cgroup_root,
+        cgroup_root: cgroup_root(loaded),
         address_file: Some(address_file(layout)),
         at_end,
         ..Settings::new(&name, socket, places)
     };
-    let addresses = &mut settings.server.addresses;
-    addresses.secure = Some(settings::secure(layout.root()));
-    addresses.read_only = Some(settings::listen(flags.listen, layout.root()));
-    addresses.socket = Some(crate::kubelet::socket(layout));
+    settings = settings.configured(loaded, ports);
+    settings.server.addresses.socket = Some(kubelet_socket(layout));
+    if let Some(manifests) = flags.manifests {
+        settings.manifests = manifests;
+    }
+    if flags.listen.is_some() {
+        settings.server.addresses.read_only = flags.listen;
+    }
     let stop = CancellationToken::new();
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))

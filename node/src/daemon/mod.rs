@@ -12,6 +12,7 @@
 mod cgroups;
 pub(crate) mod config;
 mod kubelet;
+mod kubelet_config;
 pub(crate) mod logging;
 mod part;
 mod programs;
@@ -25,12 +26,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use podling_kubelet::app::AtEnd;
+use podling_kubelet::config::Loaded;
 use podling_runtime::layout::Layout;
 use tokio::signal::unix::Signal;
 
-use crate::args::{Daemon, KubeletArguments, UpArguments};
+use crate::args::{Daemon, KubeletArguments, KubeletFlags, UpArguments};
 use crate::cri;
-use config::{Flags, Problem, Problems, RuntimeConfiguration};
+use config::{Flags, RuntimeConfiguration};
 use logging::Log;
 use part::Part;
 pub(crate) use programs::missing as missing_programs;
@@ -53,13 +55,15 @@ pub(crate) async fn run(layout: &Layout, daemon: Daemon) -> Outcome {
         layout,
         daemon: daemon.clone(),
         hangups: signals::hangups()?,
-        log: logging::start(configured.logging),
+        log: logging::start(configured.runtime.logging),
         service: Service::of_environment(),
     };
     match daemon {
         Daemon::Up(arguments) => up(layout, arguments, configured, beside).await,
-        Daemon::Runtime(_) => runtime_alone(layout, configured, beside).await,
-        Daemon::Kubelet(arguments) => kubelet_alone(layout, arguments, beside).await,
+        Daemon::Runtime(_) => runtime_alone(layout, configured.runtime, beside).await,
+        Daemon::Kubelet(arguments) => {
+            kubelet_alone(layout, arguments, &configured.kubelet, beside).await
+        }
     }
 }
 
@@ -99,13 +103,13 @@ impl Beside<'_> {
 fn reload(layout: &Layout, daemon: &Daemon, log: &Log) {
     match configure(layout, daemon) {
         Ok(configured) => {
-            log.set_level(configured.logging.level);
+            log.set_level(configured.runtime.logging.level);
             tracing::info!(
                 "the configuration was read again: the level of the log counts from now on"
             );
         }
         Err(problems) => {
-            let error = &problems as &dyn Error;
+            let error = problems.as_ref();
             tracing::error!(
                 error,
                 "the configuration cannot be used: what was read before stays"
@@ -114,48 +118,61 @@ fn reload(layout: &Layout, daemon: &Daemon, log: &Log) {
     }
 }
 
-/// What the file and the flags make of the defaults, or everything that is wrong with them.
-fn configure(layout: &Layout, daemon: &Daemon) -> Result<RuntimeConfiguration, Problems> {
+/// The configurations of both parts; a daemon that has only one of them leaves the other's document
+/// alone.
+struct Configured {
+    runtime: RuntimeConfiguration,
+    kubelet: Loaded,
+}
+
+/// What the files and the flags make of the defaults, or everything that is wrong with them.
+fn configure(layout: &Layout, daemon: &Daemon) -> Result<Configured, Box<dyn Error>> {
     let (documents, mut problems) = config::read(layout, daemon.config().config.as_deref());
-    let (flags, cgroup_parent) = match daemon {
-        Daemon::Up(up) => (Some(&up.runtime), up.kubelet.cgroup_root.as_str()),
-        Daemon::Runtime(runtime) => (Some(runtime), DEFAULT_CGROUP_PARENT),
-        Daemon::Kubelet(_) => (None, DEFAULT_CGROUP_PARENT),
+    let none = KubeletFlags::default();
+    let (flags, kubelet_flags) = match daemon {
+        Daemon::Up(up) => (Some(&up.runtime), Some(&up.kubelet)),
+        Daemon::Runtime(runtime) => (Some(runtime), None),
+        Daemon::Kubelet(kubelet) => (None, Some(&kubelet.kubelet)),
     };
-    let defaults = RuntimeConfiguration::defaults(layout, cgroup_parent);
+    let document = documents.kubelet.filter(|_| kubelet_flags.is_some());
+    let kubelet = kubelet_config::read(&problems.file, document, kubelet_flags.unwrap_or(&none));
+    let cgroup_parent = match (&kubelet, daemon) {
+        (Ok(loaded), Daemon::Up(_)) => kubelet::cgroup_root(loaded),
+        _ => DEFAULT_CGROUP_PARENT.to_owned(),
+    };
+    let defaults = RuntimeConfiguration::defaults(layout, &cgroup_parent);
     let flags = Flags {
         runtime: flags,
         log: Some(daemon.log()),
     };
     let document = documents.runtime.as_ref();
     let runtime = config::runtime(defaults, document, flags, &mut problems);
-    let has_kubelet = !matches!(daemon, Daemon::Runtime(_));
-    if let Some(document) = documents.kubelet.filter(|_| has_kubelet) {
-        problems.all.push(Problem::File {
-            line: document.first_line,
-            message: "a KubeletConfiguration is not honoured yet: use flags".to_owned(),
-        });
+    match (problems.none(), kubelet) {
+        (Ok(()), Ok(kubelet)) => Ok(Configured { runtime, kubelet }),
+        (Err(problems), Err(more)) => Err(format!("{problems}\n{more}").into()),
+        (Err(problems), Ok(_)) => Err(problems.into()),
+        (Ok(()), Err(problems)) => Err(problems.into()),
     }
-    problems.none().map(|()| runtime)
 }
 
 async fn up(
     layout: &Layout,
     arguments: UpArguments,
-    configured: RuntimeConfiguration,
+    configured: Configured,
     mut beside: Beside<'_>,
 ) -> Outcome {
     let told_to_end = signals::told_to_end()?;
-    let cgroup_root = arguments.kubelet.cgroup_root.clone();
-    let cgroup_parent = configured.cgroup_parent.clone();
-    let (mut runtime, network) = runtime::start(layout, configured).await?;
+    let cgroup_root = kubelet::cgroup_root(&configured.kubelet);
+    let cgroup_parent = configured.runtime.cgroup_parent.clone();
+    let (mut runtime, network) = runtime::start(layout, configured.runtime).await?;
     wait_for_socket(&layout.socket(), &mut runtime).await?;
     let at_end = if arguments.end_pods_on_exit {
         AtEnd::EndPods
     } else {
         AtEnd::LeavePods
     };
-    let mut kubelet = kubelet::start(layout, arguments.kubelet, &layout.socket(), at_end)?;
+    let (flags, loaded) = (arguments.kubelet, &configured.kubelet);
+    let mut kubelet = kubelet::start(layout, flags, loaded, &layout.socket(), at_end)?;
     beside.service.ready(layout);
     let socket = layout.socket();
     let patient = Patient {
@@ -210,12 +227,15 @@ async fn runtime_alone(
 async fn kubelet_alone(
     layout: &Layout,
     arguments: KubeletArguments,
+    loaded: &Loaded,
     mut beside: Beside<'_>,
 ) -> Outcome {
     let told_to_end = signals::told_to_end()?;
-    let endpoint = arguments.container_runtime_endpoint;
-    let socket = endpoint.map_or_else(|| layout.socket(), |text| settings::socket(&text));
-    let mut kubelet = kubelet::start(layout, arguments.kubelet, &socket, AtEnd::LeavePods)?;
+    let socket = loaded
+        .runtime_endpoint()
+        .map_or_else(|| layout.socket(), settings::socket);
+    let at_end = AtEnd::LeavePods;
+    let mut kubelet = kubelet::start(layout, arguments.kubelet, loaded, &socket, at_end)?;
     beside.service.ready(layout);
     let patient = Patient {
         socket: None,

@@ -39,7 +39,7 @@ impl Streams for FakeRuntime {
 
     fn port_forward_url(&self, id: SandboxId, ports: Vec<i32>) -> Call<'_, String> {
         async move {
-            if ports.iter().any(|port| *port == 1) {
+            if ports.contains(&1) {
                 return Err(RuntimeError::Refused {
                     call: "PortForward",
                     refusal: Refusal::NotFound,
