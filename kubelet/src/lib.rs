@@ -30,5 +30,6 @@ pub mod server;
 pub mod source;
 pub mod status;
 pub mod store;
+pub mod summary;
 pub mod sync;
 pub mod volume;

@@ -93,6 +93,14 @@ pub(crate) enum Ask {
         #[command(subcommand)]
         what: Get,
     },
+    /// Show what happened to pods.
+    Events(EventsArguments),
+    /// Show what pods, containers or the node use.
+    Top {
+        /// Of what.
+        #[command(subcommand)]
+        what: Top,
+    },
     /// Print the log of a container.
     Logs(LogsArguments),
     /// Run a command in a container.
@@ -266,6 +274,48 @@ pub(crate) struct GetPodsArguments {
     /// How to print them.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<OutputFormat>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Pods of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+}
+
+/// `podling events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArguments {
+    /// Only of this pod; the name in a manifest will do.
+    #[arg(long = "for", value_name = "POD")]
+    pub(crate) pod: Option<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Events of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+}
+
+/// What `podling top` shows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Top {
+    /// Pods, or their containers.
+    #[command(visible_aliases = ["pod", "po"])]
+    Pods(TopPodsArguments),
+    /// The node.
+    #[command(visible_aliases = ["nodes", "no"])]
+    Node,
+}
+
+/// `podling top pods`.
+#[derive(Debug, Args)]
+pub(crate) struct TopPodsArguments {
+    /// Only these pods; the name in a manifest will do, without the node's name.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// A row for each container.
+    #[arg(long)]
+    pub(crate) containers: bool,
     /// Where to look.
     #[command(flatten)]
     pub(crate) namespace: NamespaceArguments,

@@ -39,6 +39,8 @@ use crate::source::{FileParts, FileSource, NodeIdentity};
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
 use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
+use crate::summary::Figures;
+use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
 
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
@@ -211,6 +213,12 @@ impl Kubelet {
             layout: self.layout.clone(),
             runtime: Arc::clone(&self.runtime),
             configuration: Arc::clone(&self.settings.configuration),
+            figures: Arc::new(Figures::new(
+                Arc::clone(&self.runtime),
+                self.layout.clone(),
+                &self.settings.root,
+                &self.settings.node_name,
+            )),
         }
     }
 

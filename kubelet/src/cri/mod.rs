@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod fake;
 mod image;
 mod sandbox;
+mod stats;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,11 @@ pub use image::{Image, ImageReference, PulledImage};
 pub use sandbox::{
     DnsConfig, IdRange, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig,
     SandboxMetadata, SandboxStatus,
+};
+pub use stats::{
+    ContainerStats, CpuUsage, FilesystemUsage, ImageFilesystems, InterfaceUsage, MemoryUsage,
+    Metric, MetricDescriptor, NetworkUsage, PodStats, Pressure, Statistics, SwapUsage, Usage,
+    Waiting,
 };
 pub use streams::{StreamSet, Streams};
 
@@ -192,6 +198,9 @@ pub trait Health: Send + Sync {
 }
 
 /// A container runtime: all the roles together.
-pub trait Runtime: Sandboxes + Containers + Images + Events + Health + Streams {}
+pub trait Runtime:
+    Sandboxes + Containers + Images + Events + Health + Streams + Statistics
+{
+}
 
-impl<T: Sandboxes + Containers + Images + Events + Health + Streams> Runtime for T {}
+impl<T: Sandboxes + Containers + Images + Events + Health + Streams + Statistics> Runtime for T {}

@@ -21,6 +21,7 @@ mod query;
 mod refusal;
 mod routes;
 mod running;
+mod stats;
 mod stream;
 mod table;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use crate::event::EventLog;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
+use crate::summary::Figures;
 use guest::Guest;
 
 /// What can be chosen about a server.
@@ -88,6 +90,8 @@ pub struct Exhibits {
     pub runtime: Arc<dyn Runtime>,
     /// The kubelet's configuration.
     pub configuration: Arc<Map<String, Value>>,
+    /// What is used.
+    pub figures: Arc<Figures>,
 }
 
 #[derive(Clone)]

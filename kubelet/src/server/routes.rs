@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use super::guest::{Admission, admit};
 use super::refusal::Refusal;
-use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stream};
+use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stats, stream};
 
 /// Everything, for who is let in.
 pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission) -> Router {
@@ -43,7 +43,10 @@ fn common() -> Router<Shown> {
         .route("/pods", get(pods::list))
         .route("/pods/", get(pods::list))
         .route("/events", get(events::list))
+        .route("/stats/summary", get(stats::summary))
         .route("/metrics", get(metrics))
+        .route("/metrics/cadvisor", get(stats::cadvisor))
+        .route("/metrics/resource", get(stats::resource))
 }
 
 /// Paths of a pod, and of a pod with its UID.

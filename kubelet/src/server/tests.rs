@@ -15,10 +15,10 @@ use tower::ServiceExt;
 use super::guest::{Admission, Guest};
 use super::{Debugging, Exhibits, PodTable, Shown, routes};
 use crate::config::Configuration;
-use crate::cri::fake::FakeRuntime;
+use crate::cri::fake::{FakeRuntime, Used};
 use crate::cri::{
-    ContainerConfig, ContainerMetadata, Containers, ImageReference, SandboxConfig, SandboxMetadata,
-    Sandboxes,
+    ContainerConfig, ContainerMetadata, ContainerStats, Containers, ImageReference, PodStats,
+    Runtime, SandboxConfig, SandboxMetadata, Sandboxes, Usage,
 };
 use crate::event::EventLog;
 use crate::labels;
@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy};
 use crate::plan::fixture::pod;
 use crate::pulse::Pulse;
+use crate::summary::Figures;
 use crate::sync::{EventRecorder, StatusSink, SystemClock};
 
 pub(super) struct Stage {
@@ -43,14 +44,18 @@ impl Stage {
         let runtime = FakeRuntime::new();
         let pod = web();
         pods.publish(&pod, &status("Running"));
+        let layout = Layout::new(root.path(), &root.path().join("logs"));
+        let shared: Arc<dyn Runtime> = Arc::new(runtime.clone());
+        let figures = Figures::new(Arc::clone(&shared), layout.clone(), root.path(), "node-a");
         let exhibits = Exhibits {
             pods,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             metrics: Metrics::new("node-a"),
             pulse: Pulse::default(),
-            layout: Layout::new(root.path(), &root.path().join("logs")),
-            runtime: Arc::new(runtime.clone()),
+            layout,
+            runtime: shared,
             configuration: Arc::new(Configuration::default().to_json()),
+            figures: Arc::new(figures),
         };
         let shown = Shown {
             exhibits,
@@ -382,4 +387,68 @@ async fn the_configuration_is_shown_and_what_is_switched_off_says_so() {
         let refused = (StatusCode::METHOD_NOT_ALLOWED, words.to_owned());
         assert_eq!(stage.get(path).await, refused, "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_is_used_is_told_with_pods_and_node() {
+    let stage = Stage::new();
+    stage.run_web().await;
+    let metadata = ContainerMetadata {
+        name: "web".to_owned(),
+        attempt: 0,
+    };
+    let pod = PodStats {
+        id: "sandbox-0001".into(),
+        metadata: SandboxMetadata {
+            name: "web-node".to_owned(),
+            namespace: "default".to_owned(),
+            uid: stage.pod.uid.to_string(),
+            attempt: 0,
+        },
+        usage: Usage::default(),
+        network: None,
+        processes: None,
+        containers: vec![ContainerStats {
+            id: "container-0002".into(),
+            metadata,
+            usage: Usage::default(),
+            writable_layer: None,
+        }],
+    };
+    stage.runtime.uses(Used {
+        pods: vec![pod],
+        ..Used::default()
+    });
+    stage.write_log("0.log", "said");
+    let (code, body) = stage.get("/stats/summary").await;
+    assert_eq!(code, StatusCode::OK, "{body}");
+    let summary: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(summary["node"]["nodeName"], "node-a");
+    assert!(summary["node"]["fs"]["capacityBytes"].is_u64(), "{body}");
+    let pod = &summary["pods"][0];
+    assert_eq!(pod["podRef"]["name"], "web-node");
+    assert_eq!(pod["containers"][0]["logs"]["usedBytes"], 37);
+    let (_, body) = stage.get("/stats/summary?only_cpu_and_memory=true").await;
+    let summary: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert!(summary["node"]["fs"].is_null(), "{body}");
+    assert!(
+        stage
+            .get("/metrics/resource")
+            .await
+            .1
+            .contains("scrape_error 0")
+    );
+    assert!(
+        stage
+            .get("/metrics/cadvisor")
+            .await
+            .1
+            .contains("machine_cpu_cores")
+    );
+    stage.runtime.fail_next("ListPodSandboxStats", "no");
+    let (code, text) = stage.get("/stats/summary").await;
+    assert_eq!(
+        (code.as_u16(), text.as_str()),
+        (500, "failed to list pod stats: no")
+    );
 }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod credentials;
+mod events;
 mod exec;
 mod get;
 mod images;
@@ -11,6 +12,7 @@ mod output;
 mod port_forward;
 mod pull;
 mod rmi;
+mod top;
 mod version;
 
 use std::error::Error;
@@ -42,6 +44,8 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
+        Ask::Events(arguments) => events::run(layout, &arguments).await,
+        Ask::Top { what } => top::run(layout, &what).await,
         Ask::Attach(arguments) => attach::run(layout, &arguments).await,
         Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,
         Ask::Version => version::run(layout).await,

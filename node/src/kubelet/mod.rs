@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use hyper::Response;
 use hyper::body::Incoming;
 use podling_runtime::layout::Layout;
+use serde::de::DeserializeOwned;
 
 use http::HttpError;
 pub(crate) use http::next_chunk;
@@ -62,6 +63,13 @@ impl Kubelet {
         let answer = self.get("/pods", &[]).await?;
         let body = http::whole(answer).await.map_err(KubeletError::Answer)?;
         pod::decode_list(&body).map_err(|error| KubeletError::Answer(HttpError::Json(error)))
+    }
+
+    /// A JSON object.
+    pub(crate) async fn object<T: DeserializeOwned>(&self, path: &str) -> Result<T, KubeletError> {
+        let answer = self.get(path, &[]).await?;
+        let body = http::whole(answer).await.map_err(KubeletError::Answer)?;
+        serde_json::from_slice(&body).map_err(|error| KubeletError::Answer(HttpError::Json(error)))
     }
 
     /// A log, as a body that grows while it is followed.

@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub(crate) mod age;
+pub(crate) mod events;
 pub(crate) mod images;
 pub(crate) mod object;
 pub(crate) mod pod_status;
@@ -15,3 +16,4 @@ pub(crate) mod pods;
 pub(crate) mod progress;
 pub(crate) mod size;
 pub(crate) mod table;
+pub(crate) mod top;

@@ -8,6 +8,7 @@ mod containers;
 mod health;
 mod images;
 mod sandboxes;
+mod stats;
 mod streams;
 #[cfg(test)]
 mod tests;

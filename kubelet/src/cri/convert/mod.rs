@@ -5,6 +5,7 @@
 mod container;
 mod image;
 mod sandbox;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,9 @@ pub(super) use container::{
 };
 pub(super) use image::{image_from_wire, image_reference_to_wire};
 pub(super) use sandbox::{sandbox_from_wire, sandbox_status_from_wire, sandbox_to_wire};
+pub(super) use stats::{
+    descriptor_from_wire, filesystems_from_wire, metrics_from_wire, pod_stats_from_wire,
+};
 
 /// A field of the runtime's answer that cannot be taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! Time is tokio's, so a test that pauses it controls when programs end.
 
 mod answers;
+mod stats;
 mod streams;
 mod world;
 
@@ -18,6 +19,7 @@ use super::{Refusal, RuntimeError, RuntimeEvent, RuntimeFeatures};
 use crate::model::{ContainerId, PodUid};
 use crate::sync::Clock;
 
+pub(crate) use stats::Used;
 use world::World;
 
 /// What a container of some name does when it is started.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use jiff::Timestamp;
 
 use super::{Command, Program};
+use super::{Program, Used};
 use crate::cri::{
     ContainerConfig, ContainerPhase, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
 };
@@ -28,6 +29,8 @@ pub(super) struct World {
     pub(super) calls: HashMap<&'static str, usize>,
     /// Where streams are waited for.
     pub(super) streams: Option<String>,
+    /// What is used.
+    pub(super) used: Used,
     made: u32,
 }
 

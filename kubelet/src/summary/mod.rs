@@ -1,0 +1,205 @@
+//! What the node and its pods use: `/stats/summary`, `/metrics/resource` and `/metrics/cadvisor`.
+//!
+//! ```text
+//! CRI statistics ─┐
+//! /proc, statvfs ─┼─► Figures ─► build, machine (pure) ─► shape (JSON), exposition (Prometheus)
+//! logs' sizes ────┘
+//! ```
+//!
+//! Nothing is kept but the processor time of the last look, for a rate.
+
+mod build;
+mod cadvisor;
+mod exposition;
+mod machine;
+mod resource;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+pub(crate) use build::Extent;
+use build::{Filesystem, Surroundings};
+pub(crate) use exposition::CONTENT_TYPE;
+use machine::{Around, Files};
+pub(crate) use shape::Summary;
+
+use crate::cri::{FilesystemUsage, PodStats, Runtime, RuntimeError, Scope};
+use crate::layout::Layout;
+use crate::model::{ContainerName, PodName};
+
+/// Counts what is used, when somebody asks.
+pub struct Figures {
+    runtime: Arc<dyn Runtime>,
+    layout: Layout,
+    root: PathBuf,
+    node_name: String,
+    last_cpu: Mutex<Option<(Timestamp, u64)>>,
+}
+
+impl Figures {
+    /// Figures of this node.
+    pub fn new(runtime: Arc<dyn Runtime>, layout: Layout, root: &Path, node_name: &str) -> Self {
+        let figures = Self {
+            runtime,
+            layout,
+            root: root.to_owned(),
+            node_name: node_name.to_owned(),
+            last_cpu: Mutex::default(),
+        };
+        // So that the first who asks gets a rate.
+        figures.nano_cores(&files().stat, Timestamp::now());
+        figures
+    }
+
+    /// Everything, or only processor and memory.
+    pub(crate) async fn summary(&self, extent: Extent) -> Result<Summary, RuntimeError> {
+        let now = Timestamp::now();
+        let stats = self.runtime.pod_stats().await?;
+        let around = self.surroundings(&stats, extent).await?;
+        let pods = stats
+            .iter()
+            .map(|pod| build::pod(pod, &around, extent, now))
+            .collect();
+        let files = files();
+        let mut node = Around {
+            name: self.node_name.clone(),
+            nano_cores: self.nano_cores(&files.stat, now),
+            ..Around::default()
+        };
+        if extent == Extent::Whole {
+            let filesystems = self.runtime.image_filesystems().await?;
+            let of = |list: &[FilesystemUsage]| {
+                let first = list.first()?;
+                let size = size_of(Path::new(&first.mount_point));
+                Some((size, first.used_bytes, first.inodes_used))
+            };
+            node.root_fs = size_of(&self.root);
+            node.image_fs = of(&filesystems.images);
+            node.container_fs = of(&filesystems.containers).or(node.image_fs);
+        }
+        let mut node = machine::node(&files, &node, now);
+        if extent == Extent::OnlyCpuAndMemory {
+            (node.io, node.network, node.fs) = (None, None, None);
+            (node.runtime, node.rlimit) = (None, None);
+        }
+        Ok(Summary { node, pods })
+    }
+
+    /// `/metrics/resource`
+    pub(crate) async fn resource_metrics(&self) -> String {
+        resource::text(self.summary(Extent::OnlyCpuAndMemory).await.ok().as_ref())
+    }
+
+    /// `/metrics/cadvisor`
+    pub(crate) async fn cadvisor_metrics(&self) -> Result<String, RuntimeError> {
+        let (descriptors, metrics) = tokio::try_join!(
+            self.runtime.metric_descriptors(),
+            self.runtime.pod_metrics()
+        )?;
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let machine = cadvisor::Machine {
+            cpuinfo: read("/proc/cpuinfo"),
+            meminfo: read("/proc/meminfo"),
+            machine_id: read("/etc/machine-id").trim().to_owned(),
+            system_uuid: read("/sys/class/dmi/id/product_uuid").trim().to_owned(),
+            boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+        };
+        Ok(cadvisor::text(&machine, &descriptors, &metrics))
+    }
+
+    /// Billionths of a core since the last look.
+    fn nano_cores(&self, stat: &str, now: Timestamp) -> Option<u64> {
+        let worked = machine::core_nanoseconds(stat)?;
+        let mut last = self
+            .last_cpu
+            .lock()
+            .expect("no holder of this lock can panic");
+        let rate = last.and_then(|(then, before)| {
+            let elapsed = u128::try_from(now.as_nanosecond() - then.as_nanosecond()).ok()?;
+            let more = u128::from(worked.checked_sub(before)?);
+            u64::try_from((more * 1_000_000_000).checked_div(elapsed)?).ok()
+        });
+        // Two looks within a tick would tell nothing: the older one stays.
+        if rate.is_none_or(|_| last.is_none_or(|(then, _)| now.as_second() > then.as_second())) {
+            *last = Some((now, worked));
+        }
+        rate
+    }
+
+    async fn surroundings(
+        &self,
+        stats: &[PodStats],
+        extent: Extent,
+    ) -> Result<Surroundings, RuntimeError> {
+        let (sandboxes, containers) = tokio::try_join!(
+            self.runtime.list_sandboxes(Scope::All),
+            self.runtime.list_containers(Scope::All),
+        )?;
+        let sandboxes = sandboxes.into_iter().map(|one| (one.id, one.created_at));
+        let containers = containers.into_iter().map(|one| (one.id, one.created_at));
+        let mut around = Surroundings {
+            sandboxes: sandboxes.collect(),
+            containers: containers.collect(),
+            container_fs: size_of(&self.root),
+            log_fs: size_of(self.layout.pod_logs()),
+            ..Surroundings::default()
+        };
+        if extent == Extent::Whole {
+            for pod in stats {
+                let metadata = &pod.metadata;
+                let name = PodName::new(&metadata.namespace, &metadata.name);
+                for container in &pod.containers {
+                    let of = ContainerName::from(container.metadata.name.as_str());
+                    let directory =
+                        self.layout
+                            .container_log(&name, &metadata.uid.as_str().into(), &of);
+                    around
+                        .logs
+                        .insert(container.id.clone(), size_of_files(&directory));
+                }
+            }
+        }
+        Ok(around)
+    }
+}
+
+/// Bytes and number of the files in a directory.
+fn size_of_files(directory: &Path) -> (u64, u64) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let sizes = entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|file| file.len());
+    sizes.fold((0, 0), |(bytes, files), size| (bytes + size, files + 1))
+}
+
+fn size_of(path: &Path) -> Option<Filesystem> {
+    let sizes = rustix::fs::statvfs(path).ok()?;
+    Some(Filesystem {
+        capacity: sizes.f_blocks * sizes.f_frsize,
+        available: sizes.f_bavail * sizes.f_frsize,
+        inodes: sizes.f_files,
+        inodes_free: sizes.f_ffree,
+    })
+}
+
+fn files() -> Files {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    Files {
+        stat: read("/proc/stat"),
+        meminfo: read("/proc/meminfo"),
+        vmstat: read("/proc/vmstat"),
+        net_dev: read("/proc/net/dev"),
+        route: read("/proc/net/route"),
+        loadavg: read("/proc/loadavg"),
+        pid_max: read("/proc/sys/kernel/pid_max"),
+        cpu_pressure: read("/proc/pressure/cpu"),
+        memory_pressure: read("/proc/pressure/memory"),
+        io_pressure: read("/proc/pressure/io"),
+    }
+}
