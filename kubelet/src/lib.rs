@@ -21,6 +21,7 @@ pub mod layout;
 mod logs;
 pub mod metrics;
 pub mod model;
+pub mod node;
 pub mod plan;
 pub mod pleg;
 pub mod probe;

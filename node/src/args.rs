@@ -93,6 +93,10 @@ pub(crate) enum Ask {
         #[command(subcommand)]
         what: Get,
     },
+    /// Put manifests into the node's directory, which starts or replaces their pods.
+    Apply(FileArguments),
+    /// Take manifests out of the node's directory, which ends their pods.
+    Delete(FileArguments),
     /// Show what happened to pods.
     Events(EventsArguments),
     /// Show what pods, containers or the node use.
@@ -263,6 +267,12 @@ pub(crate) enum Get {
     /// The pods of this node.
     #[command(visible_aliases = ["pod", "po"])]
     Pods(GetPodsArguments),
+    /// This node.
+    #[command(visible_aliases = ["node", "no"])]
+    Nodes(GetNodesArguments),
+    /// What happened to pods.
+    #[command(visible_aliases = ["event", "ev"])]
+    Events(EventsArguments),
 }
 
 /// `podling get pods`.
@@ -280,6 +290,28 @@ pub(crate) struct GetPodsArguments {
     /// Pods of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub(crate) all_namespaces: bool,
+}
+
+/// `podling get nodes`.
+#[derive(Debug, Args)]
+pub(crate) struct GetNodesArguments {
+    /// This node's name, for the object itself instead of a list.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// How to print it.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<OutputFormat>,
+}
+
+/// `podling apply` and `podling delete`.
+#[derive(Debug, Args)]
+pub(crate) struct FileArguments {
+    /// Manifests; `-` is standard input.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manifests: Option<PathBuf>,
 }
 
 /// `podling events`.
@@ -333,6 +365,8 @@ pub(crate) enum OutputFormat {
     Yaml,
     /// The same in JSON.
     Json,
+    /// Only `pod/NAME` or `node/NAME`.
+    Name,
 }
 
 /// The namespace of a pod.

@@ -61,9 +61,9 @@ async fn commands_have_the_pipes_and_the_terminal_of_who_runs_them() {
     );
     assert_eq!(output.status.code(), Some(7));
 
-    // A terminal, with its size, its keys, and its code.
+    // A terminal, with its size once it has been told, its keys, and its code.
     let command = format!(
-        "stty rows 31 cols 97; {} --root {} exec -it box -- sh -c 'stty size; read line; echo \
+        "stty rows 31 cols 97; {} --root {} exec -it box -- sh -c 'read line; stty size; echo \
          \"<$line>\"; exit 3'",
         program("podling").display(),
         node.root().display()
@@ -71,17 +71,10 @@ async fn commands_have_the_pipes_and_the_terminal_of_who_runs_them() {
     let mut terminal = Command::new("script");
     terminal.args(["-q", "-e", "-c", &command, "/dev/null"]);
     terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = terminal.spawn().expect("script starts");
-    let mut stdin = child.stdin.take().expect("it is a pipe");
-    let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
-    let mut line = String::new();
-    said.read_line(&mut line).expect("the size is said");
-    assert_eq!(line, "31 97\r\n");
-    stdin.write_all(b"typed\r").expect("it reads");
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).expect("it is text");
-    assert!(rest.contains("<typed>\r\n"), "{rest}");
-    assert_eq!(child.wait().expect("it ends").code(), Some(3), "{rest}");
+    let output = with_input(terminal, "typed\r");
+    let said = text(&output.stdout);
+    assert!(said.contains("31 97\r\n<typed>\r\n"), "{said}");
+    assert_eq!(output.status.code(), Some(3), "{said}");
 
     // What is not a terminal cannot be one.
     let output = with_input(
@@ -148,7 +141,7 @@ async fn a_port_of_this_machine_leads_into_a_pod() {
         .spawn()
         .expect("it starts");
     let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
-    let _child = Forwarding(child);
+    let child = Forwarding(child);
     let mut line = String::new();
     said.read_line(&mut line).expect("it says where");
     let port = line
@@ -165,6 +158,7 @@ async fn a_port_of_this_machine_leads_into_a_pod() {
         (&heard == b"through").then_some(())
     })
     .await;
+    drop(child);
     node.stop().await;
 }
 
@@ -182,5 +176,74 @@ async fn the_read_only_port_shows_pods_and_lets_nobody_in() {
     let configz = node.kubelet("/configz").expect("an answer");
     let configz: serde_json::Value = serde_json::from_slice(&configz.body).expect("JSON");
     assert_eq!(configz["kubeletconfig"]["maxPods"], json!(110));
+    node.stop().await;
+}
+
+fn said(node: &Node, arguments: &[&str]) -> String {
+    let output = node.podling(arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+#[tokio::test]
+async fn a_pod_is_applied_looked_at_and_deleted() {
+    let node = Node::start().await;
+    let image = node.import_testbox().await;
+    let file = node.folder().join("box.yaml");
+    std::fs::write(&file, pod("box", one(&image, &["sleep"]))).expect("there is room");
+    let file = file.to_str().expect("paths of tests are text").to_owned();
+    assert_eq!(said(&node, &["apply", "-f", &file]), "pod/box created\n");
+    assert_eq!(said(&node, &["apply", "-f", &file]), "pod/box unchanged\n");
+    node.wait_pod("box", "is ready", |pod| pod.is_ready()).await;
+
+    assert_eq!(
+        said(&node, &["get", "pods", "-o", "name"]),
+        "pod/box-node\n"
+    );
+    let events = said(&node, &["events", "--for", "box"]);
+    let lines: Vec<_> = events.lines().collect();
+    assert!(lines[0].starts_with("LAST SEEN"), "{events}");
+    assert!(
+        lines.iter().any(|line| line.contains("Pod/box-node")),
+        "{events}"
+    );
+
+    let nodes = said(&node, &["get", "nodes"]);
+    let words: Vec<Vec<_>> = nodes
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(words[0], ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]);
+    assert_eq!(words[1][..3], ["node", "Ready", "<none>"]);
+
+    let top = said(&node, &["top", "pods", "--containers"]);
+    let words: Vec<Vec<_>> = top
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(words[0], ["POD", "NAME", "CPU(cores)", "MEMORY(bytes)"]);
+    assert_eq!(words[1][..2], ["box-node", "main"]);
+    assert!(words[1][3].ends_with("Mi"), "{top}");
+    assert!(said(&node, &["top", "node"]).contains('%'));
+    let summary = node.kubelet("/stats/summary").expect("an answer").text();
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+    let container = &summary["pods"][0]["containers"][0];
+    assert!(container["memory"]["workingSetBytes"].is_u64(), "{summary}");
+    assert!(
+        summary["node"]["runtime"]["imageFs"]["capacityBytes"].is_u64(),
+        "{summary}"
+    );
+    let cadvisor = node.kubelet("/metrics/cadvisor").expect("an answer").text();
+    assert!(
+        cadvisor.contains("container_cpu_usage_seconds_total{"),
+        "{cadvisor}"
+    );
+
+    assert_eq!(said(&node, &["delete", "-f", &file]), "pod/box deleted\n");
+    node.wait_gone("box").await;
     node.stop().await;
 }

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Settings;
-use crate::config::Loaded;
+use crate::config::{Configuration, Loaded};
+use crate::execute::PodSettings;
+use crate::model::SeccompProfile;
+use crate::node::Reserve;
 use crate::resource::CgroupDriver;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
 
@@ -42,6 +45,9 @@ impl Settings {
                 .filter_map(|address| address.parse().ok())
                 .collect();
         }
+        self.node_labels = loaded.flag_words("node-labels");
+        self.reserve = Reserve::of(configuration);
+        self.pods = pods(configuration);
         self.serve(loaded, ports);
         self.configuration = Arc::new(configuration.to_json());
         self
@@ -108,6 +114,31 @@ impl Settings {
             Debugging::Off
         };
     }
+}
+
+/// What holds for the node's pods.
+fn pods(configuration: &Configuration) -> PodSettings {
+    let mut pods = PodSettings {
+        allowed_unsafe_sysctls: configuration.allowed_unsafe_sysctls.clone(),
+        cluster_dns: configuration
+            .cluster_dns
+            .iter()
+            .map(|text| ip(text))
+            .collect(),
+        cluster_domain: configuration.cluster_domain.clone(),
+        ..PodSettings::default()
+    };
+    if configuration.seccomp_default {
+        pods.default_seccomp = SeccompProfile::RuntimeDefault;
+    }
+    let users = configuration.user_namespaces.as_ref();
+    let ids = users.and_then(|users| u32::try_from(users.ids_per_pod?).ok());
+    if let Some(ids) = ids.filter(|ids| *ids > 0) {
+        pods.user_ids.per_pod = ids;
+        let all = (1_u64 << 32) - u64::from(pods.user_ids.first);
+        pods.user_ids.ranges = u32::try_from(all / u64::from(ids)).unwrap_or(u32::MAX);
+    }
+    pods
 }
 
 /// Where the server listens. What upstream switches off with 0 is off when 0 is written.
@@ -210,6 +241,8 @@ mod tests {
                 ("enable-debugging-handlers", "false"),
                 ("node-ip", "10.0.0.1,fd00::1"),
                 ("root-dir", "/root"),
+                ("cluster-dns", "10.96.0.10"),
+                ("seccomp-default", "true"),
             ],
             Ports::Free,
         );
@@ -221,6 +254,11 @@ mod tests {
         assert_eq!(settings.server.admission, Admission::Anonymous);
         assert_eq!(settings.server.debugging, Debugging::Off);
         assert_eq!(settings.node_ips.len(), 2);
+        assert_eq!(settings.pods.cluster_dns.len(), 1);
+        assert_eq!(
+            settings.pods.default_seccomp,
+            SeccompProfile::RuntimeDefault
+        );
         assert_eq!(settings.server.tls.pki, Path::new("/root/pki"));
     }
 

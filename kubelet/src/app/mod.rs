@@ -30,6 +30,7 @@ use crate::execute::{Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::node::{Identity, Portrait};
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulse::Pulse;
@@ -38,9 +39,8 @@ use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
 use crate::source::{FileParts, FileSource, NodeIdentity};
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
-use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 use crate::summary::Figures;
-use crate::sync::{Input, Roles, SystemClock, World, run as run_sync};
+use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
@@ -143,7 +143,7 @@ impl Kubelet {
     async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
-        let (settings, exhibits) = (self.settings.server.clone(), self.exhibits());
+        let (settings, exhibits) = (self.settings.server.clone(), self.exhibits(&doors));
         let to_server = stop.clone();
         parts.spawn(async move {
             if let Err(error) = serve(doors, &settings, exhibits, to_server).await {
@@ -204,7 +204,16 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
-    fn exhibits(&self) -> Exhibits {
+    fn exhibits(&self, doors: &Doors) -> Exhibits {
+        let settings = &self.settings;
+        let identity = Identity {
+            name: settings.node_name.clone(),
+            addresses: settings.node_ips.clone(),
+            root: settings.root.clone(),
+            labels: settings.node_labels.clone(),
+            port: doors.addresses()[0].map(|address| address.port()),
+            reserve: settings.reserve.clone(),
+        };
         Exhibits {
             pods: Arc::clone(&self.pods),
             events: Arc::clone(&self.events),
@@ -218,6 +227,11 @@ impl Kubelet {
                 self.layout.clone(),
                 &self.settings.root,
                 &self.settings.node_name,
+            )),
+            portrait: Arc::new(Portrait::new(
+                identity,
+                Arc::clone(&self.runtime),
+                self.pulse.clone(),
             )),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::config::Configuration;
 use crate::cri::Deadlines;
 use crate::execute::PodSettings;
+use crate::node::Reserve;
 use crate::pleg::Intervals;
 use crate::resource::CgroupDriver;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
@@ -39,6 +40,10 @@ pub struct Settings {
     pub address_file: Option<PathBuf>,
     /// What holds for the node's pods.
     pub pods: PodSettings,
+    /// Labels of the node object, beside those that every node has.
+    pub node_labels: Vec<(String, String)>,
+    /// What is kept from pods.
+    pub reserve: Reserve,
     /// The configuration, for who asks for it.
     pub configuration: Arc<Map<String, Value>>,
     /// The resolv.conf that pods inherit.
@@ -104,6 +109,8 @@ impl Settings {
             },
             address_file: None,
             pods: PodSettings::default(),
+            node_labels: Vec::new(),
+            reserve: Reserve::of(&Configuration::default()),
             configuration: Arc::new(Configuration::default().to_json()),
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),

@@ -5,10 +5,13 @@
 /// Fields with an effect.
 const FIELDS: &[&str] = &[
     "address",
+    "allowedUnsafeSysctls",
     "authentication",
     "authorization",
     "cgroupDriver",
     "cgroupRoot",
+    "clusterDNS",
+    "clusterDomain",
     "containerRuntimeEndpoint",
     "enableDebuggingHandlers",
     "enableServer",
@@ -22,15 +25,23 @@ const FIELDS: &[&str] = &[
     "readOnlyPort",
     "resolvConf",
     "runtimeRequestTimeout",
+    "seccompDefault",
     "staticPodPath",
     "tlsCertFile",
     "tlsCipherSuites",
     "tlsMinVersion",
     "tlsPrivateKeyFile",
+    "userNamespaces",
 ];
 
 /// Flags without a field that have an effect.
-const FLAGS: &[&str] = &["cert-dir", "hostname-override", "node-ip", "root-dir"];
+const FLAGS: &[&str] = &[
+    "cert-dir",
+    "hostname-override",
+    "node-ip",
+    "node-labels",
+    "root-dir",
+];
 
 /// The fields among these that have no effect yet.
 pub(super) fn without_effect<'a>(given: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

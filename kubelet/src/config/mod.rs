@@ -212,6 +212,15 @@ impl Loaded {
             .filter(|text| !text.is_empty())
     }
 
+    /// The pairs of a flag without a field.
+    pub(crate) fn flag_words(&self, name: &str) -> Vec<(String, String)> {
+        let pairs = self.flags.get(name).and_then(Value::as_object);
+        let pairs = pairs.into_iter().flatten();
+        pairs
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect()
+    }
+
     /// The directory of the kubelet's own files, when it was said.
     pub fn root_dir(&self) -> Option<PathBuf> {
         self.flag("root-dir").map(PathBuf::from)

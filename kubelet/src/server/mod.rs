@@ -46,6 +46,7 @@ use crate::cri::Runtime;
 use crate::event::EventLog;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::node::Portrait;
 use crate::pulse::Pulse;
 use crate::summary::Figures;
 use guest::Guest;
@@ -92,6 +93,8 @@ pub struct Exhibits {
     pub configuration: Arc<Map<String, Value>>,
     /// What is used.
     pub figures: Arc<Figures>,
+    /// What the node is.
+    pub portrait: Arc<Portrait>,
 }
 
 #[derive(Clone)]

@@ -43,6 +43,7 @@ fn common() -> Router<Shown> {
         .route("/pods", get(pods::list))
         .route("/pods/", get(pods::list))
         .route("/events", get(events::list))
+        .route("/node", get(node))
         .route("/stats/summary", get(stats::summary))
         .route("/metrics", get(metrics))
         .route("/metrics/cadvisor", get(stats::cadvisor))
@@ -109,6 +110,11 @@ fn debugging_off() -> Router<Shown> {
 
 fn off(words: &str) -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{words}\n"))
+}
+
+/// What an API server would have: the v1 Node of this kubelet.
+async fn node(State(shown): State<Shown>) -> impl IntoResponse {
+    json(&shown.exhibits.portrait.object().await)
 }
 
 async fn configz(State(shown): State<Shown>) -> impl IntoResponse {

@@ -25,6 +25,7 @@ use crate::labels;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy};
+use crate::node::{Identity, Portrait, Reserve};
 use crate::plan::fixture::pod;
 use crate::pulse::Pulse;
 use crate::summary::Figures;
@@ -47,15 +48,26 @@ impl Stage {
         let layout = Layout::new(root.path(), &root.path().join("logs"));
         let shared: Arc<dyn Runtime> = Arc::new(runtime.clone());
         let figures = Figures::new(Arc::clone(&shared), layout.clone(), root.path(), "node-a");
+        let identity = Identity {
+            name: "node-a".to_owned(),
+            addresses: Vec::new(),
+            root: root.path().to_owned(),
+            labels: Vec::new(),
+            port: None,
+            reserve: Reserve::default(),
+        };
+        let pulse = Pulse::default();
+        let portrait = Portrait::new(identity, Arc::clone(&shared), pulse.clone());
         let exhibits = Exhibits {
             pods,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             metrics: Metrics::new("node-a"),
-            pulse: Pulse::default(),
+            pulse,
             layout,
             runtime: shared,
             configuration: Arc::new(Configuration::default().to_json()),
             figures: Arc::new(figures),
+            portrait: Arc::new(portrait),
         };
         let shown = Shown {
             exhibits,
@@ -450,5 +462,33 @@ async fn what_is_used_is_told_with_pods_and_node() {
     assert_eq!(
         (code.as_u16(), text.as_str()),
         (500, "failed to list pod stats: no")
+    );
+}
+
+#[tokio::test]
+async fn the_node_is_shown_as_it_is_now() {
+    let stage = Stage::new();
+    let ready = async || {
+        let (_, body) = stage.get("/node").await;
+        let node: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            (&node["kind"], &node["metadata"]["name"]),
+            (&"Node".into(), &"node-a".into())
+        );
+        node["status"]["conditions"][3].clone()
+    };
+    assert_eq!(ready().await["status"], "True");
+    stage.runtime.network_problem(Some("no network yet"));
+    let not_ready = ready().await;
+    assert_eq!(
+        (&not_ready["status"], &not_ready["reason"]),
+        (&"False".into(), &"KubeletNotReady".into())
+    );
+    assert!(
+        not_ready["message"]
+            .as_str()
+            .unwrap()
+            .contains("no network yet"),
+        "{not_ready}"
     );
 }

@@ -19,6 +19,10 @@ pub(super) async fn run(layout: &Layout, arguments: &GetPodsArguments) -> Outcom
     match arguments.output {
         Some(OutputFormat::Json) => output::print(&object::to_json(&document(&chosen, arguments))?),
         Some(OutputFormat::Yaml) => output::print(&object::to_yaml(&document(&chosen, arguments))?),
+        Some(OutputFormat::Name) => {
+            let name = |pod: &&Pod| format!("pod/{}\n", pod.name());
+            output::print(&chosen.iter().map(name).collect::<String>())
+        }
         None | Some(OutputFormat::Wide) => print_table(&chosen, arguments),
     }
 }

@@ -1,10 +1,12 @@
 //! The commands that ask a running node: each fetches, then prints what `print` lays out.
 
+mod apply;
 mod attach;
 mod credentials;
 mod events;
 mod exec;
 mod get;
+mod get_nodes;
 mod images;
 mod import;
 mod logs;
@@ -44,7 +46,15 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
-        Ask::Events(arguments) => events::run(layout, &arguments).await,
+        Ask::Get {
+            what: Get::Nodes(arguments),
+        } => get_nodes::run(layout, &arguments).await,
+        Ask::Apply(arguments) => apply::apply(layout, &arguments),
+        Ask::Delete(arguments) => apply::delete(layout, &arguments),
+        Ask::Get {
+            what: Get::Events(arguments),
+        }
+        | Ask::Events(arguments) => events::run(layout, &arguments).await,
         Ask::Top { what } => top::run(layout, &what).await,
         Ask::Attach(arguments) => attach::run(layout, &arguments).await,
         Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,

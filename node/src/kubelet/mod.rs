@@ -55,7 +55,7 @@ impl Kubelet {
 
     /// Whether it says that it is well.
     pub(crate) async fn health(&self) -> Result<(), KubeletError> {
-        self.get("/healthz").await.map(drop)
+        self.get("/healthz", &[]).await.map(drop)
     }
 
     /// Every pod that the kubelet knows.

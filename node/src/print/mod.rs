@@ -10,6 +10,7 @@
 pub(crate) mod age;
 pub(crate) mod events;
 pub(crate) mod images;
+pub(crate) mod nodes;
 pub(crate) mod object;
 pub(crate) mod pod_status;
 pub(crate) mod pods;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Command, Program};
-use super::{Program, Used};
+use super::{Command, Program, Used};
 use crate::cri::{
     ContainerConfig, ContainerPhase, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
 };

@@ -31,7 +31,7 @@ impl Patient<'_> {
             cri::count_pods(cri::connect(socket).await?).await?;
         }
         if let Some(layout) = self.kubelet {
-            Kubelet::of(layout)?.health().await?;
+            Kubelet::of(layout).health().await?;
         }
         Ok(())
     }

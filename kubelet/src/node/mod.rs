@@ -1,0 +1,89 @@
+//! The node as a v1 Node: what it has, what it is, and how it does.
+//!
+//! ```text
+//! facts (read when asked) ─┐
+//! configuration ───────────┼─► object (pure) ─► /node
+//! pulse ───────────────────┘
+//! ```
+
+mod facts;
+mod object;
+mod reserve;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub use reserve::Reserve;
+
+use crate::cri::Runtime;
+use crate::pulse::Pulse;
+
+/// What of a node does not change while its kubelet runs.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// Its addresses, the primary first.
+    pub addresses: Vec<IpAddr>,
+    /// Where the kubelet's files are.
+    pub root: PathBuf,
+    /// Labels beside those that every node has.
+    pub labels: Vec<(String, String)>,
+    /// The port with TLS.
+    pub port: Option<u16>,
+    /// What is kept from pods.
+    pub reserve: Reserve,
+}
+
+/// Tells what the node is, when somebody asks.
+pub struct Portrait {
+    identity: Identity,
+    runtime: Arc<dyn Runtime>,
+    pulse: Pulse,
+    began: Timestamp,
+}
+
+impl Portrait {
+    /// A portrait of this node.
+    pub fn new(identity: Identity, runtime: Arc<dyn Runtime>, pulse: Pulse) -> Self {
+        Self {
+            identity,
+            runtime,
+            pulse,
+            began: Timestamp::now(),
+        }
+    }
+
+    /// The v1 Node of this moment.
+    pub(crate) async fn object(&self) -> Value {
+        let now = Timestamp::now();
+        let mut troubles: Vec<String> = self
+            .pulse
+            .checks()
+            .into_iter()
+            .filter_map(|check| check.problem)
+            .collect();
+        let runtime = match self.runtime.version().await {
+            Ok(version) => format!("{}://{}", version.name, version.version),
+            Err(error) => {
+                troubles.push(error.to_string());
+                "unknown://".to_owned()
+            }
+        };
+        match self.runtime.conditions().await {
+            Ok(conditions) => {
+                let wrong = conditions.iter().filter(|one| !one.holds);
+                troubles.extend(wrong.map(ToString::to_string));
+            }
+            Err(error) => troubles.push(error.to_string()),
+        }
+        let facts = facts::read(&self.identity.root, runtime);
+        object::node(&self.identity, &facts, &troubles, self.began, now)
+    }
+}

@@ -1,0 +1,181 @@
+//! The v1 Node, field by field as upstream's kubelet fills it in: pure.
+#![deny(clippy::disallowed_methods)]
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::Identity;
+use super::facts::Facts;
+
+/// The version of the Kubernetes API that this kubelet speaks, and its own.
+const VERSION: &str = concat!("v1.36.0+podling.", env!("CARGO_PKG_VERSION"));
+
+pub(super) fn node(
+    identity: &Identity,
+    facts: &Facts,
+    troubles: &[String],
+    began: Timestamp,
+    now: Timestamp,
+) -> Value {
+    let mut object = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": identity.name,
+            "labels": labels(identity, facts),
+            "creationTimestamp": seconds(began),
+        },
+        "spec": {},
+        "status": {
+            "capacity": capacity(identity, facts),
+            "allocatable": allocatable(identity, facts),
+            "conditions": conditions(troubles, began, now),
+            "addresses": addresses(identity),
+            "daemonEndpoints": { "kubeletEndpoint": { "Port": identity.port.unwrap_or(0) } },
+            "nodeInfo": {
+                "machineID": facts.machine_id,
+                "systemUUID": facts.system_uuid,
+                "bootID": facts.boot_id,
+                "kernelVersion": facts.kernel,
+                "osImage": facts.os_image,
+                "containerRuntimeVersion": facts.runtime,
+                "kubeletVersion": VERSION,
+                "kubeProxyVersion": "",
+                "operatingSystem": "linux",
+                "architecture": facts.architecture,
+            },
+        },
+    });
+    if facts.swap > 0 {
+        object["status"]["nodeInfo"]["swap"] = json!({ "capacity": facts.swap });
+    }
+    object
+}
+
+fn labels(identity: &Identity, facts: &Facts) -> Map<String, Value> {
+    let mut labels = Map::new();
+    for (name, value) in [
+        ("beta.kubernetes.io/arch", facts.architecture),
+        ("beta.kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", facts.architecture),
+        ("kubernetes.io/hostname", &identity.name),
+        ("kubernetes.io/os", "linux"),
+    ] {
+        labels.insert(name.to_owned(), value.into());
+    }
+    let own = identity.labels.iter();
+    labels.extend(own.map(|(name, value)| (name.clone(), value.as_str().into())));
+    labels
+}
+
+fn capacity(identity: &Identity, facts: &Facts) -> Map<String, Value> {
+    let pods = identity.reserve.pods(facts.cpus).to_string();
+    resources(
+        facts,
+        (facts.cpus * 1000, facts.memory, binary(facts.disk), pods),
+    )
+}
+
+/// What is left of the disk is written in bytes, as upstream writes it.
+fn allocatable(identity: &Identity, facts: &Facts) -> Map<String, Value> {
+    let reserve = &identity.reserve;
+    let huge: u64 = facts.huge_pages.iter().map(|(_, bytes)| bytes).sum();
+    let memory = reserve.memory(facts.memory).saturating_sub(huge);
+    let disk = reserve.disk(facts.disk).to_string();
+    let pods = reserve.pods(facts.cpus).to_string();
+    resources(facts, (reserve.cpu_millis(facts.cpus), memory, disk, pods))
+}
+
+fn resources(
+    facts: &Facts,
+    (cpu_millis, memory, disk, pods): (u64, u64, String, String),
+) -> Map<String, Value> {
+    let mut all = Map::new();
+    let cpu = match cpu_millis % 1000 {
+        0 => (cpu_millis / 1000).to_string(),
+        _ => format!("{cpu_millis}m"),
+    };
+    all.insert("cpu".to_owned(), cpu.into());
+    all.insert("ephemeral-storage".to_owned(), disk.into());
+    for (size, bytes) in &facts.huge_pages {
+        all.insert(
+            format!("hugepages-{}", binary(*size)),
+            binary(*bytes).into(),
+        );
+    }
+    all.insert("memory".to_owned(), binary(memory).into());
+    all.insert("pods".to_owned(), pods.into());
+    all
+}
+
+/// Bytes with the largest binary unit that leaves no fraction: `2Mi`, `16303984Ki`, `0`.
+fn binary(bytes: u64) -> String {
+    let mut value = bytes;
+    let mut unit = "";
+    for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
+        if value == 0 || !value.is_multiple_of(1024) {
+            break;
+        }
+        value /= 1024;
+        unit = larger;
+    }
+    format!("{value}{unit}")
+}
+
+fn conditions(troubles: &[String], began: Timestamp, now: Timestamp) -> Vec<Value> {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({
+            "type": kind,
+            "status": status,
+            "lastHeartbeatTime": seconds(now),
+            "lastTransitionTime": seconds(began),
+            "reason": reason,
+            "message": message,
+        })
+    };
+    let ready = if troubles.is_empty() {
+        condition(
+            "Ready",
+            "True",
+            "KubeletReady",
+            "kubelet is posting ready status",
+        )
+    } else {
+        condition("Ready", "False", "KubeletNotReady", &troubles.join(", "))
+    };
+    vec![
+        condition(
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        condition(
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+        ),
+        condition(
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
+        ),
+        ready,
+    ]
+}
+
+fn addresses(identity: &Identity) -> Vec<Value> {
+    let internal = identity.addresses.iter();
+    let internal = internal.map(|ip| json!({ "type": "InternalIP", "address": ip }));
+    let hostname = json!({ "type": "Hostname", "address": identity.name });
+    internal.chain([hostname]).collect()
+}
+
+/// API times have no fraction.
+fn seconds(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
+}

@@ -1,0 +1,100 @@
+//! What is kept from pods: reservations, and what eviction would free: pure.
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+
+use crate::config::Configuration;
+use crate::model::Quantity;
+
+/// What is kept from pods, and how many there may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    cpu_millis: u64,
+    memory: u64,
+    disk: u64,
+    /// Of memory and disk, in percent, what eviction keeps free.
+    memory_percent: u64,
+    disk_percent: u64,
+    max_pods: u64,
+    pods_per_core: u64,
+}
+
+impl Reserve {
+    /// As configured; hard eviction thresholds have upstream's defaults when none are written.
+    pub fn of(configuration: &Configuration) -> Self {
+        let mut reserve = Self {
+            max_pods: u64::try_from(configuration.max_pods).unwrap_or(0),
+            pods_per_core: u64::try_from(configuration.pods_per_core).unwrap_or(0),
+            ..Self::default()
+        };
+        for words in [&configuration.kube_reserved, &configuration.system_reserved] {
+            reserve.cpu_millis += quantity(words.get("cpu")).map_or(0, |one| one.0);
+            reserve.memory += quantity(words.get("memory")).map_or(0, |one| one.1);
+            reserve.disk += quantity(words.get("ephemeral-storage")).map_or(0, |one| one.1);
+        }
+        let hard = thresholds(configuration);
+        if let Some(text) = hard.get("memory.available") {
+            match text.strip_suffix('%') {
+                Some(percent) => reserve.memory_percent = percent.parse().unwrap_or(0),
+                None => reserve.memory += quantity(Some(text)).map_or(0, |one| one.1),
+            }
+        }
+        if let Some(text) = hard.get("nodefs.available") {
+            match text.strip_suffix('%') {
+                Some(percent) => reserve.disk_percent = percent.parse().unwrap_or(0),
+                None => reserve.disk += quantity(Some(text)).map_or(0, |one| one.1),
+            }
+        }
+        reserve
+    }
+
+    /// Thousandths of cores for pods.
+    pub(super) fn cpu_millis(&self, cpus: u64) -> u64 {
+        (cpus * 1000).saturating_sub(self.cpu_millis)
+    }
+
+    /// Bytes of memory for pods.
+    pub(super) fn memory(&self, capacity: u64) -> u64 {
+        let kept = self.memory + percent_of(capacity, self.memory_percent);
+        capacity.saturating_sub(kept)
+    }
+
+    /// Bytes of the disk for pods.
+    pub(super) fn disk(&self, capacity: u64) -> u64 {
+        capacity.saturating_sub(self.disk + percent_of(capacity, self.disk_percent))
+    }
+
+    /// How many pods there may be.
+    pub(super) fn pods(&self, cpus: u64) -> u64 {
+        match self.pods_per_core {
+            0 => self.max_pods,
+            per_core => self.max_pods.min(per_core * cpus),
+        }
+    }
+}
+
+fn thresholds(configuration: &Configuration) -> BTreeMap<String, String> {
+    let written = &configuration.eviction_hard;
+    if !written.is_empty() && !configuration.merge_default_eviction_settings {
+        return written.clone();
+    }
+    let defaults = [("memory.available", "100Mi"), ("nodefs.available", "10%")];
+    let mut all: BTreeMap<_, _> = defaults
+        .map(|(signal, value)| (signal.to_owned(), value.to_owned()))
+        .into();
+    all.extend(written.clone());
+    all
+}
+
+/// In thousandths and in whole units.
+fn quantity(text: Option<&String>) -> Option<(u64, u64)> {
+    let quantity = Quantity::parse(text?).ok()?;
+    Some((
+        u64::try_from(quantity.millis()).ok()?,
+        u64::try_from(quantity.units()).ok()?,
+    ))
+}
+
+fn percent_of(capacity: u64, percent: u64) -> u64 {
+    u64::try_from(u128::from(capacity) * u128::from(percent) / 100).unwrap_or(u64::MAX)
+}
