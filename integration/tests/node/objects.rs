@@ -166,7 +166,7 @@ async fn files_of_objects_follow_them_while_the_container_runs() {
     let node = Node::start().await;
     let image = node.import_debian("busybox").await;
     let script = "grep ' /secret ' /proc/mounts; stat -c 'mode %a' /secret/..data/key
-        while true; do cat /map/colour; echo; cat /pod/name; sleep 1; done";
+        while true; do cat /map/colour; echo; cat /pod/name; echo; sleep 1; done";
     let spec = json!({
         "containers": [{
             "name": "main", "image": image, "command": ["sh", "-c", script],
@@ -199,18 +199,18 @@ async fn files_of_objects_follow_them_while_the_container_runs() {
     );
     let web = node.wait_pod("web", "runs", is_running).await;
     wait_log(&node, &web, "it reads its colour", "blue").await;
+    wait_log(&node, &web, "it reads its name", "web-node").await;
     let log = node.logs(&web, "main");
     assert!(log.contains("tmpfs /secret tmpfs ro"), "{log}");
-    assert!(
-        log.contains("mode 400") && log.contains("web-node"),
-        "{log}"
-    );
+    assert!(log.contains("mode 400"), "{log}");
 
     node.manifest(
         "map.yaml",
         &config_map("settings", json!({ "colour": "red" })),
     );
     wait_log(&node, &web, "it reads its new colour", "red").await;
+    node.remove_manifest("web.yaml");
+    node.wait_gone("web").await;
     node.stop().await;
 }
 
@@ -264,6 +264,9 @@ async fn what_is_written_to_a_claim_outlives_the_pod_and_the_daemon() {
     );
     let reader = node.wait_pod("reader", "runs", is_running).await;
     wait_log(&node, &reader, "it finds the word", "hello").await;
+    node.remove_manifest("reader.yaml");
+    node.wait_gone("reader").await;
+    assert!(word.exists(), "what lies on a volume is not the pod's");
     node.stop().await;
 }
 
