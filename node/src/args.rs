@@ -1,5 +1,7 @@
 //! The command line.
 
+mod looking;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -7,6 +9,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::logging::{Format, Level};
 use crate::upstream_flags::UpstreamFlags;
+pub(crate) use looking::{
+    Describe, EventsArguments, FileArguments, GetNodesArguments, Top, TopPodsArguments,
+};
 
 /// A whole Kubernetes node: kubelet, CRI runtime and pause.
 #[derive(Debug, Parser)]
@@ -99,6 +104,12 @@ pub(crate) enum Ask {
     Delete(FileArguments),
     /// Show what happened to pods.
     Events(EventsArguments),
+    /// Describe a pod, with what happened to it, or the node.
+    Describe {
+        /// What.
+        #[command(subcommand)]
+        what: Describe,
+    },
     /// Show what pods, containers or the node use.
     Top {
         /// Of what.
@@ -292,70 +303,6 @@ pub(crate) struct GetPodsArguments {
     pub(crate) all_namespaces: bool,
 }
 
-/// `podling get nodes`.
-#[derive(Debug, Args)]
-pub(crate) struct GetNodesArguments {
-    /// This node's name, for the object itself instead of a list.
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub(crate) output: Option<OutputFormat>,
-}
-
-/// `podling apply` and `podling delete`.
-#[derive(Debug, Args)]
-pub(crate) struct FileArguments {
-    /// Manifests; `-` is standard input.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) manifests: Option<PathBuf>,
-}
-
-/// `podling events`.
-#[derive(Debug, Args)]
-pub(crate) struct EventsArguments {
-    /// Only of this pod; the name in a manifest will do.
-    #[arg(long = "for", value_name = "POD")]
-    pub(crate) pod: Option<String>,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Events of all namespaces.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub(crate) all_namespaces: bool,
-}
-
-/// What `podling top` shows.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Top {
-    /// Pods, or their containers.
-    #[command(visible_aliases = ["pod", "po"])]
-    Pods(TopPodsArguments),
-    /// The node.
-    #[command(visible_aliases = ["nodes", "no"])]
-    Node,
-}
-
-/// `podling top pods`.
-#[derive(Debug, Args)]
-pub(crate) struct TopPodsArguments {
-    /// Only these pods; the name in a manifest will do, without the node's name.
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// A row for each container.
-    #[arg(long)]
-    pub(crate) containers: bool,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Pods of all namespaces.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub(crate) all_namespaces: bool,
-}
-
 /// How `get` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -388,6 +335,12 @@ pub(crate) struct LogsArguments {
     /// Container of the pod [default: its first].
     #[arg(short, long)]
     pub(crate) container: Option<String>,
+    /// Of all containers.
+    #[arg(long, conflicts_with = "container")]
+    pub(crate) all_containers: bool,
+    /// Begin each line with its pod and container.
+    #[arg(long)]
+    pub(crate) prefix: bool,
     /// Go on printing what is written from now on.
     #[arg(short, long)]
     pub(crate) follow: bool,

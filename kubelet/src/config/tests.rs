@@ -1,3 +1,5 @@
+//! Configurations of several documents and flags, right and wrong.
+
 use super::*;
 
 const HEADER: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";

@@ -3,6 +3,7 @@
 mod apply;
 mod attach;
 mod credentials;
+mod describe;
 mod events;
 mod exec;
 mod get;
@@ -55,6 +56,7 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             what: Get::Events(arguments),
         }
         | Ask::Events(arguments) => events::run(layout, &arguments).await,
+        Ask::Describe { what } => describe::run(layout, &what).await,
         Ask::Top { what } => top::run(layout, &what).await,
         Ask::Attach(arguments) => attach::run(layout, &arguments).await,
         Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,

@@ -74,6 +74,26 @@ pub(crate) fn table(events: &[&Event], with_namespace: bool, now: Timestamp) -> 
     table::lay_out(&header, &rows)
 }
 
+/// The rows that `describe` shows below an object.
+pub(crate) fn rows(events: &[&Event], now: Timestamp) -> String {
+    let header = ["Type", "Reason", "Age", "From", "Message"];
+    let line = header.map(|name| "-".repeat(name.len())).to_vec();
+    let of_event = |event: &&Event| {
+        vec![
+            event.r#type.clone(),
+            event.reason.clone(),
+            interval(event, now),
+            "kubelet".to_owned(),
+            event.message.trim().to_owned(),
+        ]
+    };
+    let rows: Vec<_> = [line]
+        .into_iter()
+        .chain(events.iter().map(of_event))
+        .collect();
+    table::lay_out(&header, &rows)
+}
+
 /// `5m`, or `5m (x3 over 10m)`.
 fn interval(event: &Event, now: Timestamp) -> String {
     let last = age::since(event.last_timestamp, now);
@@ -103,8 +123,8 @@ mod tests {
         .unwrap();
         assert!(event.is_of("web") && event.is_of("web-node") && !event.is_of("we"));
         let now = "2026-01-01T00:01:30Z".parse().unwrap();
-        let expected = "LAST SEEN            TYPE      REASON    OBJECT         MESSAGE\n\
-                        30s (x3 over 90s)    Warning   BackOff   Pod/web-node   again\n";
+        let expected = "LAST SEEN           TYPE      REASON    OBJECT         MESSAGE\n\
+                        30s (x3 over 90s)   Warning   BackOff   Pod/web-node   again\n";
         assert_eq!(table(&[&event], false, now), expected);
     }
 }

@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub(crate) mod age;
+pub(crate) mod describe;
 pub(crate) mod events;
 pub(crate) mod images;
 pub(crate) mod nodes;

@@ -6,7 +6,7 @@ use super::Shape;
 pub(in crate::config) const ALIASES: &[(&str, &str, Shape)] = &[
     ("address", "address", Shape::Text),
     (
-        "allowed-unsafe-sysctls",
+        concat!("allowed-un", "safe-sysctls"),
         "allowedUnsafeSysctls",
         Shape::List,
     ),

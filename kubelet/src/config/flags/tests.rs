@@ -1,3 +1,5 @@
+//! Flags as they are written on a command line.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Rules that are broken, one by one and together.
+
 use super::*;
 
 fn machine(cgroups: CgroupVersion) -> Machine {

@@ -1,0 +1,88 @@
+//! The command line of what shows the node and its pods, and of what puts manifests in place.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{NamespaceArguments, OutputFormat};
+
+/// `podling get nodes`.
+#[derive(Debug, Args)]
+pub(crate) struct GetNodesArguments {
+    /// This node's name, for the object itself instead of a list.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// How to print it.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<OutputFormat>,
+}
+
+/// `podling apply` and `podling delete`.
+#[derive(Debug, Args)]
+pub(crate) struct FileArguments {
+    /// Manifests; `-` is standard input.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manifests: Option<PathBuf>,
+}
+
+/// `podling events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArguments {
+    /// Only of this pod; the name in a manifest will do.
+    #[arg(long = "for", value_name = "POD")]
+    pub(crate) pod: Option<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Events of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+}
+
+/// What `podling describe` describes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Describe {
+    /// A pod.
+    #[command(visible_aliases = ["pods", "po"])]
+    Pod {
+        /// Its name; the one in a manifest will do, without the node's name.
+        name: String,
+        /// Where to look.
+        #[command(flatten)]
+        namespace: NamespaceArguments,
+    },
+    /// The node.
+    #[command(visible_aliases = ["nodes", "no"])]
+    Node,
+}
+
+/// What `podling top` shows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Top {
+    /// Pods, or their containers.
+    #[command(visible_aliases = ["pod", "po"])]
+    Pods(TopPodsArguments),
+    /// The node.
+    #[command(visible_aliases = ["nodes", "no"])]
+    Node,
+}
+
+/// `podling top pods`.
+#[derive(Debug, Args)]
+pub(crate) struct TopPodsArguments {
+    /// Only these pods; the name in a manifest will do, without the node's name.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// A row for each container.
+    #[arg(long)]
+    pub(crate) containers: bool,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArguments,
+    /// Pods of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+}
