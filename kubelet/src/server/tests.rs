@@ -439,7 +439,7 @@ async fn what_is_used_is_told_with_pods_and_node() {
     assert!(summary["node"]["fs"]["capacityBytes"].is_u64(), "{body}");
     let pod = &summary["pods"][0];
     assert_eq!(pod["podRef"]["name"], "web-node");
-    assert_eq!(pod["containers"][0]["logs"]["usedBytes"], 37);
+    assert_eq!(pod["containers"][0]["logs"]["usedBytes"], 35);
     let (_, body) = stage.get("/stats/summary?only_cpu_and_memory=true").await;
     let summary: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert!(summary["node"]["fs"].is_null(), "{body}");
