@@ -37,3 +37,4 @@ pub use init::{InitProgress, init_progress};
 pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};
 pub use probe::{has_started, is_ready};
 pub use restart::{restarts_after, wants_restart};
+pub use sandbox::has_done_its_work;

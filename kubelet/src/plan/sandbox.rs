@@ -72,19 +72,25 @@ fn is_finished(pod: &Pod, observation: &PodObservation, create: &CreateSandbox) 
     if pod.spec.restart_policy == RestartPolicy::Never {
         return create.attempt > 0 && !observation.containers.is_empty();
     }
+    has_done_its_work(pod, observation) || has_failed_to_initialize(pod, observation)
+}
+
+/// Whether every regular container has ended and stays ended, in whichever sandbox that was.
+pub fn has_done_its_work(pod: &Pod, observation: &PodObservation) -> bool {
     let is_done = |container: &Container| {
         observation.newest(&container.name).is_some_and(|newest| {
             newest.state.exit().is_some() && !wants_restart(&pod.spec, container, newest)
         })
     };
-    pod.spec.containers.iter().all(is_done) && had_initialized(pod, observation)
+    pod.spec.containers.iter().all(is_done)
 }
 
-/// Whether the init containers had finished in the sandbox that was lost; what the probes of its
-/// sidecars said is lost with it.
-fn had_initialized(pod: &Pod, observation: &PodObservation) -> bool {
+/// Whether an init container has failed for good in the sandbox that was lost. What the probes of
+/// its sidecars said is lost with it.
+fn has_failed_to_initialize(pod: &Pod, observation: &PodObservation) -> bool {
     let nothing = ProbeResults::default();
-    observation.newest_sandbox().is_none_or(|sandbox| {
-        init_progress(pod, observation, &nothing, &sandbox.id) == InitProgress::Done
+    observation.newest_sandbox().is_some_and(|sandbox| {
+        let progress = init_progress(pod, observation, &nothing, &sandbox.id);
+        matches!(progress, InitProgress::Failed(_))
     })
 }

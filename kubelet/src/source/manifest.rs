@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_told() {
-        let text = format!("{WEB}    securityContext: {{procMount: Unmasked}}\n  colour: blue\n")
+        let text = format!("{WEB}    lifecycle: {{stopSignal: SIGUSR1}}\n  colour: blue\n")
             .replace(
                 "- {name: web, image: 'nginx:1'}",
                 "- name: web\n    image: nginx:1",
@@ -204,7 +204,7 @@ mod tests {
             read(&text).unwrap().pods[0].warnings,
             [
                 "unknown field spec.colour is ignored",
-                "spec.containers[0].securityContext.procMount is not handled yet and has no effect"
+                "spec.containers[0].lifecycle.stopSignal is not handled yet and has no effect"
             ]
         );
     }

@@ -11,7 +11,7 @@ use crate::model::{
     Container, ContainerName, ContainerRole, HeldBack, NetworkMode, Pod, PodObservation,
     ProbeResults, SandboxState, StartFailure,
 };
-use crate::plan::{InitProgress, init_progress, start_time};
+use crate::plan::{InitProgress, has_done_its_work, init_progress, start_time};
 
 use super::conditions::{Basis, conditions};
 use super::phase::{Statuses, phase};
@@ -137,6 +137,9 @@ fn final_phase(input: &StatusInput<'_>) -> Option<Phase> {
 }
 
 fn is_initialized(input: &StatusInput<'_>) -> bool {
+    if has_done_its_work(input.pod, input.observation) {
+        return true;
+    }
     let sandbox = input.observation.newest_sandbox();
     match sandbox {
         None => input.pod.spec.init_containers.is_empty(),
