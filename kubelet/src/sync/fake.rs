@@ -56,6 +56,7 @@ struct State {
     answers: BTreeMap<String, VecDeque<ProbeOutcome>>,
     remembered: BTreeMap<PodUid, ProbeResults>,
     probed: Vec<String>,
+    phases: Vec<String>,
     log: Vec<String>,
     hangs: bool,
 }
@@ -114,6 +115,11 @@ impl FakeNode {
     /// Every probe that was made, as `10s Liveness web#0`.
     pub(super) fn probed(&self) -> Vec<String> {
         self.lock().probed.clone()
+    }
+
+    /// Every phase of the one pod there is, in order.
+    pub(super) fn phases(&self) -> Vec<String> {
+        self.lock().phases.clone()
     }
 
     /// What an earlier kubelet left behind of its verdicts.
@@ -191,7 +197,7 @@ impl FakeNode {
         let pod = state.pods.get_mut(uid);
         let container =
             pod.and_then(|pod| pod.containers.iter_mut().find(|one| one.id.as_str() == id));
-        if let Some(container) = container.filter(|one| one.state.may_run()) {
+        if let Some(container) = container.filter(|one| runs_at(one, finished_at)) {
             container.state = ContainerState::Exited(Exit {
                 code,
                 started_at: Some(container.created_at),
@@ -307,8 +313,11 @@ impl Executor for FakeNode {
                 created_at: self.now(),
                 ..fixture::made(start.name.as_str(), start.restart_count, state)
             };
+            let now = self.now();
             let mut state = self.lock();
             let seen = state.pods.get_mut(&pod.uid).expect("a sandbox stands");
+            let runs_already = seen.of_name(&start.name).any(|one| runs_at(one, now));
+            assert!(!runs_already, "{} would run twice", start.name);
             seen.containers.push(made);
             drop(state);
             report.started.push(start.name.clone());
@@ -329,6 +338,14 @@ impl Executor for FakeNode {
         self.lock().pods.remove(uid);
         self.note(&format!("clean up {}", name.name));
         Ok(())
+    }
+}
+
+/// Whether a container runs at one moment: its end may be known before it has come.
+fn runs_at(container: &ContainerObservation, now: Timestamp) -> bool {
+    match &container.state {
+        ContainerState::Exited(exit) => exit.finished_at > now,
+        state => state.may_run(),
     }
 }
 
@@ -397,7 +414,13 @@ impl EventRecorder for FakeNode {
 
 impl StatusSink for FakeNode {
     fn publish(&self, pod: &Pod, status: &PodStatus) {
-        self.lock().statuses.insert(pod.uid.clone(), status.clone());
+        let mut state = self.lock();
+        let phase = status.phase.clone().unwrap_or_default();
+        if state.phases.last() != Some(&phase) {
+            state.phases.push(phase);
+        }
+        state.statuses.insert(pod.uid.clone(), status.clone());
+        drop(state);
         self.changes.send_modify(|count| *count += 1);
     }
 

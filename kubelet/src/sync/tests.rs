@@ -1,5 +1,7 @@
 //! The life of pods from the loop's inbox to the runtime, in paused time.
 
+mod model;
+
 use std::sync::Arc;
 use std::time::Duration;
 
