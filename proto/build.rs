@@ -1,4 +1,4 @@
-//! Compiles the contract, and the service beside it, with protox, so that no protoc is needed.
+//! Compiles the contracts, and the service beside them, with protox, so that no protoc is needed.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -6,21 +6,29 @@ use std::{env, fs};
 
 use prost::Message;
 
-const CONTRACT: &str = "proto/runtime/v1/api.proto";
+const CRI: &str = "proto/runtime/v1/api.proto";
+const NRI: &str = "proto/nri/v1alpha1/nri.proto";
+const TTRPC: &str = "proto/ttrpc/ttrpc.proto";
 const NODE: &str = "proto/podling/v1/node.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={CONTRACT}");
-    println!("cargo::rerun-if-changed={NODE}");
-    let files = protox::compile([CONTRACT], ["proto"])?;
-
+    for file in [CRI, NRI, TTRPC, NODE] {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let contracts = protox::compile([CRI, NRI], ["proto"])?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out_dir.join("descriptors.bin"), files.encode_to_vec())?;
+    fs::write(out_dir.join("descriptors.bin"), contracts.encode_to_vec())?;
 
     tonic_prost_build::configure()
         // Ordered maps make equal messages equal bytes.
         .btree_map(".")
-        .compile_fds(files)?;
+        .compile_fds(protox::compile([CRI], ["proto"])?)?;
+    // NRI is not spoken over HTTP: only its messages are of use.
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .build_client(false)
+        .build_server(false)
+        .compile_fds(protox::compile([NRI, TTRPC], ["proto"])?)?;
     tonic_prost_build::configure().compile_fds(protox::compile([NODE], ["proto"])?)?;
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! The CRI v1 wire contract, as of cri-api v0.37: messages, clients and servers.
+//! The wire contracts: CRI v1, as of cri-api v0.37, with clients and servers, and the messages of the
+//! Node Resource Interface, as of NRI v0.12.
 //!
-//! The contract is `proto/runtime/v1/api.proto`; `tests/facts.txt` lists each of its names, numbers
-//! and types, and a test holds the one against the other.
+//! The contracts are `proto/runtime/v1/api.proto` and `proto/nri/v1alpha1/nri.proto`;
+//! `tests/facts.txt` and `tests/nri_facts.txt` list each of their names, numbers and types, and a
+//! test holds the one against the other.
 
 #![forbid(unsafe_code)]
 
@@ -38,5 +40,23 @@ pub mod podling {
     }
 }
 
-/// The compiled contract: an encoded `google.protobuf.FileDescriptorSet`.
+/// The Node Resource Interface, v1alpha1: messages alone, for ttrpc has services of its own.
+#[expect(
+    missing_docs,
+    reason = "generated from proto/nri/v1alpha1/nri.proto, which documents itself"
+)]
+pub mod nri {
+    tonic::include_proto!("nri.pkg.api.v1alpha1");
+}
+
+/// What ttrpc puts into its frames.
+#[expect(
+    missing_docs,
+    reason = "generated from proto/ttrpc/ttrpc.proto, which documents itself"
+)]
+pub mod ttrpc {
+    tonic::include_proto!("ttrpc");
+}
+
+/// The compiled contracts: an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,4 +1,4 @@
-//! Holds the compiled contract against the list of its wire facts.
+//! Holds the compiled contracts against the lists of their wire facts.
 //!
 //! A fact is one line: a message, a field with number, label and type, an enum value, or an RPC.
 //! Comments, options and the order of the file do not count.
@@ -14,12 +14,18 @@ use prost_types::{
 };
 
 #[test]
-fn the_contract_is_the_listed_facts_and_nothing_else() {
-    let listed: BTreeSet<String> = include_str!("facts.txt")
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    let compiled = compiled_facts();
+fn cri_is_the_listed_facts_and_nothing_else() {
+    assert_listed(include_str!("facts.txt"), "runtime.");
+}
+
+#[test]
+fn nri_is_the_listed_facts_and_nothing_else() {
+    assert_listed(include_str!("nri_facts.txt"), "nri.");
+}
+
+fn assert_listed(listed: &str, packages: &str) {
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let compiled = compiled_facts(packages);
 
     let missing: Vec<_> = listed.difference(&compiled).collect();
     let surplus: Vec<_> = compiled.difference(&listed).collect();
@@ -31,17 +37,17 @@ fn the_contract_is_the_listed_facts_and_nothing_else() {
 
 #[test]
 fn both_services_have_every_rpc_of_the_contract() {
-    let facts = compiled_facts();
+    let facts = compiled_facts("runtime.");
     let count = |prefix: &str| facts.iter().filter(|fact| fact.starts_with(prefix)).count();
     assert_eq!(count("rpc runtime.v1.RuntimeService."), 37);
     assert_eq!(count("rpc runtime.v1.ImageService."), 6);
 }
 
-fn compiled_facts() -> BTreeSet<String> {
+fn compiled_facts(packages: &str) -> BTreeSet<String> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("descriptors decode");
     set.file
         .iter()
-        .filter(|file| file.package().starts_with("runtime."))
+        .filter(|file| file.package().starts_with(packages))
         .flat_map(file_facts)
         .collect()
 }
