@@ -14,14 +14,15 @@ use super::server::MESSAGE_LIMIT;
 use crate::lifecycle::PodSnapshot;
 use crate::model::{ContainerRecord, SandboxRecord};
 
-/// The sandboxes that a filter wants.
+/// The sandboxes that a filter wants. One that is being made is not there yet: its client has no id of
+/// it, and plugins may refuse it.
 pub(super) fn sandboxes<'a>(
     pods: &'a [Arc<PodSnapshot>],
     filter: Option<&'a cri::PodSandboxFilter>,
 ) -> impl Iterator<Item = &'a SandboxRecord> {
     pods.iter()
         .map(|pod| &pod.sandbox)
-        .filter(move |sandbox| wants_sandbox(filter, sandbox))
+        .filter(move |sandbox| !sandbox.is_unfinished() && wants_sandbox(filter, sandbox))
 }
 
 /// The containers that a filter wants.
