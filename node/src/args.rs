@@ -1,6 +1,7 @@
 //! The command line.
 
 mod looking;
+mod nri;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::upstream_flags::UpstreamFlags;
 pub(crate) use looking::{
     Describe, EventsArguments, FileArguments, GetNodesArguments, Top, TopPodsArguments,
 };
+pub(crate) use nri::NriArguments;
 
 /// A whole Kubernetes node: kubelet, CRI runtime and pause.
 #[derive(Debug, Parser)]
@@ -33,6 +35,10 @@ pub(crate) struct Arguments {
 
 /// Every command of podling.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it, and it is read once"
+)]
 pub(crate) enum Command {
     /// Those that run a node.
     #[command(flatten)]
@@ -214,6 +220,9 @@ pub(crate) struct RuntimeArguments {
     /// Serve the runtime's metrics at http://ADDRESS/metrics [default: nowhere].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics_address: Option<SocketAddr>,
+    /// Plugins that have a say.
+    #[command(flatten)]
+    pub(crate) nri: NriArguments,
     /// Where the rest stands.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,

@@ -23,6 +23,7 @@ use crate::model::handler::OciRuntime;
 use crate::network::{
     BridgeSettings, CniSettings, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
 };
+use crate::nri;
 use crate::spec::HostFacts;
 use crate::stats::Stats;
 use crate::store::{Store, StoreError};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub pod_cidr: PodCidr,
     /// CNI networks.
     pub cni: Cni,
+    /// Plugins of the Node Resource Interface; `None` when there are to be none.
+    pub nri: Option<NriPlugins>,
     /// Cgroup below which pods go whose client names no parent.
     pub cgroup_parent: String,
     /// The streams of Exec, Attach and PortForward.
@@ -78,6 +81,17 @@ pub struct StreamingSettings {
 impl StreamingSettings {
     /// How long clients expect that a connection may be silent.
     pub const DEFAULT_IDLE: Duration = Limits::USUAL.idle;
+}
+
+/// What a runtime is told about plugins of the Node Resource Interface.
+#[derive(Clone, Debug)]
+pub struct NriPlugins {
+    /// Where they connect; `None` is `var/run/nri/nri.sock` below the root.
+    pub socket: Option<PathBuf>,
+    /// How long one may take to register.
+    pub registration_timeout: Duration,
+    /// How long one may take over a request.
+    pub request_timeout: Duration,
 }
 
 /// Why a runtime cannot start or go on.
@@ -128,6 +142,9 @@ pub enum AppError {
     /// What a former daemon left cannot be taken over.
     #[error("take over the pods of the last run")]
     Recover(#[source] LifecycleError),
+    /// Plugins cannot be let in.
+    #[error(transparent)]
+    Nri(#[from] nri::StartError),
     /// Streams cannot be served.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -190,8 +207,10 @@ impl Runtime {
                 pod_cidr: settings.pod_cidr,
             },
         };
+        let (plugins, nri_service) = nri::prepare();
         let parts = Parts {
             boot_id,
+            nri: plugins,
             store: Store::open(&layout)?,
             images: Arc::new(images),
             network: Arc::new(PodNetwork::open(network)?),
@@ -215,6 +234,9 @@ impl Runtime {
             None => None,
         };
         let lifecycle = Lifecycle::start(parts).await.map_err(AppError::Recover)?;
+        if let Some(told) = settings.nri {
+            start_nri(nri_service, told, &lifecycle).await?;
+        }
         Ok(Self {
             lifecycle,
             streaming,
@@ -279,6 +301,30 @@ async fn serve_metrics(
             .serve(move || lifecycle.metrics_text(), shutdown)
             .await;
     }
+}
+
+/// Lets plugins in, now that they can be told what is there.
+async fn start_nri(
+    service: nri::Service,
+    told: NriPlugins,
+    lifecycle: &Lifecycle,
+) -> Result<(), nri::StartError> {
+    let parts = lifecycle.parts();
+    let socket = match told.socket {
+        Some(socket) => nri::Socket::Asked(socket),
+        None => nri::Socket::Usual(parts.layout.nri_socket()),
+    };
+    let settings = nri::Settings {
+        socket: Some(socket),
+        plugin_dir: parts.layout.nri_plugins(),
+        config_dir: parts.layout.nri_configs(),
+        registration_timeout: told.registration_timeout,
+        request_timeout: told.request_timeout,
+    };
+    let (domain, shutdown) = (Arc::new(lifecycle.clone()), parts.shutdown.clone());
+    service
+        .start(settings, domain, &parts.tasks, shutdown)
+        .await
 }
 
 /// A plugin that still runs when the daemon is told to end is killed; the next daemon has what it

@@ -98,6 +98,21 @@ impl Layout {
         vec![self.root.join("etc/cdi"), self.root.join("var/run/cdi")]
     }
 
+    /// Where plugins of the Node Resource Interface connect.
+    pub fn nri_socket(&self) -> PathBuf {
+        self.root.join("var/run/nri/nri.sock")
+    }
+
+    /// Plugins of the Node Resource Interface that are started with the runtime.
+    pub fn nri_plugins(&self) -> PathBuf {
+        self.root.join("opt/nri/plugins")
+    }
+
+    /// Their configurations.
+    pub fn nri_configs(&self) -> PathBuf {
+        self.root.join("etc/nri/conf.d")
+    }
+
     /// Address reservations.
     pub fn network(&self) -> PathBuf {
         self.state_dir().join("network")

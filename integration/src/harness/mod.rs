@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod http;
 pub mod leftovers;
 pub mod node;
+pub mod nri;
 pub mod pod;
 pub mod processes;
 pub mod programs;

@@ -26,6 +26,7 @@ mod manifests;
 mod measured;
 mod mounts;
 mod network;
+mod nri;
 mod objects;
 mod people;
 mod probes;

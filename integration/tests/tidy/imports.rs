@@ -18,13 +18,37 @@ fn only_where(word: &str, is_allowed: impl Fn(&Source) -> bool, rule: &str) -> V
 fn the_wire_types_stop_at_the_cri_modules() {
     let allowed = |source: &Source| {
         let path = &source.path;
-        path.contains("/src/cri/") || path.starts_with("proto/") || path.starts_with("integration/")
+        path.contains("/src/cri/")
+            || path.starts_with("runtime/src/nri/")
+            || path.starts_with("proto/")
+            || path.starts_with("integration/")
     };
     crate::assert_none(&only_where(
         "podling_proto",
         allowed,
         "the wire types are imported",
     ));
+}
+
+#[test]
+fn cri_and_nri_do_not_know_each_others_messages() {
+    let of_other = |source: &Source, line: &str| {
+        let of_nri = ["podling_proto::nri", "podling_proto::ttrpc"];
+        match source.path.starts_with("runtime/src/nri/") {
+            true => {
+                line.contains("podling_proto::") && !of_nri.iter().any(|name| line.contains(name))
+            }
+            false => source.path.contains("/src/cri/") && of_nri.iter().any(|n| line.contains(n)),
+        }
+    };
+    let complain = |source: &Source| -> Vec<String> {
+        let lines = source.statements().into_iter();
+        lines
+            .filter(|(_, line)| of_other(source, line))
+            .map(|line| source.complain(line, "the messages of another contract"))
+            .collect()
+    };
+    crate::assert_none(&source::rust().iter().flat_map(complain).collect::<Vec<_>>());
 }
 
 #[test]

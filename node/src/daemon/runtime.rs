@@ -24,6 +24,7 @@ pub(super) async fn start(
     let RuntimeConfiguration {
         cgroup_parent,
         network,
+        nri,
         streaming,
         registries,
         handlers,
@@ -41,6 +42,7 @@ pub(super) async fn start(
             bin_dirs: network.cni_bin_dirs,
             time_limit: network.cni_timeout,
         },
+        nri: nri.plugins(),
         cgroup_parent,
         streaming: StreamingSettings {
             address: streaming.address,

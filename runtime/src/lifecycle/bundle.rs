@@ -22,12 +22,13 @@ use crate::cdi::{self, Edits, LookUpError, NameError};
 use crate::cgroup::CgroupPath;
 use crate::host::{self, DeviceError, MountError, ProfileError};
 use crate::image::ImageRecord;
-use crate::model::config::{ContainerConfig, NamespaceMode};
+use crate::model::config::{ContainerConfig, NamespaceMode, Resources};
 use crate::model::container::User;
 use crate::model::process::ProcessSpec;
 use crate::model::{ContainerRecord, ContainerState};
 use crate::monitor::protocol::{LaunchFailure, LaunchRequest, OciLaunch};
-use crate::snapshot::{self, ImageTree, SnapshotError};
+use crate::nri::{AdjustError, Adjustment};
+use crate::snapshot::{self, ImageTree, Overlay, SnapshotError};
 use crate::spec::{
     self, Accounts, ContainerSpec, ExecCommand, ExecError, HostFacts, ImageFacts, SandboxFacts,
     SpecError, SpecInput,
@@ -60,6 +61,9 @@ pub(super) enum BundleError {
     /// The request makes no sense.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// What plugins want of the container cannot be.
+    #[error(transparent)]
+    Adjust(#[from] AdjustError),
     /// The spec cannot be carried over to execs.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -78,6 +82,7 @@ impl BundleError {
             | Self::CdiDevice(_)
             | Self::Profile(_)
             | Self::Spec(_)
+            | Self::Adjust(_)
             | Self::Exec(_) => true,
             Self::CdiDirectory(_) | Self::Snapshot(_) | Self::Write { .. } => false,
         }
@@ -101,10 +106,18 @@ pub(super) struct Bundle {
     oci: Option<OciLaunch>,
 }
 
+/// A container that is described, and of which only its layer is on disk.
+pub(super) struct Draft {
+    bundle: Bundle,
+    overlay: Overlay,
+    described: ContainerSpec,
+}
+
 /// What turned out while the directory was prepared.
 pub(super) struct Prepared {
     pub(super) stop_signal: i32,
     pub(super) user: User,
+    pub(super) resources: Resources,
 }
 
 impl Bundle {
@@ -143,11 +156,21 @@ impl Bundle {
         }
     }
 
-    /// Prepares the directory. Blocks.
-    pub(super) fn write(self) -> Result<Prepared, BundleError> {
+    /// Makes the layer and describes the container. Blocks.
+    pub(super) fn draft(self) -> Result<Draft, BundleError> {
         let user_namespace = self.sandbox.user_namespace.as_ref();
         let overlay = snapshot::create(&self.layers, &self.dir, user_namespace)?;
         let described = self.describe(&overlay.target)?;
+        Ok(Draft {
+            bundle: self,
+            overlay,
+            described,
+        })
+    }
+
+    /// Prepares the directory. Blocks.
+    fn write(self, overlay: Overlay, described: &ContainerSpec) -> Result<Prepared, BundleError> {
+        let user_namespace = self.sandbox.user_namespace.as_ref();
         for note in &described.notes {
             tracing::info!(container = %self.container.id, "{note}");
         }
@@ -161,7 +184,7 @@ impl Bundle {
             container_id: self.container.id.clone(),
             bundle: self.dir.clone(),
             overlay,
-            directories: described.directories,
+            directories: described.directories.clone(),
             cgroup_dirs: Vec::new(),
             log_path: self.log_path.clone(),
             tty: self.container.config.tty,
@@ -182,6 +205,7 @@ impl Bundle {
         Ok(Prepared {
             stop_signal: described.stop_signal,
             user,
+            resources: self.container.config.resources,
         })
     }
 
@@ -219,6 +243,28 @@ impl Bundle {
         }
         let registry = cdi::read(&self.cdi_dirs).map_err(BundleError::CdiDirectory)?;
         Ok(registry.edits(&names)?)
+    }
+}
+
+impl Draft {
+    /// What the container is to be made from.
+    pub(super) fn spec(&self) -> &Spec {
+        &self.described.spec
+    }
+
+    /// The same as plugins want it. Blocks.
+    pub(super) fn adjusted(mut self, wanted: &Adjustment) -> Result<Self, BundleError> {
+        if !wanted.is_empty() {
+            wanted.change_request(&mut self.bundle.container.config)?;
+            self.described = self.bundle.describe(&self.overlay.target)?;
+            wanted.change_spec(&mut self.described.spec)?;
+        }
+        Ok(self)
+    }
+
+    /// Prepares the directory. Blocks.
+    pub(super) fn write(self) -> Result<Prepared, BundleError> {
+        self.bundle.write(self.overlay, &self.described)
     }
 }
 
@@ -330,6 +376,11 @@ pub(super) struct Launch {
 /// Reads what StartContainer needs.
 pub(super) fn read_launch(dir: &Path) -> io::Result<Launch> {
     read_json(&dir.join("launch.json"))
+}
+
+/// The OCI spec, as what it is.
+pub(super) fn read_described(dir: &Path) -> io::Result<Spec> {
+    read_json(&dir.join("config.json"))
 }
 
 /// The OCI spec, for whoever wants to see it.

@@ -90,7 +90,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
 
 fn write(config: ContainerConfig) -> Result<(Prepared, Value), BundleError> {
     let root = tempfile::tempdir().unwrap();
-    let prepared = bundle(root.path(), config).write()?;
+    let prepared = bundle(root.path(), config).draft()?.write()?;
     let text = fs::read(root.path().join("container/config.json")).unwrap();
     Ok((prepared, serde_json::from_slice(&text).unwrap()))
 }

@@ -5,7 +5,7 @@ use super::bundle::{self, Bundle};
 use super::error::{BoxError, LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{clock, image_volumes, paths, random};
+use super::{clock, image_volumes, nri, paths, random};
 use crate::failpoint;
 use crate::image::{ImageRecord, Lease};
 use crate::metrics::Phase;
@@ -37,24 +37,20 @@ pub(super) async fn create(
     reserve(pod, &id, config, &image, &volumes)?;
     failpoint::reach("create_container.reserved");
     let trees = image_volumes::trees(&volumes);
-    let prepared = match prepare(pod, &id, &image, trees, pause_pid).await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            forget(pod, &id);
-            return Err(error);
-        }
+    let underway = pod.parts.nri.underway().await;
+    let made = match prepare(pod, &id, &image, trees, pause_pid).await {
+        Ok(prepared) => record(pod, &id, prepared),
+        Err(error) => Err(error),
     };
-    failpoint::reach("create_container.prepared");
-    if let Some(container) = pod.containers.get_mut(&id) {
-        container.stop_signal = prepared.stop_signal;
-        container.user = prepared.user;
-    }
-    if let Err(error) = pod.set_container(&id, ContainerState::Created) {
+    if let Err(error) = made {
+        nri::container_undone(pod, &id).await;
         forget(pod, &id);
         return Err(error);
     }
+    drop(underway);
     failpoint::reach("create_container.created");
     pod.tell(id.as_str(), EventKind::Created);
+    nri::container_created(pod, &id).await;
     Ok(id)
 }
 
@@ -119,6 +115,20 @@ fn reserve(
     })
 }
 
+fn record(
+    pod: &mut Pod,
+    id: &ContainerId,
+    prepared: bundle::Prepared,
+) -> Result<(), LifecycleError> {
+    failpoint::reach("create_container.prepared");
+    if let Some(container) = pod.containers.get_mut(id) {
+        container.stop_signal = prepared.stop_signal;
+        container.user = prepared.user;
+        container.config.resources = prepared.resources;
+    }
+    pod.set_container(id, ContainerState::Created)
+}
+
 async fn prepare(
     pod: &Pod,
     id: &ContainerId,
@@ -134,12 +144,25 @@ async fn prepare(
     let container = pod.container(id)?.clone();
     let bundle = Bundle::of(pod, container, image.clone(), accounts, pause_pid)?;
     let bundle = bundle.with_images(volumes);
-    let attempted = format!("prepare container {id}");
-    let writing = paths::blocking(attempted, move || Ok::<_, BoxError>(bundle.write()));
-    let written = metrics.phase(Phase::ContainerBundle, writing).await?;
-    written.map_err(|error| match error.is_of_the_request() {
+    if !pod.parts.nri.is_active() {
+        let writing = blocking(id, move || bundle.draft()?.write());
+        return metrics.phase(Phase::ContainerBundle, writing).await;
+    }
+    let drafting = blocking(id, move || bundle.draft());
+    let draft = metrics.phase(Phase::ContainerBundle, drafting).await?;
+    let wanted = nri::create_container(pod, id, draft.spec()).await?;
+    blocking(id, move || draft.adjusted(&wanted)?.write()).await
+}
+
+async fn blocking<T: Send + 'static>(
+    id: &ContainerId,
+    work: impl FnOnce() -> Result<T, bundle::BundleError> + Send + 'static,
+) -> Result<T, LifecycleError> {
+    let attempted = || format!("prepare container {id}");
+    let done = paths::blocking(attempted(), move || Ok::<_, BoxError>(work())).await?;
+    done.map_err(|error| match error.is_of_the_request() {
         true => LifecycleError::Invalid(chain(&error)),
-        false => LifecycleError::failed(format!("prepare container {id}"), error),
+        false => LifecycleError::failed(attempted(), error),
     })
 }
 

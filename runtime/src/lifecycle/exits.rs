@@ -5,7 +5,7 @@ use std::future;
 use super::error::LifecycleError;
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{clock, paths, tear_down};
+use super::{clock, nri, paths, tear_down};
 use crate::model::{ContainerId, ContainerState, ExitStatus};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::protocol::{ExitRecord, MonitorEvent};
@@ -90,6 +90,7 @@ pub(super) fn settle(pod: &mut Pod, why_unknown: &str) -> Result<(), LifecycleEr
 fn set_ended(pod: &mut Pod, id: &ContainerId, state: ContainerState) -> Result<(), LifecycleError> {
     let recorded = pod.set_container(id, state);
     pod.tell(id.as_str(), EventKind::Stopped);
+    nri::container_ended(pod, id);
     recorded
 }
 

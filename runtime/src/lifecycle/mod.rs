@@ -24,6 +24,7 @@ mod exits;
 mod image_volumes;
 mod inspect;
 mod measure;
+mod nri;
 mod oci_state;
 mod parts;
 mod paths;
@@ -143,11 +144,15 @@ impl Lifecycle {
         sandbox: &str,
         config: ContainerConfig,
     ) -> Result<ContainerId, LifecycleError> {
-        self.parts
-            .pods
-            .sandbox(sandbox)?
-            .create_container(config)
-            .await
+        let pod = self.parts.pods.sandbox(sandbox)?;
+        // Nobody but plugins knows its id yet.
+        if pod.snapshot().sandbox.is_unfinished() {
+            return Err(LifecycleError::NotFound {
+                kind: "sandbox",
+                id: sandbox.to_owned(),
+            });
+        }
+        pod.create_container(config).await
     }
 
     /// Starts a created container.
@@ -159,7 +164,11 @@ impl Lifecycle {
     /// Ends a container, by force after `grace`. Idempotent.
     pub async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), LifecycleError> {
         match self.parts.pods.container(id) {
-            Ok((pod, id)) => gone_is_fine(stop_container::stop(&pod, &id, grace).await),
+            Ok((pod, id)) => {
+                gone_is_fine(stop_container::stop(&pod, &id, grace).await)?;
+                nri::stop_container(&self.parts, &pod, &id).await;
+                Ok(())
+            }
             Err(error) => gone_is_fine(Err(error)),
         }
     }
@@ -175,7 +184,10 @@ impl Lifecycle {
     /// Gives a created or running container new limits; what `asked` leaves open stays as it is.
     pub async fn update_container(&self, id: &str, asked: Resources) -> Result<(), LifecycleError> {
         let (pod, id) = self.parts.pods.container(id)?;
-        pod.update_container(id, asked).await
+        let asked = nri::update_container(&self.parts, &pod, &id, asked).await?;
+        pod.update_container(id.clone(), asked).await?;
+        nri::container_updated(&self.parts, &pod, &id).await;
+        Ok(())
     }
 
     /// Keeps what a pod's client has given the pod's own cgroup.
@@ -184,7 +196,11 @@ impl Lifecycle {
         id: &str,
         asked: PodResources,
     ) -> Result<(), LifecycleError> {
-        self.parts.pods.sandbox(id)?.update(asked).await
+        let pod = self.parts.pods.sandbox(id)?;
+        nri::update_pod(&self.parts, &pod, &asked).await?;
+        pod.update(asked).await?;
+        nri::pod_updated(&self.parts, &pod).await;
+        Ok(())
     }
 
     /// Runs a command in a running container; `None` sets no time limit.

@@ -14,6 +14,7 @@ use crate::image::Images;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::network::PodNetwork;
+use crate::nri::Nri;
 use crate::spec::HostFacts;
 use crate::store::Store;
 
@@ -45,6 +46,8 @@ pub struct Parts {
     pub store: Store,
     /// Images.
     pub images: Arc<Images>,
+    /// Plugins that have a say.
+    pub nri: Nri,
     /// The pod network.
     pub network: Arc<PodNetwork>,
     /// Cgroups.

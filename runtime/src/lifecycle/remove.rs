@@ -6,7 +6,7 @@ use super::error::LifecycleError;
 use super::events::EventKind;
 use super::parts::Parts;
 use super::pod::{Pod, Signal};
-use super::{exits, oci_state, signal, stop_sandbox};
+use super::{exits, nri, oci_state, signal, stop_sandbox};
 use crate::failpoint;
 use crate::model::ContainerId;
 use crate::monitor::{Events as MonitorEvents, MonitorError};
@@ -23,6 +23,7 @@ pub(super) async fn container(
     oci_state::delete(&pod.parts, &pod.sandbox, std::slice::from_ref(id)).await?;
     exits::remove_cgroup(pod, id).await?;
     forget_at_monitor(pod, id, events.is_some()).await?;
+    let farewell = nri::farewell_to_container(pod, id);
     let discarded = pod.parts.store.containers.discard(id);
     discarded.map_err(|error| LifecycleError::failed(format!("remove container {id}"), error))?;
     failpoint::reach("remove_container.directory_gone");
@@ -31,6 +32,7 @@ pub(super) async fn container(
     pod.publish();
     collect_images(&pod.parts);
     pod.tell(id.as_str(), EventKind::Deleted);
+    nri::say(&pod.parts, farewell).await;
     Ok(())
 }
 
@@ -59,7 +61,7 @@ fn sweep<R: Record + Send + 'static>(parts: &Parts, records: Records<R>) {
 }
 
 /// Kills the container if it runs and takes its end in.
-async fn end(
+pub(super) async fn end(
     pod: &mut Pod,
     id: &ContainerId,
     events: &mut Option<MonitorEvents>,
@@ -104,6 +106,7 @@ pub(super) async fn sandbox(
     for id in pod.containers.keys().cloned().collect::<Vec<_>>() {
         container(pod, &id, events).await?;
     }
+    let farewell = nri::farewell_to_pod(pod);
     let id = pod.sandbox.id.clone();
     let discarded = pod.parts.store.sandboxes.discard(&id);
     discarded.map_err(|error| LifecycleError::failed(format!("remove sandbox {id}"), error))?;
@@ -111,5 +114,6 @@ pub(super) async fn sandbox(
     sweep(&pod.parts, pod.parts.store.sandboxes.clone());
     pod.parts.pods.forget(&pod.sandbox.config.metadata, &id);
     pod.tell(id.as_str(), EventKind::Deleted);
+    nri::say(&pod.parts, farewell).await;
     Ok(())
 }

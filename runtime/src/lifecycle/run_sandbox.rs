@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::error::{LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{paths, stop_sandbox, tear_down};
+use super::{nri, paths, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::host;
 use crate::metrics::Phase;
@@ -63,7 +63,13 @@ pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleEr
         .subscribe()
         .await
         .map_err(|error| LifecycleError::failed("listen to the monitor", error))?;
-    pod.set_sandbox(SandboxState::Ready { ips, pause_pid })?;
+    let underway = pod.parts.nri.underway().await;
+    nri::run_pod(pod, &ips, pause_pid).await?;
+    if let Err(error) = pod.set_sandbox(SandboxState::Ready { ips, pause_pid }) {
+        nri::pod_undone(pod).await;
+        return Err(error);
+    }
+    drop(underway);
     failpoint::reach("run_sandbox.ready");
     let id = pod.sandbox.id.clone();
     pod.tell(id.as_str(), EventKind::Created);

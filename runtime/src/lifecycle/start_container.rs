@@ -8,7 +8,7 @@ use super::bundle::{self, Launch};
 use super::error::LifecycleError;
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{clock, exits, paths, update_container};
+use super::{clock, exits, nri, paths, update_container};
 use crate::failpoint;
 use crate::metrics::Phase;
 use crate::model::{ContainerId, ContainerState, ExitStatus};
@@ -30,6 +30,7 @@ pub(super) async fn start(pod: &mut Pod, id: &ContainerId) -> Result<(), Lifecyc
             )));
         }
     }
+    let underway = pod.parts.nri.underway().await;
     pod.set_container(id, ContainerState::Starting)?;
     failpoint::reach("start_container.starting");
     match launch(pod, id).await {
@@ -41,6 +42,8 @@ pub(super) async fn start(pod: &mut Pod, id: &ContainerId) -> Result<(), Lifecyc
             let recorded = pod.set_container(id, ContainerState::Running { started_at, pid });
             failpoint::reach("start_container.running");
             pod.tell(id.as_str(), EventKind::Started);
+            drop(underway);
+            nri::container_started(pod, id).await;
             recorded
         }
         Err(error) => {
@@ -51,6 +54,7 @@ pub(super) async fn start(pod: &mut Pod, id: &ContainerId) -> Result<(), Lifecyc
 }
 
 async fn launch(pod: &Pod, id: &ContainerId) -> Result<Launched, LifecycleError> {
+    nri::start_container(pod, id).await?;
     let dir = pod.parts.layout.container_dir(id);
     let Launch {
         limits,
@@ -103,6 +107,7 @@ async fn fail(pod: &mut Pod, id: &ContainerId, error: &LifecycleError) {
     };
     let recorded = pod.set_container(id, state);
     pod.tell(id.as_str(), EventKind::Stopped);
+    nri::container_ended(pod, id);
     if let Err(error) = removed.and(recorded) {
         let error = &error as &dyn std::error::Error;
         tracing::warn!(container = %id, error, "a failed start left something behind");

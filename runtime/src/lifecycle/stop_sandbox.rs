@@ -6,7 +6,7 @@ use std::io;
 use super::error::LifecycleError;
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{adopt, exits, tear_down};
+use super::{adopt, exits, nri, tear_down};
 use crate::failpoint;
 use crate::model::{ContainerId, SandboxState};
 use crate::monitor;
@@ -18,6 +18,10 @@ pub(super) async fn stop(
     pod: &mut Pod,
     events: &mut Option<MonitorEvents>,
 ) -> Result<(), LifecycleError> {
+    if matches!(pod.sandbox.state, SandboxState::Stopped) {
+        return leave_network(pod).await;
+    }
+    nri::end_containers(pod, events).await;
     if matches!(pod.sandbox.state, SandboxState::Stopped) {
         return leave_network(pod).await;
     }
@@ -65,6 +69,7 @@ async fn bring_down(
     why_unknown: &str,
 ) -> Result<Result<(), LifecycleError>, LifecycleError> {
     let containers: Vec<ContainerId> = pod.containers.keys().cloned().collect();
+    nri::stop_pod(pod).await;
     let left = tear_down::leave_network(&pod.parts, &pod.sandbox, &containers).await;
     tear_down::end(&pod.parts, &pod.sandbox, &containers).await?;
     let settled = exits::settle(pod, why_unknown);

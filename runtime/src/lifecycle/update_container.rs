@@ -13,7 +13,7 @@ use super::pod::Pod;
 use crate::cgroup::{Applied, UpdateError};
 use crate::model::config::Resources;
 use crate::model::{ContainerId, ContainerState};
-use crate::spec;
+use crate::spec::{self, HostFacts, SpecError};
 
 /// Gives a container these limits; what `asked` leaves open stays as it is.
 pub(super) async fn update(
@@ -101,13 +101,22 @@ fn merged(before: &Resources, asked: Resources) -> Resources {
 /// The limits that a container starts with: those that were written down when it was made, with
 /// what was asked for since.
 pub(super) fn at_start(
-    mut made: LinuxResources,
+    made: LinuxResources,
     pod: &Pod,
     id: &ContainerId,
 ) -> Result<LinuxResources, LifecycleError> {
     let resources = &pod.container(id)?.config.resources;
-    let limits = spec::limits(resources, &pod.parts.host, &mut Vec::new())
-        .map_err(|error| LifecycleError::failed(format!("limit container {id}"), error))?;
+    with_limits(made, resources, &pod.parts.host)
+        .map_err(|error| LifecycleError::failed(format!("limit container {id}"), error))
+}
+
+/// What was written down when a container was made, with these limits.
+pub(super) fn with_limits(
+    mut made: LinuxResources,
+    resources: &Resources,
+    host: &HostFacts,
+) -> Result<LinuxResources, SpecError> {
+    let limits = spec::limits(resources, host, &mut Vec::new())?;
     made.set_memory(*limits.memory());
     made.set_cpu(limits.cpu().clone());
     made.set_hugepage_limits(limits.hugepage_limits().clone());

@@ -17,7 +17,7 @@ pub struct DeviceMount {
 }
 
 /// The mounts of a container with those of its devices, outer ones before inner ones.
-pub(super) fn add(mut mounts: Vec<Mount>, added: &[DeviceMount]) -> Result<Vec<Mount>, SpecError> {
+pub fn add(mut mounts: Vec<Mount>, added: &[DeviceMount]) -> Result<Vec<Mount>, SpecError> {
     for mount in added {
         let mount = bind(mount)?;
         mounts.retain(|known| known.destination() != mount.destination());

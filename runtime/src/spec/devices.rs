@@ -57,7 +57,8 @@ pub fn rules(
     Ok(rules)
 }
 
-fn node(device: &HostDevice) -> Result<LinuxDevice, SpecError> {
+/// The node of one device.
+pub fn node(device: &HostDevice) -> Result<LinuxDevice, SpecError> {
     let fault = |why| SpecError::Device(device.container_path.clone(), why);
     let path = normalized(&device.container_path).map_err(|_| fault("the path is not usable"))?;
     if !path.starts_with("/dev/") {

@@ -47,8 +47,8 @@ mod working_dir;
 use oci_spec::runtime::Spec;
 
 pub use compose::container_spec;
-pub use device_mounts::DeviceMount;
-pub use devices::rules as device_rules;
+pub use device_mounts::{DeviceMount, add as add_mounts};
+pub use devices::{node as device_node, rules as device_rules};
 pub use error::{Note, PathFault, SpecError};
 pub use exec::{ExecCommand, ExecError, exec_process};
 pub use input::{

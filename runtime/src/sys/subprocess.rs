@@ -1,5 +1,5 @@
 //! A program run to its end, within a time: what it reads is given at once, what it writes is
-//! collected, and nobody waits for it longer than told.
+//! collected, and nobody waits for it longer than told. Or one that goes on, and talks over its stdin.
 //!
 //! The program leads a process group of its own, so that what it started can be killed with it, and
 //! inherits no descriptor besides its three streams. It dies when the thread that runs it does: a
@@ -103,6 +103,22 @@ pub fn run(order: &Order<'_>) -> io::Result<Outcome> {
         stdout,
         stderr,
     })
+}
+
+/// Starts a program that goes on, with `stdin` to talk over; what it writes goes where this process
+/// writes. Its whole group is to be killed by who has the child.
+pub fn start(
+    program: &Path,
+    environment: &[(&'static str, String)],
+    stdin: OwnedFd,
+) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .stdin(Stdio::from(stdin));
+    begin(&mut command)
 }
 
 /// Runs a program whose streams, arguments and environment `command` has. Blocks until it has ended, or

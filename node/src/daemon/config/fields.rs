@@ -171,6 +171,17 @@ pub(crate) fn time(node: &Node) -> Read<Duration> {
     })(node)
 }
 
+/// `true` or `false`.
+pub(crate) fn truth(node: &Node) -> Read<bool> {
+    match &node.value {
+        Value::Bool(truth) => Ok(*truth),
+        other => wrong(
+            node,
+            format!("true or false is expected, not {}", other.kind()),
+        ),
+    }
+}
+
 /// A path from the root of the file system.
 pub(crate) fn path(node: &Node) -> Read<PathBuf> {
     text(|text| {

@@ -12,17 +12,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use podling_runtime::app::StreamingSettings;
+use podling_runtime::app::{NriPlugins, StreamingSettings};
 use podling_runtime::image::RegistrySettings;
 use podling_runtime::layout::Layout;
 use podling_runtime::model::handler::OciRuntime;
 use podling_runtime::network::{PodCidr, is_interface_name};
+use podling_runtime::nri;
 
 use super::document::Document;
-use super::fields::{self, Fields, address, list, number, path, some, text, time};
+use super::fields::{self, Fields, address, list, number, path, some, text, time, truth};
 use super::handlers;
 use super::problem::Problem;
-use crate::args::RuntimeArguments;
+use crate::args::{NriArguments, RuntimeArguments};
 use crate::daemon::logging::{Logging, named};
 
 /// What the runtime is started with, as far as a person can choose it.
@@ -32,6 +33,8 @@ pub(crate) struct RuntimeConfiguration {
     pub(crate) cgroup_parent: String,
     /// Which network pods get.
     pub(crate) network: Network,
+    /// Plugins that hear of pods and have a say in containers.
+    pub(crate) nri: Nri,
     /// Where exec, attach and port-forward are served.
     pub(crate) streaming: Streaming,
     /// How registries are spoken to.
@@ -57,6 +60,19 @@ pub(crate) struct Network {
     pub(crate) cni_bin_dirs: Vec<PathBuf>,
     /// How long plugins may take.
     pub(crate) cni_timeout: Duration,
+}
+
+/// `nri`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nri {
+    /// Whether there are to be plugins.
+    pub(crate) enabled: bool,
+    /// Where they connect; none: below the root.
+    pub(crate) socket: Option<PathBuf>,
+    /// How long one may take to register.
+    pub(crate) registration_timeout: Duration,
+    /// How long one may take over a request.
+    pub(crate) request_timeout: Duration,
 }
 
 /// `streaming`.
@@ -98,6 +114,12 @@ impl RuntimeConfiguration {
                 cni_bin_dirs: ["/opt/cni/bin", "/usr/lib/cni"].map(PathBuf::from).into(),
                 cni_timeout: Duration::from_secs(60),
             },
+            nri: Nri {
+                enabled: true,
+                socket: None,
+                registration_timeout: nri::REGISTRATION_TIMEOUT,
+                request_timeout: nri::REQUEST_TIMEOUT,
+            },
             streaming: Streaming {
                 // Only processes of this machine, and whatever port is free: clients are told the URL.
                 address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -132,6 +154,7 @@ impl RuntimeConfiguration {
             fields.set("kind", |_| Ok(()), &mut ());
             fields.set("cgroupParent", text(cgroup), &mut self.cgroup_parent);
             fields.group("network", |fields| self.network.read(fields));
+            fields.group("nri", |fields| self.nri.read(fields));
             fields.group("streaming", |fields| self.streaming.read(fields));
             fields.group("registries", |fields| self.registries.read(fields));
             fields.set("runtimeHandlers", list(handlers::item), &mut self.handlers);
@@ -181,6 +204,36 @@ impl RuntimeConfiguration {
             }
         }
         handlers::override_with(&mut self.handlers, named);
+        self.nri.override_with(&flags.nri);
+    }
+}
+
+impl Nri {
+    fn read(&mut self, fields: &mut Fields<'_>) {
+        fields.set("enabled", truth, &mut self.enabled);
+        fields.set("socket", some(path), &mut self.socket);
+        fields.set("registrationTimeout", time, &mut self.registration_timeout);
+        fields.set("requestTimeout", time, &mut self.request_timeout);
+    }
+
+    fn override_with(&mut self, flags: &NriArguments) {
+        self.enabled &= !flags.disable_nri;
+        if let Some(socket) = &flags.nri_socket {
+            self.enabled = true;
+            self.socket = Some(socket.clone());
+        }
+        if let Some(seconds) = flags.nri_request_timeout {
+            self.request_timeout = Duration::from_secs(seconds.into());
+        }
+    }
+
+    /// As the runtime takes it.
+    pub(crate) fn plugins(self) -> Option<NriPlugins> {
+        self.enabled.then_some(NriPlugins {
+            socket: self.socket,
+            registration_timeout: self.registration_timeout,
+            request_timeout: self.request_timeout,
+        })
     }
 }
 

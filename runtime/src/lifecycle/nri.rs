@@ -1,0 +1,327 @@
+//! What plugins of the Node Resource Interface hear of pods and containers: the hooks of the use-cases,
+//! and what plugins can ask for.
+//!
+//! Each hook does nothing while no plugin is connected. What a plugin may refuse returns an error; the
+//! rest is only told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use oci_spec::runtime::Spec;
+use tokio::time::timeout;
+
+use super::error::{LifecycleError, chain};
+use super::parts::Parts;
+use super::pod::{Pod, PodHandle, PodSnapshot};
+use super::{Lifecycle, bundle, paths, remove, stop_container, tear_down, update_container};
+use crate::model::config::{PodResources, Resources};
+use crate::model::{ContainerId, ContainerRecord, ContainerState, SandboxRecord, SandboxState};
+use crate::monitor::Events as MonitorEvents;
+use crate::nri::{Adjustment, BoxError, ContainerFacts, Domain, Inventory, NriError, PodFacts};
+
+/// What is told of something that is being removed, once it is gone.
+pub(super) struct Farewell {
+    pod: PodFacts,
+    container: Option<ContainerFacts>,
+}
+
+/// The pod is about to be ready.
+pub(super) async fn run_pod(
+    pod: &Pod,
+    ips: &[IpAddr],
+    pause_pid: i32,
+) -> Result<(), LifecycleError> {
+    if !pod.parts.nri.is_active() {
+        return Ok(());
+    }
+    let facts = PodFacts {
+        pause_pid: Some(pause_pid),
+        ips: ips.to_vec(),
+        ..pod_facts(&pod.parts, &pod.sandbox)
+    };
+    let told = pod.parts.nri.run_pod(&facts).await;
+    told.map_err(|error| LifecycleError::failed("NRI RunPodSandbox failed", error))
+}
+
+/// The pod that plugins heard of is not made after all.
+pub(super) async fn pod_undone(pod: &Pod) {
+    stop_pod(pod).await;
+    say(&pod.parts, farewell_to_pod(pod)).await;
+}
+
+/// Ends every container, when plugins want to hear of that before the pod loses its network.
+pub(super) async fn end_containers(pod: &mut Pod, events: &mut Option<MonitorEvents>) {
+    if !pod.parts.nri.is_active() {
+        return;
+    }
+    for id in pod.containers.keys().cloned().collect::<Vec<_>>() {
+        // What does not end here is ended with the pod.
+        let ended = timeout(tear_down::PATIENCE, remove::end(pod, &id, events)).await;
+        if let Ok(Err(error)) = ended {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(container = %id, error, "it is ended with its pod");
+        }
+    }
+}
+
+/// The containers of the pod have ended, or are ended now whatever plugins say.
+pub(super) async fn stop_pod(pod: &Pod) {
+    if pod.parts.nri.is_active() {
+        let facts = pod_facts(&pod.parts, &pod.sandbox);
+        logged(pod.parts.nri.stop_pod(&facts).await);
+    }
+}
+
+/// What will be told when the pod is gone.
+pub(super) fn farewell_to_pod(pod: &Pod) -> Option<Farewell> {
+    pod.parts.nri.is_active().then(|| Farewell {
+        pod: pod_facts(&pod.parts, &pod.sandbox),
+        container: None,
+    })
+}
+
+/// What will be told when the container is gone.
+pub(super) fn farewell_to_container(pod: &Pod, id: &ContainerId) -> Option<Farewell> {
+    let (pod, container) = facts_of(pod, id)?;
+    Some(Farewell {
+        pod,
+        container: Some(container),
+    })
+}
+
+/// It is gone.
+pub(super) async fn say(parts: &Parts, farewell: Option<Farewell>) {
+    match farewell {
+        None => {}
+        Some(Farewell {
+            pod,
+            container: None,
+        }) => logged(parts.nri.remove_pod(&pod).await),
+        Some(Farewell {
+            pod,
+            container: Some(container),
+        }) => logged(parts.nri.remove_container(&pod, &container).await),
+    }
+}
+
+/// What is to be made of a container that is being made.
+pub(super) async fn create_container(
+    pod: &Pod,
+    id: &ContainerId,
+    spec: &Spec,
+) -> Result<Adjustment, LifecycleError> {
+    let container = ContainerFacts {
+        record: pod.container(id)?.clone(),
+        spec: Some(spec.clone()),
+    };
+    let facts = pod_facts(&pod.parts, &pod.sandbox);
+    let wanted = pod.parts.nri.create_container(&facts, &container).await;
+    wanted.map_err(|error| {
+        LifecycleError::failed("failed to get NRI adjustment for container", error)
+    })
+}
+
+/// It was made.
+pub(super) async fn container_created(pod: &Pod, id: &ContainerId) {
+    if let Some((facts, container)) = facts_of(pod, id) {
+        logged(pod.parts.nri.container_created(&facts, &container).await);
+    }
+}
+
+/// It was not made after all.
+pub(super) async fn container_undone(pod: &Pod, id: &ContainerId) {
+    say(&pod.parts, farewell_to_container(pod, id)).await;
+}
+
+/// A container is about to start.
+pub(super) async fn start_container(pod: &Pod, id: &ContainerId) -> Result<(), LifecycleError> {
+    let Some((facts, container)) = facts_of(pod, id) else {
+        return Ok(());
+    };
+    let told = pod.parts.nri.start_container(&facts, &container).await;
+    told.map_err(|error| LifecycleError::failed("NRI container start failed", error))
+}
+
+/// It runs.
+pub(super) async fn container_started(pod: &Pod, id: &ContainerId) {
+    if let Some((facts, container)) = facts_of(pod, id) {
+        logged(pod.parts.nri.container_started(&facts, &container).await);
+    }
+}
+
+/// A container has ended. Nobody waits for plugins to hear of it.
+pub(super) fn container_ended(pod: &Pod, id: &ContainerId) {
+    if let Some((facts, container)) = facts_of(pod, id) {
+        pod.parts.nri.container_ended(&facts, &container);
+    }
+}
+
+/// A container has ended, and its client waits until plugins know.
+pub(super) async fn stop_container(parts: &Parts, pod: &PodHandle, id: &ContainerId) {
+    if let Some((facts, container)) = facts_in(parts, &pod.snapshot(), id) {
+        logged(parts.nri.stop_container(&facts, &container).await);
+    }
+}
+
+/// The limits that a container is to get, when its client asks for these.
+pub(super) async fn update_container(
+    parts: &Parts,
+    pod: &PodHandle,
+    id: &ContainerId,
+    asked: Resources,
+) -> Result<Resources, LifecycleError> {
+    let Some((facts, container)) = facts_in(parts, &pod.snapshot(), id) else {
+        return Ok(asked);
+    };
+    let limits = parts.nri.update_container(&facts, &container, asked).await;
+    limits.map_err(|error| LifecycleError::failed("NRI container update failed", error))
+}
+
+/// It has them.
+pub(super) async fn container_updated(parts: &Parts, pod: &PodHandle, id: &ContainerId) {
+    if let Some((facts, container)) = facts_in(parts, &pod.snapshot(), id) {
+        logged(parts.nri.container_updated(&facts, &container).await);
+    }
+}
+
+/// A pod's own cgroup was resized.
+pub(super) async fn update_pod(
+    parts: &Parts,
+    pod: &PodHandle,
+    asked: &PodResources,
+) -> Result<(), LifecycleError> {
+    if !parts.nri.is_active() {
+        return Ok(());
+    }
+    let facts = pod_facts(parts, &pod.snapshot().sandbox);
+    let told = parts.nri.update_pod(&facts, asked).await;
+    told.map_err(|error| LifecycleError::failed("NRI sandbox update failed", error))
+}
+
+/// That is noted.
+pub(super) async fn pod_updated(parts: &Parts, pod: &PodHandle) {
+    if parts.nri.is_active() {
+        let facts = pod_facts(parts, &pod.snapshot().sandbox);
+        logged(parts.nri.pod_updated(&facts).await);
+    }
+}
+
+fn logged(told: Result<(), NriError>) {
+    if let Err(error) = told {
+        error.log();
+    }
+}
+
+fn pod_facts(parts: &Parts, sandbox: &SandboxRecord) -> PodFacts {
+    let pause_pid = match sandbox.state {
+        SandboxState::Ready { pause_pid, .. } => Some(pause_pid),
+        _ => None,
+    };
+    let cgroup = paths::cgroup(parts, sandbox, sandbox.id.as_str());
+    PodFacts {
+        pause_pid,
+        ips: sandbox.ips().to_vec(),
+        cgroup_path: cgroup
+            .map(|path| path.as_str().to_owned())
+            .unwrap_or_default(),
+        sandbox: sandbox.clone(),
+    }
+}
+
+/// The pod and the container, if anybody wants to know.
+fn facts_of(pod: &Pod, id: &ContainerId) -> Option<(PodFacts, ContainerFacts)> {
+    if !pod.parts.nri.is_active() {
+        return None;
+    }
+    let record = pod.containers.get(id)?;
+    let facts = pod_facts(&pod.parts, &pod.sandbox);
+    Some((facts, container_facts(&pod.parts, record)))
+}
+
+fn facts_in(
+    parts: &Parts,
+    pod: &PodSnapshot,
+    id: &ContainerId,
+) -> Option<(PodFacts, ContainerFacts)> {
+    if !parts.nri.is_active() {
+        return None;
+    }
+    let record = pod.containers.get(id)?;
+    let facts = pod_facts(parts, &pod.sandbox);
+    Some((facts, container_facts(parts, record)))
+}
+
+/// The container with its spec, in which the limits are those of now.
+fn container_facts(parts: &Parts, record: &ContainerRecord) -> ContainerFacts {
+    let read = bundle::read_described(&parts.layout.container_dir(&record.id));
+    // One that could not be made has none.
+    let mut spec = read.ok();
+    if let Some(linux) = spec.as_mut().and_then(|spec| spec.linux_mut().as_mut()) {
+        let made = linux.resources().clone().unwrap_or_default();
+        let resources = &record.config.resources;
+        let now = update_container::with_limits(made, resources, &parts.host);
+        linux.set_resources(now.ok());
+    }
+    ContainerFacts {
+        record: record.clone(),
+        spec,
+    }
+}
+
+impl Domain for Lifecycle {
+    fn inventory(&self) -> BoxFuture<'_, Inventory> {
+        let parts = Arc::clone(&self.parts);
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || inventory(&parts));
+            // It does not panic, and without it a plugin knows less than there is.
+            read.await.unwrap_or_default()
+        })
+    }
+
+    fn update(&self, id: String, limits: Resources) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async move {
+            match self.parts.pods.container(&id) {
+                Ok((pod, known)) if known.as_str() == id => Ok(pod
+                    .update_container(known, limits)
+                    .await
+                    .map_err(in_words)?),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn evict(&self, id: String) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async move {
+            match self.parts.pods.container(&id) {
+                Ok((pod, known)) if known.as_str() == id => {
+                    let ended = stop_container::stop(&pod, &known, Duration::ZERO).await;
+                    Ok(ended.map_err(in_words)?)
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+fn in_words(error: LifecycleError) -> String {
+    chain(&error)
+}
+
+/// Everything that was made whole.
+fn inventory(parts: &Parts) -> Inventory {
+    let mut inventory = Inventory::default();
+    for pod in parts.pods.snapshots() {
+        if pod.sandbox.is_unfinished() {
+            continue;
+        }
+        inventory.pods.push(pod_facts(parts, &pod.sandbox));
+        let whole = |record: &&ContainerRecord| record.state != ContainerState::Reserved;
+        let containers = pod.containers.values().filter(whole);
+        inventory
+            .containers
+            .extend(containers.map(|record| container_facts(parts, record)));
+    }
+    inventory
+}
