@@ -1,8 +1,8 @@
 //! What is kept of each attached pod: the configuration with which it was attached, and what came of
 //! it. Whatever happens to the configuration's file, a pod is detached as it was attached.
 //!
-//! Recorded before the first plugin is called, with a result once the last one has answered, and
-//! discarded only when every plugin has let go.
+//! Recorded before the first plugin is called, with what each of them has answered, and discarded only
+//! when every plugin has let go.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +30,10 @@ pub(super) struct Attachment {
     pub(super) values: Object,
     /// The result of the chain; `None` until the last plugin has answered.
     pub(super) result: Option<Value>,
+    /// What the plugins before the one that failed came to. Some find what they made, rules of a
+    /// firewall for instance, by these addresses alone.
+    #[serde(default)]
+    pub(super) so_far: Option<Value>,
 }
 
 impl Record for Attachment {
@@ -44,6 +48,11 @@ impl Attachment {
     /// The network that it is to.
     pub(super) fn network(&self) -> Result<NetworkConfig, ConfigError> {
         config::parse(&self.file, &self.config)
+    }
+
+    /// What DEL is told: all that is known.
+    pub(super) fn known(&self) -> Option<&Value> {
+        self.result.as_ref().or(self.so_far.as_ref())
     }
 
     /// What plugins are told about the pod.

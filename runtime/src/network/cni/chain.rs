@@ -11,12 +11,14 @@ use super::invocation::{Verb, configuration};
 use super::plugin::{Limit, PluginError, Plugins};
 use crate::failpoint;
 
-/// Attaches a pod; the result is the last plugin's.
+/// Attaches a pod; the result is the last plugin's. `keep` is given that of each of them, before the
+/// next one is called.
 pub(super) fn add(
     plugins: &Plugins,
     network: &NetworkConfig,
     attachment: &Attachment,
     limit: Limit,
+    mut keep: impl FnMut(&Value) -> Result<(), CniError>,
 ) -> Result<Value, CniError> {
     let netns = attachment.pause.netns_path();
     let target = attachment.target(&netns);
@@ -29,7 +31,9 @@ pub(super) fn add(
             .map_err(failed)?;
         failpoint::reach("cni_add.plugin");
         let answer = answer::result(&stdout, network.version);
-        result = Some(answer.map_err(|error| failed(error.into()))?);
+        let answer = answer.map_err(|error| failed(error.into()))?;
+        keep(&answer)?;
+        result = Some(answer);
     }
     Ok(result.expect("a chain is never empty"))
 }
@@ -44,7 +48,7 @@ pub(super) fn del(
 ) -> Result<(), CniError> {
     let target = attachment.target(netns);
     // Before 0.4.0 a plugin was not told what ADD had come to.
-    let result = attachment.result.as_ref();
+    let result = attachment.known();
     let result = result.filter(|_| network.version.has_check());
     let mut outcome = Ok(());
     for plugin in network.plugins.iter().rev() {

@@ -158,7 +158,12 @@ impl CniNetworks {
         self.attachments.create(&attachment)?;
         failpoint::reach("cni_add.recorded");
         let limit = Limit::of(self.settings.time_limit);
-        let result = chain::add(&self.plugins, network, &attachment, limit)?;
+        let mut so_far = attachment.clone();
+        let keep = |result: &Value| {
+            so_far.so_far = Some(result.clone());
+            Ok(self.attachments.save(&so_far)?)
+        };
+        let result = chain::add(&self.plugins, network, &attachment, limit, keep)?;
         let addresses = answer::addresses(&result).map_err(|source| CniError::Result {
             network: network.name.clone(),
             source,
@@ -193,6 +198,7 @@ impl CniNetworks {
             arguments: offer::arguments(&request.id, &request.wishes)?,
             values: offer::values(network, &request.wishes, self.settings.pod_cidr)?,
             result: None,
+            so_far: None,
         };
         self.held().insert(request.id.clone(), Arc::new(netns));
         Ok(attachment)
