@@ -140,6 +140,7 @@ async fn every_fail_point_belongs_to_a_story() {
         "cni_add.",
         "cni_del.",
         "images.",
+        "pod_cidr.",
     ];
     let all: BTreeSet<_> = points(&node, &[""]).into_iter().collect();
     let covered: BTreeSet<_> = points(&node, &told).into_iter().collect();

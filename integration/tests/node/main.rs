@@ -29,6 +29,7 @@ mod network;
 mod nri;
 mod objects;
 mod people;
+mod pod_cidr;
 mod probes;
 mod restarts;
 mod service;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use podling_integration::harness::daemon::Start;
 use podling_integration::harness::{DEADLINE, Node, http, wait_for};
 use serde_json::json;
 
@@ -88,5 +89,46 @@ async fn a_pods_address_outlives_the_daemon() {
         .wait_pod("next", "is ready", |pod| pod.is_ready())
         .await;
     assert_ne!(next.ip(), before.ip(), "an address was given twice");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn pods_of_two_families_answer_over_both_and_keep_their_addresses_over_a_crash() {
+    let mut node = Node::start().await;
+    let (four, six) = (node.range().pod_cidr(), node.range().pod_cidr_v6());
+    let start = Start {
+        pod_cidr: Some(format!("{six},{four}")),
+        ..Start::default()
+    };
+    node.kill9();
+    node.restart_with(&start).await;
+    let image = node.import_testbox().await;
+    node.manifest("both.yaml", &pod("both", one(&image, &["serve", "8080"])));
+    let before = node
+        .wait_pod("both", "is ready", |pod| pod.is_ready())
+        .await;
+    let ips = before.ips();
+    assert_eq!(ips.len(), 2, "{ips:?}");
+    assert_eq!(Some(ips[0]), before.ip());
+    assert!(ips[0].is_ipv6() && ips[1].is_ipv4(), "{ips:?}");
+    let answer = async |what: &str| {
+        for ip in &ips {
+            let address = SocketAddr::new(*ip, 8080);
+            wait_for(DEADLINE, what, async || http::get(address, "/").ok()).await;
+        }
+    };
+    answer("it answers over both").await;
+    node.kill9();
+    answer("it answers without a daemon").await;
+    node.restart_with(&start).await;
+    node.manifest("next.yaml", &pod("next", one(&image, &["sleep"])));
+    let next = node
+        .wait_pod("next", "is ready", |pod| pod.is_ready())
+        .await;
+    let after = node
+        .wait_pod("both", "is ready", |pod| pod.is_ready())
+        .await;
+    assert_eq!(after.ips(), ips);
+    assert!(next.ips().iter().all(|ip| !ips.contains(ip)), "given twice");
     node.stop().await;
 }
