@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use podling_integration::harness::programs::program;
 use podling_integration::harness::wait::{DEADLINE, wait_for};
@@ -25,10 +26,15 @@ fn podling(node: &Node, arguments: &[&str]) -> Command {
 fn with_input(mut command: Command, input: &str) -> Output {
     let mut child = command.spawn().expect("it starts");
     let mut stdin = child.stdin.take().expect("it is a pipe");
-    // Whoever does not read it need not get it.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().expect("it ends")
+    let input = input.to_owned();
+    // Written while the output is read: what echoes it would stop once every buffer between is full.
+    let writer = thread::spawn(move || {
+        // Whoever does not read it need not get it.
+        let _ = stdin.write_all(input.as_bytes());
+    });
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("it has written or given up");
+    output
 }
 
 fn text(bytes: &[u8]) -> String {
