@@ -1,4 +1,5 @@
-//! Every test that docs/security.md names is there, and every row of libcontainer's defects names one.
+//! Every test that docs/security.md and docs/kubelet.md name is there; every row of libcontainer's defects
+//! names one, and every row of the kubelet's features that is said to be done.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +8,9 @@ use crate::source;
 
 /// Rows of the list of libcontainer's defects.
 const ROWS: u32 = 23;
+
+/// Pages whose tests are looked for.
+const PAGES: [&str; 2] = ["docs/security.md", "docs/kubelet.md"];
 
 /// The names in backquotes that look like a test's: at least four words.
 fn tests_in(line: &str) -> impl Iterator<Item = &str> {
@@ -27,29 +31,55 @@ fn rows_in(line: &str) -> Vec<u32> {
     ranges.flatten().collect()
 }
 
-fn page() -> String {
-    fs::read_to_string(crate::top().join("docs/security.md")).expect("there is such a page")
+/// What is wrong with a row of the kubelet's features: it has a state, and what is done names its test.
+fn fault_of_feature(line: &str) -> Option<&'static str> {
+    let cells: Vec<_> = line.split('|').map(str::trim).collect();
+    let [_, "P0" | "P1", _, state, ..] = cells[..] else {
+        return None;
+    };
+    match state {
+        "done" if tests_in(line).next().is_none() => Some("done, and no test is named"),
+        "done" | "part" | "untested" | "no" => None,
+        _ => Some("no such state: done, part, untested or no"),
+    }
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(crate::top().join(name)).expect("there is such a page")
 }
 
 #[test]
-fn every_test_that_guards_against_a_known_defect_is_there() {
+fn every_test_that_a_page_names_is_there() {
     let sources = source::files(&["rs"]);
     let is_there = |name: &str| {
         let head = format!("fn {name}(");
         sources.iter().any(|file| file.text.contains(&head))
     };
-    let page = page();
-    let named: BTreeSet<_> = page.lines().flat_map(tests_in).collect();
-    let missing = named.into_iter().filter(|name| !is_there(name));
-    let complaints: Vec<_> = missing
-        .map(|name| format!("docs/security.md: {name}: no such test"))
-        .collect();
-    crate::assert_none(&complaints);
+    let complaints = PAGES.iter().flat_map(|name| {
+        let page = page(name);
+        let named: BTreeSet<_> = page.lines().flat_map(tests_in).collect();
+        let missing = named.into_iter().filter(|test| !is_there(test));
+        let complaints = missing.map(|test| format!("{name}: {test}: no such test"));
+        complaints.collect::<Vec<_>>()
+    });
+    crate::assert_none(&complaints.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_feature_of_the_kubelet_has_a_state_and_a_test_when_it_is_done() {
+    let name = "docs/kubelet.md";
+    let page = page(name);
+    let lines = page.lines().zip(1..);
+    let faults = lines.filter_map(|(line, number)| {
+        let fault = fault_of_feature(line)?;
+        Some(format!("{name}:{number}: {fault}"))
+    });
+    crate::assert_none(&faults.collect::<Vec<_>>());
 }
 
 #[test]
 fn every_row_of_libcontainers_defects_has_a_test() {
-    let page = page();
+    let page = page(PAGES[0]);
     let guarded: BTreeSet<u32> = page
         .lines()
         .filter(|line| tests_in(line).next().is_some())
@@ -65,4 +95,12 @@ fn rows_and_tests_are_read_from_a_table() {
     assert!(rows_in("| CVE-2019-5736: x | y |").is_empty());
     let tests: Vec<_> = tests_in("| `/dev` | `a_test_of_mine`, `log_path` |").collect();
     assert_eq!(tests, ["a_test_of_mine"]);
+    assert_eq!(fault_of_feature("| | feature | state | shown by |"), None);
+    assert_eq!(
+        fault_of_feature("| P0 | x | done | `a_test_of_mine` |"),
+        None
+    );
+    assert!(fault_of_feature("| P0 | x | done | no test |").is_some());
+    assert!(fault_of_feature("| P1 | x | soon | `a_test_of_mine` |").is_some());
+    assert_eq!(fault_of_feature("| P1 | x | no | needs a cluster |"), None);
 }
