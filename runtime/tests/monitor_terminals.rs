@@ -49,13 +49,13 @@ async fn an_exec_gets_a_terminal_of_the_containers_own_that_controls_its_session
     let container = pod.container("sleep 1000");
     pod.launch(&container).await.expect("a launch");
     let script = "busybox tty; busybox stat -c %u:%a $(busybox tty); echo to the terminal > /dev/tty; \
-                  busybox stty size; read line; echo got $line; exit 4";
+                  read line; busybox stty size; echo got $line; exit 4";
     let mut process = process(&["sh", "-c", script]);
     process.uid = 1000;
     let mut exec = exec(&pod, &container, process).await.expect("an exec");
     let master = exec.take_terminal().expect("a terminal");
     assert!(exec.take_terminal().is_none());
-    // Before the process has printed anything, so that it is never too late.
+    // It looks at the size when it has read the line.
     terminal::resize(master.as_fd(), 33, 99).expect("a size");
     rustix::io::write(&master, b"hello\n").expect("a line");
     let shown = shown(master).await;
