@@ -112,7 +112,7 @@ clean: ## Remove what was built
 
 .PHONY: test-programs
 test-programs:
-	cargo build --locked --workspace --bins $(TEST_FEATURES)
+	cargo build --locked --workspace --bins --tests $(TEST_FEATURES)
 
 .PHONY: test-images
 test-images: test-programs
