@@ -34,3 +34,4 @@ pub mod store;
 pub mod summary;
 pub mod sync;
 pub mod volume;
+pub mod yaml;

@@ -4,21 +4,18 @@
 //! pods refer to, or a list of them.
 #![deny(clippy::disallowed_methods)]
 
-mod list;
-
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::node::v1::RuntimeClass;
-use serde::Deserialize;
-use serde_ignored::Path;
+use serde::de::DeserializeOwned;
 
-use list::{ListSeed, kinds};
+use crate::yaml::{self, Node, Read, Refusal, Value};
 
 /// One thing of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     /// As it was written.
     pub written: Written,
-    /// Where its document begins, counted from 1.
+    /// Where it begins, counted from 1.
     pub line: u64,
     /// Paths of fields that Kubernetes does not know.
     pub unknown: Vec<String>,
@@ -57,8 +54,8 @@ const READ_HERE: &str = "a v1 Pod, ConfigMap, Secret, PersistentVolume or \
                          PersistentVolumeClaim, nor a node.k8s.io/v1 RuntimeClass,";
 
 impl Kind {
-    fn of(header: &Header) -> Option<Self> {
-        match (header.api_version.as_str(), header.kind.as_str()) {
+    fn of(header: &Header<'_>) -> Option<Self> {
+        match (header.api_version, header.kind) {
             ("v1", "Pod") => Some(Self::Pod),
             ("v1", "ConfigMap") => Some(Self::ConfigMap),
             ("v1", "Secret") => Some(Self::Secret),
@@ -70,8 +67,8 @@ impl Kind {
     }
 
     /// What the items of a list are that do not say it themselves.
-    fn of_items(header: &Header) -> Option<Self> {
-        match (header.api_version.as_str(), header.kind.as_str()) {
+    fn of_items(header: &Header<'_>) -> Option<Self> {
+        match (header.api_version, header.kind) {
             ("v1", "List" | "PodList") => Some(Self::Pod),
             ("v1", "ConfigMapList") => Some(Self::ConfigMap),
             ("v1", "SecretList") => Some(Self::Secret),
@@ -79,16 +76,27 @@ impl Kind {
         }
     }
 
-    fn read<'de, D: serde::Deserializer<'de>>(self, from: D) -> Result<Written, D::Error> {
-        Ok(match self {
-            Self::Pod => Written::Pod(Box::new(core::Pod::deserialize(from)?)),
-            Self::ConfigMap => Written::ConfigMap(core::ConfigMap::deserialize(from)?),
-            Self::Secret => Written::Secret(core::Secret::deserialize(from)?),
-            Self::PersistentVolume => Written::PersistentVolume(Box::deserialize(from)?),
-            Self::PersistentVolumeClaim => Written::PersistentVolumeClaim(Box::deserialize(from)?),
-            Self::RuntimeClass => Written::RuntimeClass(Box::deserialize(from)?),
-        })
+    fn read(self, tree: &Node) -> Result<Read<Written>, Refusal> {
+        match self {
+            Self::Pod => written(tree, Written::Pod),
+            Self::ConfigMap => written(tree, Written::ConfigMap),
+            Self::Secret => written(tree, Written::Secret),
+            Self::PersistentVolume => written(tree, Written::PersistentVolume),
+            Self::PersistentVolumeClaim => written(tree, Written::PersistentVolumeClaim),
+            Self::RuntimeClass => written(tree, Written::RuntimeClass),
+        }
     }
+}
+
+fn written<T: DeserializeOwned>(
+    tree: &Node,
+    as_kind: fn(T) -> Written,
+) -> Result<Read<Written>, Refusal> {
+    let Read { value, unknown } = tree.read()?;
+    Ok(Read {
+        value: as_kind(value),
+        unknown,
+    })
 }
 
 /// Why a text is not a manifest.
@@ -101,167 +109,103 @@ pub struct DecodeError {
     pub message: String,
 }
 
+impl From<Refusal> for DecodeError {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            line: refusal.line,
+            message: refusal.to_string(),
+        }
+    }
+}
+
 /// Everything in a manifest.
 pub fn decode(text: &str) -> Result<Vec<Decoded>, DecodeError> {
     let mut all = Vec::new();
-    for document in documents(text) {
-        all.extend(decode_document(&document)?);
+    for document in yaml::documents(text) {
+        if let Some(tree) = document.tree()? {
+            all.extend(decode_document(&tree)?);
+        }
     }
     Ok(all)
 }
 
-/// One document of a file: its text, behind as many empty lines as stand before it, so that line
-/// numbers are the file's.
-struct Document {
-    text: String,
-    first_line: u64,
+/// Says what a document or an item of a list is.
+struct Header<'a> {
+    api_version: &'a str,
+    kind: &'a str,
 }
 
-/// Splits a file at its `---` lines, which cannot stand inside any value.
-fn documents(text: &str) -> Vec<Document> {
-    let mut documents = vec![Document {
-        text: String::new(),
-        first_line: 1,
-    }];
-    for (index, line) in text.lines().enumerate() {
-        let current = documents.last_mut().expect("there is always one");
-        if let Some(rest) = separator(line) {
-            let text = format!("{}{rest}\n", "\n".repeat(index));
-            let first_line = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
-            documents.push(Document { text, first_line });
-        } else {
-            current.text.push_str(line);
-            current.text.push('\n');
+impl<'a> Header<'a> {
+    fn of(tree: &'a Node) -> Self {
+        let word = |name: &str| match tree.get(name).map(|node| &node.value) {
+            Some(Value::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        Self {
+            api_version: word("apiVersion"),
+            kind: word("kind"),
         }
     }
-    documents
 }
 
-/// What follows the separator on its line.
-fn separator(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("---")?;
-    (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
-}
-
-/// Says what a document is.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-}
-
-fn decode_document(document: &Document) -> Result<Vec<Decoded>, DecodeError> {
-    let header: Option<Header> = with_yaml(document, |yaml| Deserialize::deserialize(yaml))?;
-    let Some(header) = header else {
-        return Ok(Vec::new());
-    };
+fn decode_document(tree: &Node) -> Result<Vec<Decoded>, DecodeError> {
+    let header = Header::of(tree);
     if let Some(kind) = Kind::of(&header) {
-        return decode_one(document, kind).map(|one| vec![one]);
+        return decode_one(tree, kind).map(|one| vec![one]);
     }
     match Kind::of_items(&header) {
-        Some(default) => decode_list(document, default),
-        None => Err(refused(document, &header)),
-    }
-}
-
-fn refused(document: &Document, header: &Header) -> DecodeError {
-    let Header { api_version, kind } = header;
-    DecodeError {
-        line: document.first_line,
-        message: format!(
-            "apiVersion {api_version:?}, kind {kind:?} is neither {READ_HERE} nor a v1 List of them"
-        ),
-    }
-}
-
-fn decode_one(document: &Document, kind: Kind) -> Result<Decoded, DecodeError> {
-    let mut unknown = Vec::new();
-    let written = with_yaml(document, |yaml| {
-        let mut note = |path: Path<'_>| unknown.push(written(&steps(&path)));
-        kind.read(serde_ignored::Deserializer::new(yaml, &mut note))
-    })?;
-    Ok(Decoded {
-        written,
-        line: document.first_line,
-        unknown,
-    })
-}
-
-/// A list is read twice: for what its items are, and for the items.
-fn decode_list(document: &Document, default: Kind) -> Result<Vec<Decoded>, DecodeError> {
-    let kinds = with_yaml(document, |yaml| kinds(yaml, default))?;
-    let mut unknown = Vec::new();
-    let items = with_yaml(document, |yaml| {
-        let mut note = |path: Path<'_>| unknown.push(steps(&path));
-        let yaml = serde_ignored::Deserializer::new(yaml, &mut note);
-        serde::de::DeserializeSeed::deserialize(ListSeed(&kinds), yaml)
-    })?;
-    // What a list says beside its items says nothing about them.
-    let fields_of = |index: usize| {
-        let of_item = |steps: &&Vec<Step>| steps.get(1) == Some(&Step::Index(index));
-        let of_item = unknown.iter().filter(of_item);
-        of_item.map(|steps| written(&steps[2..])).collect()
-    };
-    let decoded = items.into_iter().enumerate().map(|(index, item)| Decoded {
-        written: item,
-        line: document.first_line,
-        unknown: fields_of(index),
-    });
-    Ok(decoded.collect())
-}
-
-fn with_yaml<T>(
-    document: &Document,
-    read: impl FnOnce(serde_saphyr::Deserializer<'_, '_>) -> Result<T, serde_saphyr::Error>,
-) -> Result<T, DecodeError> {
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
-    serde_saphyr::with_deserializer_from_str_with_options(&document.text, options, read).map_err(
-        |error| DecodeError {
-            line: error
-                .location()
-                .map_or(document.first_line, |location| location.line()),
-            message: error.to_string(),
-        },
-    )
-}
-
-/// One step of the path to a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-fn steps(path: &Path<'_>) -> Vec<Step> {
-    let below = |parent: &Path<'_>, step| {
-        let mut all = steps(parent);
-        all.push(step);
-        all
-    };
-    match path {
-        Path::Root => Vec::new(),
-        Path::Seq { parent, index } => below(parent, Step::Index(*index)),
-        Path::Map { parent, key } => below(parent, Step::Key(key.clone())),
-        Path::Some { parent }
-        | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => steps(parent),
-    }
-}
-
-/// `spec.containers[0].imagee`.
-fn written(steps: &[Step]) -> String {
-    let mut text = String::new();
-    for step in steps {
-        match step {
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-            Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => text.push_str(&format!(".{key}")),
+        Some(default) => items(tree)?
+            .iter()
+            .map(|item| decode_item(item, default))
+            .collect(),
+        None => {
+            let Header { api_version, kind } = header;
+            Err(DecodeError {
+                line: tree.line,
+                message: format!(
+                    "apiVersion {api_version:?}, kind {kind:?} is neither {READ_HERE} nor a v1 List \
+                     of them"
+                ),
+            })
         }
     }
-    text
+}
+
+/// The items of a list, of which there may be none.
+fn items(list: &Node) -> Result<&[Node], DecodeError> {
+    let Some(items) = list.get("items") else {
+        return Ok(&[]);
+    };
+    match &items.value {
+        Value::Null => Ok(&[]),
+        Value::List(items) => Ok(items),
+        other => Err(DecodeError {
+            line: items.line,
+            message: format!("items: {} where a list belongs", other.kind()),
+        }),
+    }
+}
+
+fn decode_item(item: &Node, default: Kind) -> Result<Decoded, DecodeError> {
+    let header = Header::of(item);
+    let kind = match (header.api_version, header.kind) {
+        ("", "") => Some(default),
+        _ => Kind::of(&header),
+    };
+    let kind = kind.ok_or_else(|| DecodeError {
+        line: item.line,
+        message: format!("an item is neither {READ_HERE}"),
+    })?;
+    decode_one(item, kind)
+}
+
+fn decode_one(tree: &Node, kind: Kind) -> Result<Decoded, DecodeError> {
+    let Read { value, unknown } = kind.read(tree)?;
+    Ok(Decoded {
+        written: value,
+        line: tree.line,
+        unknown,
+    })
 }
 
 #[cfg(test)]

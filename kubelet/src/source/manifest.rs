@@ -238,7 +238,7 @@ mod tests {
         let invalid = read(&format!("{WEB}{map}data: {{'a/b': blue}}\n"));
         let invalid = invalid.unwrap_err().to_string();
         assert!(
-            invalid.starts_with("/m/web.yaml:7: ConfigMap \"settings\" is invalid: data[a/b]: "),
+            invalid.starts_with("/m/web.yaml:8: ConfigMap \"settings\" is invalid: data[a/b]: "),
             "{invalid}"
         );
     }

@@ -6,10 +6,11 @@
 //! ```
 #![deny(clippy::disallowed_methods)]
 
-use serde::Deserialize;
+use podling_kubelet::yaml;
+pub(crate) use podling_kubelet::yaml::Document;
+use podling_kubelet::yaml::{Node, Refusal, Value};
 
 use super::problem::Problem;
-use super::tree::Node;
 
 /// Whose a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +39,6 @@ impl Kind {
     }
 }
 
-/// One document of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Document {
-    /// Its YAML, behind as many empty lines as stand before it in the file: what counts lines in it
-    /// counts the file's.
-    pub(crate) text: String,
-    /// The line on which it begins.
-    pub(crate) first_line: u64,
-}
-
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Documents {
@@ -61,13 +52,13 @@ pub(crate) struct Documents {
 pub(crate) fn split(text: &str, problems: &mut Vec<Problem>) -> Documents {
     let mut found = Documents::default();
     let mut number = 0;
-    for document in documents(text) {
-        let header = match document.read::<Option<Header>>() {
-            Ok(Some(header)) => header,
+    for document in yaml::documents(text) {
+        let tree = match document.tree() {
+            Ok(Some(tree)) => tree,
             // Between two separators is nothing but comments.
             Ok(None) => continue,
-            Err(problem) => {
-                problems.push(problem);
+            Err(refusal) => {
+                problems.push(problem(refusal));
                 continue;
             }
         };
@@ -76,7 +67,7 @@ pub(crate) fn split(text: &str, problems: &mut Vec<Problem>) -> Documents {
             line: document.first_line,
             message: format!("document {number}: {message}"),
         };
-        match header.kind() {
+        match kind(&tree) {
             Err(message) => problems.push(refuse(message)),
             Ok(kind) => {
                 let place = match kind {
@@ -97,75 +88,37 @@ pub(crate) fn split(text: &str, problems: &mut Vec<Problem>) -> Documents {
     found
 }
 
-impl Document {
-    /// The whole document, with the line of each value.
-    pub(crate) fn tree(&self) -> Result<Node, Problem> {
-        self.read()
+/// The whole of a document, with the line of each value.
+pub(crate) fn tree(document: &Document) -> Result<Node, Problem> {
+    match document.tree() {
+        Ok(Some(tree)) => Ok(tree),
+        Ok(None) => unreachable!("a document that was found says what it is"),
+        Err(refusal) => Err(problem(refusal)),
     }
+}
 
-    fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Problem> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(&self.text, options).map_err(|error| Problem::File {
-            line: error
-                .location()
-                .map_or(self.first_line, |location| location.line()),
-            message: error.to_string(),
+fn problem(refusal: Refusal) -> Problem {
+    Problem::File {
+        line: refusal.line,
+        message: refusal.to_string(),
+    }
+}
+
+fn kind(tree: &Node) -> Result<Kind, String> {
+    let word = |name: &str| match tree.get(name).map(|node| &node.value) {
+        Some(Value::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    let (api_version, name) = (word("apiVersion"), word("kind"));
+    let mut all = Kind::ALL.into_iter();
+    all.find(|kind| (kind.api_version(), kind.name()) == (api_version, name))
+        .ok_or_else(|| {
+            let known = Kind::ALL.map(|kind| format!("{} {}", kind.api_version(), kind.name()));
+            format!(
+                "apiVersion {api_version:?}, kind {name:?} is not known here: {} are",
+                known.join(" and ")
+            )
         })
-    }
-}
-
-/// Says what a document is.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-}
-
-impl Header {
-    fn kind(&self) -> Result<Kind, String> {
-        let mut all = Kind::ALL.into_iter();
-        all.find(|kind| (kind.api_version(), kind.name()) == (&self.api_version, &self.kind))
-            .ok_or_else(|| {
-                let known = Kind::ALL.map(|kind| format!("{} {}", kind.api_version(), kind.name()));
-                format!(
-                    "apiVersion {:?}, kind {:?} is not known here: {} are",
-                    self.api_version,
-                    self.kind,
-                    known.join(" and ")
-                )
-            })
-    }
-}
-
-/// Splits a file at its `---` lines, which cannot stand inside any value.
-fn documents(text: &str) -> Vec<Document> {
-    let mut documents = vec![Document {
-        text: String::new(),
-        first_line: 1,
-    }];
-    for (line, number) in text.lines().zip(1..) {
-        let current = documents.last_mut().expect("there is always one");
-        if let Some(rest) = separator(line) {
-            let before = "\n".repeat(usize::try_from(number - 1).unwrap_or(usize::MAX));
-            documents.push(Document {
-                text: format!("{before}{rest}\n"),
-                first_line: number,
-            });
-        } else {
-            current.text.push_str(line);
-            current.text.push('\n');
-        }
-    }
-    documents
-}
-
-/// What follows the separator on its line.
-fn separator(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("---")?;
-    (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
 
 #[cfg(test)]
@@ -207,7 +160,7 @@ mod tests {
     fn lines_of_a_document_are_lines_of_the_file() {
         let documents = split_well(&format!("{RUNTIME}---\n{KUBELET}maxPods: 7\n"));
         let kubelet = documents.kubelet.expect("it is there");
-        assert_eq!(kubelet.tree().unwrap().line_of("maxPods"), 6);
+        assert_eq!(tree(&kubelet).unwrap().line_of("maxPods"), 6);
     }
 
     #[test]

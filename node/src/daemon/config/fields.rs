@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use podling_kubelet::yaml::{Entry, Node, Value};
+
 use super::problem::Problem;
-use super::tree::{Entry, Node, Value};
 use crate::duration;
 
 /// The fields of one mapping that were not read yet.
@@ -243,10 +244,12 @@ pub(crate) fn wrong<T>(node: &Node, message: impl Display) -> Read<T> {
 
 #[cfg(test)]
 mod tests {
+    use podling_kubelet::yaml::documents;
+
     use super::*;
 
     fn told(text: &str, read_it: impl FnOnce(&mut Fields<'_>)) -> Vec<String> {
-        let node: Node = serde_saphyr::from_str(text).unwrap();
+        let node = documents(text)[0].tree().unwrap().unwrap();
         let mut problems = Vec::new();
         read(&node, "", &mut problems, read_it);
         let told = problems.into_iter().map(|problem| match problem {

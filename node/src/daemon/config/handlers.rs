@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use podling_kubelet::yaml::Node;
 use podling_runtime::model::handler::OciRuntime;
 
 use super::fields::{Read, mapping, path, text, time, wrong};
-use super::tree::Node;
 
 /// How long each command of a runtime may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -84,6 +84,8 @@ pub(super) fn override_with(handlers: &mut Vec<OciRuntime>, flags: Vec<OciRuntim
 mod tests {
     use std::path::Path;
 
+    use podling_kubelet::yaml::documents;
+
     use super::*;
 
     #[test]
@@ -102,7 +104,7 @@ mod tests {
     #[test]
     fn an_item_of_the_file_has_the_same_parts() {
         let read = |text: &str| {
-            let node: Node = serde_saphyr::from_str(text).unwrap();
+            let node = documents(text)[0].tree().unwrap().unwrap();
             item(&node)
         };
         let runc = read("name: runc\npath: /usr/sbin/runc\ntimeout: 1500ms\n").unwrap();

@@ -12,7 +12,6 @@ mod fields;
 mod handlers;
 mod problem;
 mod runtime;
-mod tree;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

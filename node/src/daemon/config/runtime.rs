@@ -19,7 +19,7 @@ use podling_runtime::model::handler::OciRuntime;
 use podling_runtime::network::{PodCidr, is_interface_name};
 use podling_runtime::nri;
 
-use super::document::Document;
+use super::document::{Document, tree};
 use super::fields::{self, Fields, address, list, number, path, some, text, time, truth};
 use super::handlers;
 use super::problem::Problem;
@@ -141,7 +141,7 @@ impl RuntimeConfiguration {
 
     /// Takes what the document says.
     pub(crate) fn read(&mut self, document: &Document, problems: &mut Vec<Problem>) {
-        let tree = match document.tree() {
+        let tree = match tree(document) {
             Ok(tree) => tree,
             Err(problem) => {
                 problems.push(problem);

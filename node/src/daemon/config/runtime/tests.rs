@@ -4,8 +4,9 @@ use clap::Parser;
 
 use super::*;
 use crate::args::{Arguments, Command, Daemon};
-use crate::daemon::config::document::split;
-use crate::daemon::config::tree::{Node, Value};
+use podling_kubelet::yaml::{Node, Value};
+
+use crate::daemon::config::document::{split, tree};
 
 const HEADER: &str = "apiVersion: podling.dev/v1alpha1\nkind: RuntimeConfiguration\n";
 
@@ -62,7 +63,7 @@ fn the_example_shows_every_field() {
     let document = split(EXAMPLE, &mut problems)
         .runtime
         .expect("it is the runtime's");
-    let mut open = vec![(String::new(), document.tree().unwrap())];
+    let mut open = vec![(String::new(), tree(&document).unwrap())];
     let mut shown = 0;
     while let Some((group, node)) = open.pop() {
         let Value::Mapping(entries) = node.value else {

@@ -4,21 +4,21 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 /// A value and the line on which it begins.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+pub struct Node {
     /// Counted from 1.
-    pub(crate) line: u64,
+    pub line: u64,
     /// What stands there.
-    pub(crate) value: Value,
+    pub value: Value,
 }
 
 /// What YAML can say.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing.
     Null,
     /// `true` or `false`.
@@ -37,22 +37,27 @@ pub(crate) enum Value {
 
 /// One name of a mapping.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The name.
-    pub(crate) name: String,
+    pub name: String,
     /// The line of the name.
-    pub(crate) line: u64,
+    pub line: u64,
     /// What it stands for.
-    pub(crate) node: Node,
+    pub node: Node,
 }
 
 impl Node {
+    /// What stands under a name of this mapping.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        let Value::Mapping(entries) = &self.value else {
+            return None;
+        };
+        let entry = entries.iter().find(|entry| entry.name == name)?;
+        Some(&entry.node)
+    }
+
     /// The line on which the field at `path` (`a.b[0].c`) stands, or the nearest that contains it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for who reads the kubelet's document")
-    )]
-    pub(crate) fn line_of(&self, path: &str) -> u64 {
+    pub fn line_of(&self, path: &str) -> u64 {
         let mut steps = path
             .split(['.', '['])
             .map(|step| step.trim_end_matches(']'));
@@ -79,7 +84,7 @@ impl Node {
 
 impl Value {
     /// What it is, for a message.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "true or false",
@@ -87,6 +92,27 @@ impl Value {
             Self::Text(_) => "text",
             Self::List(_) => "a list",
             Self::Mapping(_) => "a mapping",
+        }
+    }
+
+    /// The same as JSON; the lines are lost.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Integer(value) => match (i64::try_from(*value), u64::try_from(*value)) {
+                (Ok(value), _) => value.into(),
+                (_, Ok(value)) => value.into(),
+                _ => Json::Null,
+            },
+            Self::Float(value) => (*value).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.iter().map(|item| item.value.to_json()).collect(),
+            Self::Mapping(entries) => {
+                let field = |entry: &Entry| (entry.name.clone(), entry.node.value.to_json());
+                Json::Object(entries.iter().map(field).collect())
+            }
         }
     }
 }
@@ -136,8 +162,12 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Integer(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        if value.is_finite() {
+            Ok(Value::Float(value))
+        } else {
+            Err(E::custom("not a number of JSON"))
+        }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -169,10 +199,13 @@ impl<'de> Visitor<'de> for AnyValue {
 mod tests {
     use super::*;
 
+    fn tree(text: &str) -> Node {
+        crate::yaml::documents(text)[0].tree().unwrap().unwrap()
+    }
+
     #[test]
     fn each_value_knows_its_line() {
-        let text = "a: 1\nb:\n  - x\n  - c: true\n    d: null\n\ne: {f: 1.5}\n";
-        let node: Node = serde_saphyr::from_str(text).unwrap();
+        let node = tree("a: 1\nb:\n  - x\n  - c: true\n    d: null\n\ne: {f: 1.5}\n");
         let rows = [
             ("a", 1),
             ("b", 2),
@@ -191,6 +224,17 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_twice_is_refused() {
-        assert!(serde_saphyr::from_str::<Node>("a: 1\na: 2\n").is_err());
+        assert!(crate::yaml::documents("a: 1\na: 2\n")[0].tree().is_err());
+    }
+
+    #[test]
+    fn values_are_those_of_json() {
+        let node = tree("{a: 0644, b: 'x', c: [true, null, 1.5], d: -3, e: 18446744073709551615}");
+        assert_eq!(
+            node.value.to_json(),
+            serde_json::json!({
+                "a": 420, "b": "x", "c": [true, null, 1.5], "d": -3, "e": u64::MAX
+            })
+        );
     }
 }
