@@ -71,6 +71,12 @@ bench: build example-images ## Measure this build; ARGS="--endpoint NAME=unix://
 	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench $(ARGS)
 
+.PHONY: bench-node
+bench-node: build example-images ## Measure what a node makes of manifests: started, restarted, gone
+	cargo build --release --locked -p podling-integration --bin podling-node-bench
+	@exec scripts/bench-node.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-node-bench \
+		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-node $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: build example-images image ## Measure beside Debian's containerd; PODLING_NETWORK=cni: both by plugin
 	cargo build --release --locked -p podling-integration --bin podling-bench

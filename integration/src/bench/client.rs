@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use hyper_util::rt::TokioIo;
 use podling_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use podling_proto::runtime::v1::{
-    ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, ListPodSandboxRequest,
-    PodSandboxFilter, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
-    StartContainerRequest, StopContainerRequest, StopPodSandboxRequest,
+    ContainerEventResponse, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest,
+    GetEventsRequest, ListPodSandboxRequest, PodSandboxFilter, RemoveContainerRequest,
+    RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest, StopContainerRequest,
+    StopPodSandboxRequest,
 };
 use tokio::net::UnixStream;
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Status, Streaming};
 use tower::service_fn;
 
-use super::pod::{LABEL, PodSpec};
+use super::pod::{LABEL, PodSpec, is_ready};
 use super::step::{Cycle, Step};
 
 /// Long enough that a slow runtime is measured, short enough that a hanging one is noticed.
@@ -104,6 +105,13 @@ impl Client {
         })
     }
 
+    /// What happens to containers from now on.
+    pub async fn events(&self) -> Result<Streaming<ContainerEventResponse>, ClientError> {
+        let mut runtime = self.runtime.clone();
+        let request = tonic::Request::new(GetEventsRequest {});
+        call("GetContainerEvents", runtime.get_container_events(request)).await
+    }
+
     /// Runs, creates, starts; what it made stays, and is found by its label if it fails.
     pub async fn start(&self, spec: &PodSpec) -> Result<(RunningPod, Cycle), ClientError> {
         let mut cycle = Cycle::default();
@@ -144,7 +152,7 @@ impl Client {
     /// One whole life of a pod.
     pub async fn cycle(&self, spec: &PodSpec) -> Result<Cycle, ClientError> {
         let (pod, mut cycle) = self.start(spec).await?;
-        self.wait_ready(&pod, spec).await?;
+        self.wait_ready(&pod).await?;
         let started = Instant::now();
         self.exec(&pod, vec![spec.exec.clone()]).await?;
         cycle.record(Step::ExecSync, started.elapsed());
@@ -223,10 +231,10 @@ impl Client {
     }
 
     /// A container that is stopped before it handles SIGTERM would be measured by its grace period.
-    async fn wait_ready(&self, pod: &RunningPod, spec: &PodSpec) -> Result<(), ClientError> {
+    pub async fn wait_ready(&self, pod: &RunningPod) -> Result<(), ClientError> {
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
-            match self.exec(pod, spec.is_ready()).await {
+            match self.exec(pod, is_ready()).await {
                 Err(ClientError::Exec { .. }) => {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -236,7 +244,8 @@ impl Client {
         Err(ClientError::NotReady)
     }
 
-    async fn exec(&self, pod: &RunningPod, command: Vec<String>) -> Result<(), ClientError> {
+    /// Runs a command in the container, which must end well.
+    pub async fn exec(&self, pod: &RunningPod, command: Vec<String>) -> Result<(), ClientError> {
         let mut runtime = self.runtime.clone();
         let request = ExecSyncRequest {
             container_id: pod.container.clone(),

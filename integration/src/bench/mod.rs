@@ -13,6 +13,7 @@
 pub mod client;
 pub mod floor;
 pub mod load;
+pub mod node;
 pub mod options;
 pub mod pod;
 pub mod process;
@@ -172,4 +173,15 @@ fn failed(endpoint: &Endpoint, source: ClientError) -> BenchError {
         endpoint: endpoint.name.clone(),
         source,
     }
+}
+
+/// The error and what led to it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }

@@ -87,7 +87,7 @@ impl PodSpec {
                 image: self.image.clone(),
                 ..Default::default()
             }),
-            command: shell(&format!("mkdir -p /tmp; {SLEEP}")),
+            command: sleeper(),
             envs: vec![KeyValue {
                 key: MARK.to_owned(),
                 value: self.run.clone().into(),
@@ -109,11 +109,6 @@ impl PodSpec {
         }
     }
 
-    /// A command that succeeds once the container handles SIGTERM.
-    pub fn is_ready(&self) -> Vec<String> {
-        shell(IS_READY)
-    }
-
     fn namespaces(&self) -> NamespaceOption {
         let network = match self.network {
             Network::Pod => NamespaceMode::Pod,
@@ -126,6 +121,16 @@ impl PodSpec {
             ..Default::default()
         }
     }
+}
+
+/// A command that succeeds once the container handles SIGTERM.
+pub fn is_ready() -> Vec<String> {
+    shell(IS_READY)
+}
+
+/// What a container runs that sleeps, obeys SIGTERM at once, and says when it would.
+pub fn sleeper() -> Vec<String> {
+    shell(&format!("mkdir -p /tmp; {SLEEP}"))
 }
 
 fn shell(script: &str) -> Vec<String> {

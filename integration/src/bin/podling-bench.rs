@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use podling_integration::bench::options::Options;
-use podling_integration::bench::{self, floor, report};
+use podling_integration::bench::{self, chain, floor, report};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -30,15 +30,4 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
         print!("{}", report::tables(&rows));
     }
     Ok(())
-}
-
-/// The error and what led to it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
