@@ -53,6 +53,10 @@ start_node() {
 # Starts the runtime alone, and has it ended however the script ends.
 start_runtime() {
     say "Starting a runtime below $(realpath --relative-to=. "$root")"
+    # Where the node that ends its pods looks for cgroups.
+    mkdir -p "$root/etc/podling"
+    printf 'apiVersion: podling.dev/v1alpha1\nkind: RuntimeConfiguration\ncgroupParent: /%s\n' "$name" \
+        >"$root/etc/podling/config.yaml"
     start_daemon runtime
     trap 'end_runtime $?' EXIT
     trap 'end_runtime 130' INT TERM

@@ -86,13 +86,12 @@ mod tests {
             metadata: Some(metadata),
             ..Default::default()
         };
+        let config = sandbox_config(Some(config), String::new()).expect("a sandbox");
         Arc::new(PodSnapshot {
             sandbox: SandboxRecord {
-                id: SandboxId::from_random([7; 32]),
                 created_at: 1,
-                boot_id: String::new(),
                 state: SandboxState::Stopped,
-                config: sandbox_config(Some(config), String::new()).expect("a sandbox"),
+                ..SandboxRecord::reserved(SandboxId::from_random([7; 32]), config)
             },
             containers: BTreeMap::new(),
         })

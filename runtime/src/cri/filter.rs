@@ -90,15 +90,13 @@ mod tests {
 
     fn sandbox() -> SandboxRecord {
         let labels = StringMap::from([("app".to_owned(), "web".to_owned())]);
+        let config = SandboxConfig {
+            labels,
+            ..Default::default()
+        };
         SandboxRecord {
-            id: SandboxId::from_random([0xab; 32]),
-            config: SandboxConfig {
-                labels,
-                ..Default::default()
-            },
-            created_at: 1,
-            boot_id: String::new(),
             state: SandboxState::Stopped,
+            ..SandboxRecord::reserved(SandboxId::from_random([0xab; 32]), config)
         }
     }
 

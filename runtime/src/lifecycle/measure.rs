@@ -126,11 +126,8 @@ mod tests {
         config.metadata.uid = uid.to_owned();
         Arc::new(PodSnapshot {
             sandbox: SandboxRecord {
-                id: SandboxId::from_random([fill; 32]),
-                config,
-                created_at: 1,
-                boot_id: String::new(),
                 state: SandboxState::Stopped,
+                ..SandboxRecord::reserved(SandboxId::from_random([fill; 32]), config)
             },
             containers: BTreeMap::new(),
         })

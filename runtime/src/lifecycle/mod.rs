@@ -83,12 +83,12 @@ impl Lifecycle {
     /// Makes a sandbox and returns its id when it is ready. Asking again with the same pod uid and
     /// attempt joins the first request.
     pub async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxId, LifecycleError> {
+        let cgroup_parent = paths::cgroup_parent(&self.parts, &config).to_owned();
         let sandbox = SandboxRecord {
-            id: SandboxId::from_random(random::bytes()),
             created_at: clock::now(),
             boot_id: self.parts.boot_id.clone(),
-            state: SandboxState::Reserved,
-            config,
+            cgroup_parent: Some(cgroup_parent),
+            ..SandboxRecord::reserved(SandboxId::from_random(random::bytes()), config)
         };
         // A cgroup parent that is none, or a handler that is not there, is refused before anything exists.
         paths::cgroup(&self.parts, &sandbox, sandbox.id.as_str())?;

@@ -5,7 +5,7 @@ use super::error::{BoxError, LifecycleError};
 use super::parts::Parts;
 use crate::cgroup::CgroupPath;
 use crate::handler::UnknownHandler;
-use crate::model::SandboxRecord;
+use crate::model::{SandboxConfig, SandboxRecord};
 use crate::monitor::protocol::OciLaunch;
 use crate::spec::HostFacts;
 
@@ -15,11 +15,17 @@ pub(super) fn cgroup(
     sandbox: &SandboxRecord,
     name: &str,
 ) -> Result<CgroupPath, LifecycleError> {
-    let parent = match sandbox.config.cgroup_parent.as_str() {
-        "" => parts.default_cgroup_parent.as_str(),
-        given => given,
-    };
+    let parent = sandbox.cgroup_parent.as_deref();
+    let parent = parent.unwrap_or_else(|| cgroup_parent(parts, &sandbox.config));
     CgroupPath::new(parent, name).map_err(|error| LifecycleError::Invalid(error.to_string()))
+}
+
+/// The cgroup below which a sandbox is to be made.
+pub(super) fn cgroup_parent<'a>(parts: &'a Parts, config: &'a SandboxConfig) -> &'a str {
+    match config.cgroup_parent.as_str() {
+        "" => &parts.default_cgroup_parent,
+        given => given,
+    }
 }
 
 /// The machine as containers of the sandbox find it.

@@ -152,15 +152,13 @@ mod tests {
             attempt,
             ..Default::default()
         };
+        let config = SandboxConfig {
+            metadata: metadata.clone(),
+            ..Default::default()
+        };
         let sandbox = SandboxRecord {
-            id: SandboxId::from_random([fill; 32]),
-            config: SandboxConfig {
-                metadata: metadata.clone(),
-                ..Default::default()
-            },
-            created_at: 1,
-            boot_id: String::new(),
             state: SandboxState::Stopped,
+            ..SandboxRecord::reserved(SandboxId::from_random([fill; 32]), config)
         };
         let (handle, _unowned) = pod::prepare(PodSnapshot {
             sandbox,

@@ -27,6 +27,10 @@ pub struct SandboxRecord {
     /// Kernel boot (`/proc/sys/kernel/random/boot_id`) in which it was made: after another boot
     /// nothing of it runs any more.
     pub boot_id: String,
+    /// The cgroup below which its own and its containers' lie: a runtime that is started with another
+    /// default finds them where they are. `None` in records of versions that did not write it.
+    #[serde(default)]
+    pub cgroup_parent: Option<String>,
     /// How far it has come.
     pub state: SandboxState,
 }
@@ -53,6 +57,18 @@ pub enum SandboxState {
 }
 
 impl SandboxRecord {
+    /// A sandbox of which nothing exists yet; when and where it is made is still to be filled in.
+    pub fn reserved(id: SandboxId, config: SandboxConfig) -> Self {
+        Self {
+            id,
+            config,
+            created_at: 0,
+            boot_id: String::new(),
+            cgroup_parent: None,
+            state: SandboxState::Reserved,
+        }
+    }
+
     /// Whether containers can be made in it.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, SandboxState::Ready { .. })

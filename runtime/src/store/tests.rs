@@ -7,13 +7,7 @@ use super::*;
 use crate::model::{SandboxConfig, SandboxState};
 
 fn record(fill: u8) -> SandboxRecord {
-    SandboxRecord {
-        id: SandboxId::from_random([fill; 32]),
-        config: SandboxConfig::default(),
-        created_at: 1,
-        boot_id: "boot".to_owned(),
-        state: SandboxState::Reserved,
-    }
+    SandboxRecord::reserved(SandboxId::from_random([fill; 32]), SandboxConfig::default())
 }
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -37,6 +31,20 @@ fn the_last_state_counts() {
     sandbox.state = SandboxState::Stopped;
     store.sandboxes.save(&sandbox).unwrap();
     assert_eq!(only_state(&store), SandboxState::Stopped);
+}
+
+#[test]
+fn a_record_of_an_earlier_version_has_no_cgroup_parent_and_is_whole() {
+    let (_root, store) = store();
+    let sandbox = record(1);
+    store.sandboxes.create(&sandbox).unwrap();
+    let path = store.sandboxes.journal(sandbox.id.as_str());
+    let earlier = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"cgroup_parent\":null,", "");
+    fs::write(&path, earlier).unwrap();
+    let found = store.sandboxes.load().unwrap();
+    assert!(matches!(&found[..], [Found::Record(found)] if *found == sandbox));
 }
 
 #[test]

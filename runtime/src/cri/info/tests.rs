@@ -15,14 +15,12 @@ fn parsed(info: &BTreeMap<String, String>) -> Value {
 fn pod(config: SandboxConfig) -> PodSnapshot {
     PodSnapshot {
         sandbox: SandboxRecord {
-            id: SandboxId::from_random([1; 32]),
-            config,
             created_at: 1,
-            boot_id: String::new(),
             state: SandboxState::Ready {
                 ips: Vec::new(),
                 pause_pid: 77,
             },
+            ..SandboxRecord::reserved(SandboxId::from_random([1; 32]), config)
         },
         containers: BTreeMap::new(),
     }

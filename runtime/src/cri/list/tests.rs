@@ -30,15 +30,14 @@ fn labels(number: u16) -> StringMap {
 }
 
 fn pod(number: u16) -> Arc<PodSnapshot> {
+    let config = SandboxConfig {
+        labels: labels(number),
+        ..Default::default()
+    };
     let sandbox = SandboxRecord {
-        id: SandboxId::from_random(id(1, number)),
-        config: SandboxConfig {
-            labels: labels(number),
-            ..Default::default()
-        },
         created_at: 1,
-        boot_id: String::new(),
         state: SandboxState::Stopped,
+        ..SandboxRecord::reserved(SandboxId::from_random(id(1, number)), config)
     };
     let container = ContainerRecord {
         image_volumes: Vec::new(),

@@ -41,14 +41,12 @@ fn pod() -> PodSnapshot {
     };
     PodSnapshot {
         sandbox: SandboxRecord {
-            id: sandbox_id,
-            config,
             created_at: 1,
-            boot_id: String::new(),
             state: SandboxState::Ready {
                 ips: Vec::new(),
                 pause_pid: 8,
             },
+            ..SandboxRecord::reserved(sandbox_id, config)
         },
         containers: BTreeMap::from([(container.id.clone(), container)]),
     }
