@@ -21,7 +21,7 @@ use crate::lifecycle::{Events, Lifecycle, LifecycleError, Parts, Pods, Programs}
 use crate::metrics::{self, Metrics};
 use crate::model::handler::OciRuntime;
 use crate::network::{
-    BridgeSettings, CniSettings, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
+    BridgeSettings, CniSettings, Keeper, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
 };
 use crate::nri;
 use crate::spec::HostFacts;
@@ -228,6 +228,7 @@ impl Runtime {
         };
         let socket = parts.layout.socket();
         stop_plugins_at_the_end(&parts);
+        keep_network(&parts);
         let streaming = Server::listen(settings.streaming.address).await?;
         let metrics = match settings.metrics_address {
             Some(address) => Some(metrics::Server::listen(address).await?),
@@ -335,6 +336,19 @@ fn stop_plugins_at_the_end(parts: &Parts) {
         shutdown.cancelled().await;
         network.stop();
     });
+}
+
+/// What others take away from the pods' network is made again. A runtime that cannot hear of that does
+/// so when it is asked for its status.
+fn keep_network(parts: &Parts) {
+    match Keeper::of(Arc::clone(&parts.network)) {
+        Ok(keeper) => {
+            parts.tasks.spawn(keeper.run(parts.shutdown.clone()));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "what others change of the pod network is not heard of");
+        }
+    }
 }
 
 fn make_dirs(layout: &Layout) -> Result<(), AppError> {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 
+use super::foreign;
 use super::forwarding;
 use super::host_ports::HostPort;
 use super::ipv6::{self, NoIpv6};
@@ -13,9 +14,11 @@ use super::link::{self, Link};
 use super::mac;
 use super::netlink::{Connection, NetlinkError, Request};
 use super::nft::Table;
+use super::pod;
 use super::pod_cidr::PodCidr;
 use super::subnet::{Family, Subnet};
 use super::survey::{self, Conflict};
+use crate::model::SandboxId;
 
 /// Why the bridge cannot be set up, or taken down.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +102,14 @@ pub enum NotReady {
         subnet: Subnet,
     },
     /// Somebody flushed nf_tables.
-    #[error("the masquerade rule of bridge {0} is missing")]
-    Masquerade(String),
+    #[error("rules are missing in nft table inet podling_{0}")]
+    Rules(String),
     /// Somebody turned it off.
     #[error("{0} forwarding is off ({file})", file = forwarding::file(*.0))]
     Forwarding(Family),
+    /// Somebody has packets dropped that are forwarded.
+    #[error("nft chain {0} drops what it does not accept, and has no rules for pods")]
+    Firewall(String),
     /// Somebody turned IPv6 off.
     #[error(transparent)]
     Ipv6(#[from] NoIpv6),
@@ -153,6 +159,7 @@ impl Bridge {
         let configured = self.route.transact(&requests);
         configured.map_err(|source| self.failed(source))?;
         self.lead_ports(ports)?;
+        self.let_through_firewalls();
         for family in self.families() {
             let on = forwarding::turn_on(family);
             on.map_err(|source| BridgeError::Forwarding { family, source })?;
@@ -226,6 +233,17 @@ impl Bridge {
         }
     }
 
+    /// Puts a pod that is connected back on a bridge that was made anew.
+    pub(super) fn reconnect(
+        &mut self,
+        index: u32,
+        id: &SandboxId,
+        addresses: &[IpAddr],
+    ) -> Result<(), BridgeError> {
+        let back = pod::reconnect(&mut self.route, index, id, addresses);
+        back.map_err(|source| self.failed(source))
+    }
+
     /// What of `cidr` the host's network has already.
     pub(super) fn conflict(&mut self, cidr: PodCidr) -> Result<Option<Conflict>, BridgeError> {
         let index = self.index()?;
@@ -247,7 +265,7 @@ impl Bridge {
     }
 
     /// Whether all of it is there.
-    pub(super) fn check(&mut self) -> Result<(), NotReady> {
+    pub(super) fn check(&mut self, ports: &[HostPort]) -> Result<String, NotReady> {
         let name = || self.name.clone();
         let found = self.route.ask(&link::find("find the bridge", &self.name));
         let link = match found {
@@ -263,16 +281,33 @@ impl Bridge {
         }
         self.check_ipv6()?;
         self.check_addresses(link.index)?;
-        self.check_masquerade()?;
+        self.check_rules(ports)?;
         let mut families = self.families().into_iter();
         match families.find(|family| !forwarding::is_on(*family)) {
             Some(family) => Err(NotReady::Forwarding(family)),
-            None => Ok(()),
+            None => self.check_firewalls(),
         }
+    }
+
+    /// Pods can do without the outside: what fails is told, and `check` goes on telling it.
+    fn let_through_firewalls(&self) {
+        if let Err(error) = foreign::let_through(&self.name) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "pods are not let through a firewall");
+        }
+    }
+
+    fn check_firewalls(&self) -> Result<String, NotReady> {
+        let firewalls = foreign::look(&self.name).map_err(|source| self.unknown(source))?;
+        if let Some(chain) = firewalls.closed {
+            return Err(NotReady::Firewall(chain));
+        }
+        Ok(firewalls.remark(&self.name))
     }
 
     /// Removes the bridge and its table, if they are there.
     pub(super) fn remove(&mut self) -> Result<(), BridgeError> {
+        foreign::forget(&self.name).map_err(|source| self.failed(source))?;
         let removal = self.table(Vec::new()).remove();
         match self.change_nft(&removal) {
             Err(error) if !error.is(libc::ENOENT) => return Err(self.failed(error)),
@@ -358,13 +393,13 @@ impl Bridge {
         }
     }
 
-    fn check_masquerade(&self) -> Result<(), NotReady> {
-        let question = self.table(Vec::new()).list();
-        let answer = Connection::open(NETLINK_NETFILTER).and_then(|mut nft| nft.ask(&question));
+    fn check_rules(&self, ports: &[HostPort]) -> Result<(), NotReady> {
+        let table = self.table(ports.to_vec());
+        let answer = Connection::open(NETLINK_NETFILTER).and_then(|mut nft| nft.ask(&table.list()));
         match answer {
-            Ok(rules) if !rules.is_empty() => Ok(()),
-            Ok(_) => Err(NotReady::Masquerade(self.name.clone())),
-            Err(error) if error.is(libc::ENOENT) => Err(NotReady::Masquerade(self.name.clone())),
+            Ok(rules) if rules.len() == table.size() => Ok(()),
+            Ok(_) => Err(NotReady::Rules(self.name.clone())),
+            Err(error) if error.is(libc::ENOENT) => Err(NotReady::Rules(self.name.clone())),
             Err(source) => Err(self.unknown(source)),
         }
     }

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::cni::{Chosen, CniError, CniNetworks, CniSettings, Configured, RefusedWish};
 use super::request::{AttachRequest, Wishes};
 use super::{
-    AttachError, BridgeError, BridgeNetwork, BridgeSettings, InvalidPodCidr, MoveError, OpenError,
-    ReleaseError, ReserveError,
+    AttachError, BridgeError, BridgeNetwork, BridgeSettings, InvalidPodCidr, MoveError, NotReady,
+    OpenError, ReleaseError, ReserveError,
 };
 use crate::model::SandboxId;
 
@@ -301,9 +301,11 @@ impl PodNetwork {
             Ok(bridge) => bridge,
             Err(error) => return not_ready(&error),
         };
-        match bridge.ready() {
-            Ok(()) => Readiness::Ready {
-                remark: String::new(),
+        match mended(&bridge) {
+            Ok(remark) => Readiness::Ready { remark },
+            // Pods may live without the outside.
+            Err(error @ NotReady::Firewall(_)) => Readiness::Ready {
+                remark: error.to_string(),
             },
             Err(error) => not_ready(&error),
         }
@@ -314,6 +316,13 @@ impl PodNetwork {
             Ok(()) => Readiness::Ready { remark },
             Err(error) => no_plugin(chain(&error)),
         }
+    }
+
+    /// Makes again what others have taken from the bridge, if this node has one; whether all of it is
+    /// there then. Blocks.
+    pub fn mend(&self) -> bool {
+        let bridge = self.opened_bridge();
+        bridge.is_none_or(|bridge| mended(&bridge).is_ok())
     }
 
     /// Ends plugins that run; from now on none is run.
@@ -358,6 +367,24 @@ impl PodNetwork {
         let bridge = self.bridge.lock().unwrap_or_else(PoisonError::into_inner);
         bridge.clone()
     }
+}
+
+/// Looks at the bridge, and makes again what others have taken away.
+fn mended(bridge: &BridgeNetwork) -> Result<String, NotReady> {
+    let missing = match bridge.ready() {
+        Err(missing) => missing,
+        ready => return ready,
+    };
+    if let Err(error) = bridge.repair() {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(%missing, error, "the pod network cannot be repaired");
+        return Err(missing);
+    }
+    let ready = bridge.ready();
+    if ready.is_ok() {
+        tracing::warn!(%missing, "the pod network was repaired");
+    }
+    ready
 }
 
 fn ignored(broken: &[String]) -> String {

@@ -10,6 +10,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::host_ports::HostPort;
 use super::netlink::{Connection, NetlinkError, Request};
+use super::nft::find;
 use crate::model::config::Protocol;
 
 const GET: u16 = 1;
@@ -83,21 +84,6 @@ fn deletion(body: &[u8], ports: &[u16]) -> Option<Request> {
 
 fn message_type(kind: u16) -> u16 {
     (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | kind
-}
-
-/// The value of the first attribute of this kind.
-fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
-    const FLAGS: u16 = 0xc000; // NLA_F_NESTED and NLA_F_NET_BYTEORDER.
-    loop {
-        let (header, rest) = attributes.split_at_checked(4)?;
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        let found = u16::from_ne_bytes([header[2], header[3]]) & !FLAGS;
-        let value = rest.get(..length.checked_sub(4)?)?;
-        if found == kind {
-            return Some(value);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
 }
 
 #[cfg(test)]

@@ -26,9 +26,11 @@ mod cidr;
 mod cni;
 mod conntrack;
 mod error;
+mod foreign;
 mod forwarding;
 mod host_ports;
 mod ipv6;
+mod keeper;
 mod link;
 mod mac;
 mod moving;
@@ -61,6 +63,7 @@ pub use cni::{
 pub use error::{AttachError, InTheWay, MoveError, OpenError, ReleaseError};
 pub use host_ports::{HostPortError, RecordError};
 pub use ipv6::NoIpv6;
+pub use keeper::Keeper;
 pub use netlink::NetlinkError;
 pub use pod::{PodLinkError, bring_loopback_up};
 pub use pod_cidr::{InvalidPodCidr, PodCidr};
@@ -184,7 +187,13 @@ impl BridgeNetwork {
         }
         let ports = self.host_ports().all();
         let mut bridge = self.bridge();
-        let index = index_of(&mut bridge, &ports).map_err(|source| AttachError::Bridge {
+        let index = match bridge.index() {
+            Ok(Some(index)) => Ok(index),
+            // Somebody has removed it since.
+            Ok(None) => self.restore(&mut bridge, &ports),
+            Err(error) => Err(error),
+        };
+        let index = index.map_err(|source| AttachError::Bridge {
             id: id.to_string(),
             source,
         })?;
@@ -259,15 +268,27 @@ impl BridgeNetwork {
         Ok(freed)
     }
 
-    /// Looks at the machine: whether bridge, address, NAT and forwarding are in place.
-    pub fn ready(&self) -> Result<(), NotReady> {
-        self.bridge().check()
+    /// Looks at the machine: whether bridge, address, NAT and forwarding are in place. The remark is
+    /// what an administrator should know all the same, or nothing.
+    pub fn ready(&self) -> Result<String, NotReady> {
+        let ports = self.host_ports().all();
+        self.bridge().check(&ports)
     }
 
     /// Makes again what [`ready`](Self::ready) finds missing.
     pub fn repair(&self) -> Result<(), BridgeError> {
         let ports = self.host_ports().all();
-        self.bridge().ensure(&ports).map(|_| ())
+        self.restore(&mut self.bridge(), &ports).map(|_| ())
+    }
+
+    /// Makes what is missing, and puts pods back on a bridge that somebody had removed.
+    fn restore(&self, bridge: &mut Bridge, ports: &[HostPort]) -> Result<u32, BridgeError> {
+        let index = bridge.ensure(ports)?;
+        let pods = self.reservations().by_owner().clone();
+        for (id, addresses) in &pods {
+            bridge.reconnect(index, id, addresses)?;
+        }
+        Ok(index)
     }
 
     /// Removes the bridge and its NAT. Reservations stay; interfaces of pods that still run lose
@@ -304,14 +325,6 @@ impl BridgeNetwork {
         self.reservations
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// Somebody may have removed the bridge since: it is made again.
-fn index_of(bridge: &mut Bridge, ports: &[HostPort]) -> Result<u32, BridgeError> {
-    match bridge.index()? {
-        Some(index) => Ok(index),
-        None => bridge.ensure(ports),
     }
 }
 

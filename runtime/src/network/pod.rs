@@ -18,7 +18,7 @@ use super::bridge::first_link;
 use super::ipv6;
 use super::link::{self, LOOPBACK_INDEX, Link, POD_INTERFACE, Veth};
 use super::mac::{self, Mac};
-use super::netlink::{Connection, NetlinkError};
+use super::netlink::{Connection, NetlinkError, Request};
 use super::subnet::{Family, Subnet};
 use crate::model::SandboxId;
 use crate::sys::netns;
@@ -158,13 +158,8 @@ impl PodLink<'_> {
     /// The address may have been another pod's a moment ago, and somebody may be asking for it right
     /// now: host and bridge are told where it lives instead of being left to find out.
     fn announce(&self, host: &mut Connection, port: u32) -> Result<(), PodLinkError> {
-        let mac = self.mac();
-        let port = [link::let_turn_back(port), link::put_forwarding(port, mac)];
-        let addresses = self.addresses.iter();
-        let neighbours =
-            addresses.map(|(address, _)| link::put_neighbour(self.bridge, *address, mac));
-        let entries: Vec<_> = port.into_iter().chain(neighbours).collect();
-        host.transact(&entries)
+        let addresses: Vec<_> = self.addresses.iter().map(|(address, _)| *address).collect();
+        host.transact(&announcement(port, self.bridge, &addresses))
             .map_err(|source| self.on_host(source))
     }
 
@@ -174,6 +169,34 @@ impl PodLink<'_> {
             source,
         }
     }
+}
+
+/// What tells bridge and host where the addresses behind a port live.
+fn announcement(port: u32, bridge: u32, addresses: &[IpAddr]) -> Vec<Request> {
+    let mac = mac::of_pod(addresses);
+    let port = [link::let_turn_back(port), link::put_forwarding(port, mac)];
+    let neighbours = addresses
+        .iter()
+        .map(|address| link::put_neighbour(bridge, *address, mac));
+    port.into_iter().chain(neighbours).collect()
+}
+
+/// Puts the host's end of a pod's veth pair back on the bridge. A pod without one is not connected.
+pub(super) fn reconnect(
+    host: &mut Connection,
+    bridge: u32,
+    id: &SandboxId,
+    addresses: &[IpAddr],
+) -> Result<(), NetlinkError> {
+    let Some(port) = find(host, &veth_name(id))? else {
+        return Ok(());
+    };
+    if port.bridge == Some(bridge) && port.is_up {
+        return Ok(());
+    }
+    let mut requests = vec![link::enslave(port.index, bridge)];
+    requests.extend(announcement(port.index, bridge, addresses));
+    host.transact(&requests)
 }
 
 /// Brings the loopback of a namespace up: all the network that a pod without a bridge has.

@@ -122,6 +122,11 @@ impl Reservations {
         self.owners.get(&address)
     }
 
+    /// Who has which addresses.
+    pub(super) fn by_owner(&self) -> &BTreeMap<SandboxId, Vec<IpAddr>> {
+        &self.by_owner
+    }
+
     /// Every address that is reserved.
     pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
         self.owners.keys().copied()

@@ -20,6 +20,7 @@ pub mod overlay;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod readable;
 pub mod remove;
 pub mod rlimit;
 pub mod rooted;

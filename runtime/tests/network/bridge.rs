@@ -6,8 +6,11 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use crate::world::{
-    BRIDGE, HOST_UPLINK, OUTSIDE, World, id, interfaces, reservations, run_in, source_seen, veth,
+    BRIDGE, DUAL, HOST_UPLINK, HOST_UPLINK_V6, OUTSIDE, OUTSIDE_V6, POD_PORT, World,
+    assert_addresses_move, assert_own_addresses, at, id, interfaces, listen, port, reservations,
+    run, run_in, source_seen, source_seen_by, veth,
 };
+use podling_runtime::model::config::Protocol;
 use podling_runtime::network::{
     AttachError, BridgeError, Family, NotReady, OpenError, OpenReservationsError, bring_loopback_up,
 };
@@ -17,18 +20,16 @@ use podling_runtime::sys::netns;
 fn pods_and_host_reach_each_other_under_their_own_addresses() {
     let world = World::new();
     let network = world.open();
-    let first = world.pod(&network, 1);
-    let second = world.pod(&network, 2);
-    assert_eq!(first.address, world.address(2));
-    assert_eq!(second.address, world.address(3));
-    let seen = source_seen(&second.netns, second.address, &first.netns);
-    assert_eq!(seen, first.address, "pod to pod");
-    let seen = source_seen(&first.netns, first.address, &world.host);
-    assert_eq!(seen, world.gateway(), "host to pod");
-    let seen = source_seen(&world.host, world.gateway(), &first.netns);
-    assert_eq!(seen, first.address, "pod to host");
-    let seen = source_seen(&first.netns, first.address, &first.netns);
-    assert_eq!(seen, first.address, "pod to itself");
+    assert_own_addresses(&world, &network, world.gateway());
+}
+
+#[test]
+fn addresses_are_given_one_after_the_other() {
+    let world = World::new();
+    let network = world.open();
+    for n in 1..4 {
+        assert_eq!(world.pod(&network, n).address, world.address(n + 1));
+    }
 }
 
 #[test]
@@ -59,18 +60,7 @@ fn a_pod_has_its_loopback_too() {
 
 #[test]
 fn an_address_moves_to_the_next_pod_even_while_the_last_one_lingers() {
-    let world = World::with_cidr("10.213.7.0/29");
-    let network = world.open();
-    let witness = world.pod(&network, 100);
-    let mut lingering = Vec::new();
-    for n in 0..12 {
-        let pod = world.pod(&network, n);
-        let seen = source_seen(&pod.netns, pod.address, &witness.netns);
-        assert_eq!(seen, witness.address);
-        source_seen(&pod.netns, pod.address, &world.host);
-        network.release(&id(n)).unwrap();
-        lingering.push(pod);
-    }
+    assert_addresses_move("10.213.7.0/29");
 }
 
 #[test]
@@ -197,6 +187,60 @@ fn a_bridge_that_vanished_is_made_again_for_the_next_pod() {
 }
 
 #[test]
+fn pods_are_put_back_on_a_bridge_that_was_deleted_whoever_makes_it_again() {
+    let world = World::with_cidr(DUAL);
+    let network = world.open();
+    let outside = world.outside();
+    let ports = [port(Protocol::Tcp, None)];
+    let first = world.try_pod(&network, 1, &ports).unwrap();
+    let is_whole = || {
+        assert_eq!(source_seen(&outside, OUTSIDE, &first.netns), HOST_UPLINK);
+        let seen = source_seen(&outside, OUTSIDE_V6, &first.netns);
+        assert_eq!(seen, HOST_UPLINK_V6);
+        let server = listen(&first.netns, (first.address, POD_PORT).into());
+        source_seen_by(server, &outside, at(HOST_UPLINK));
+        let server = listen(&first.netns, (first.address, POD_PORT).into());
+        source_seen_by(server, &first.netns, at(world.gateway()));
+    };
+    is_whole();
+    run_in(&world.host, &["link", "delete", BRIDGE]);
+    world.on_host(|| network.repair()).unwrap();
+    is_whole();
+    // The next pod makes it as well.
+    run_in(&world.host, &["link", "delete", BRIDGE]);
+    let second = world.pod(&network, 2);
+    is_whole();
+    source_seen(&second.netns, second.address, &first.netns);
+}
+
+#[test]
+fn a_flush_of_nf_tables_is_noticed_and_mended() {
+    let world = World::new();
+    let network = world.open();
+    let ports = [port(Protocol::Tcp, None)];
+    let pod = world.try_pod(&network, 1, &ports).unwrap();
+    let outside = world.outside();
+    let table = format!("podling_{BRIDGE}");
+    for flush in [
+        &["flush", "ruleset"][..],
+        &["flush", "table", "inet", &table],
+        &["flush", "chain", "inet", &table, "prerouting"],
+    ] {
+        run(&world.host, "nft", flush);
+        let unready = world.on_host(|| network.ready()).unwrap_err();
+        assert!(
+            matches!(unready, NotReady::Rules(_)),
+            "{flush:?}: {unready}"
+        );
+        world.on_host(|| network.repair()).unwrap();
+        world.on_host(|| network.ready()).unwrap();
+        assert_eq!(source_seen(&outside, OUTSIDE, &pod.netns), HOST_UPLINK);
+        let server = listen(&pod.netns, (pod.address, POD_PORT).into());
+        assert_eq!(source_seen_by(server, &outside, at(HOST_UPLINK)), OUTSIDE);
+    }
+}
+
+#[test]
 fn an_interface_of_somebody_else_is_neither_used_nor_removed() {
     let world = World::new();
     let foreign = ["link", "add", BRIDGE, "type", "bridge"];
@@ -252,7 +296,7 @@ fn a_masquerade_rule_that_was_flushed_is_missed_and_mended() {
         &["addr", "add", "10.213.7.1/24", "dev", BRIDGE],
     );
     let ready = || world.on_host(|| network.ready());
-    assert!(matches!(ready(), Err(NotReady::Masquerade(_))));
+    assert!(matches!(ready(), Err(NotReady::Rules(_))));
     world.on_host(|| network.repair()).unwrap();
     ready().unwrap();
 }

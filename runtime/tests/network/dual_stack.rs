@@ -3,48 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail as a test does")]
 
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use crate::world::{
-    BRIDGE, DUAL, HOST_UPLINK, HOST_UPLINK_V6, OUTSIDE, OUTSIDE_V6, World, id, listen, run_in,
-    source_seen, source_seen_by,
+    BRIDGE, DUAL, HOST_PORT, HOST_UPLINK, HOST_UPLINK_V6, OUTSIDE, OUTSIDE_V6, POD_PORT, World,
+    assert_addresses_move, assert_own_addresses, at, id, interfaces, is_answered, is_heard, listen,
+    port, run_in, source_seen, source_seen_by, speak_too_early,
 };
-use podling_runtime::model::config::{PortMapping, Protocol};
+use podling_runtime::model::config::Protocol;
 use podling_runtime::network::{
     AttachError, BridgeError, Family, HostPortError, NotReady, OpenError,
 };
 use podling_runtime::sys::netns;
 
 const SIX: &str = "fd00:213:7::/64";
-const HOST_PORT: u16 = 8080;
-const POD_PORT: u16 = 80;
-const DEADLINE: Duration = Duration::from_secs(10);
-
 fn six(last: u16) -> IpAddr {
     Ipv6Addr::new(0xfd00, 0x213, 7, 0, 0, 0, 0, last).into()
-}
-
-fn port(protocol: Protocol, host_ip: Option<IpAddr>) -> PortMapping {
-    PortMapping {
-        protocol,
-        container_port: POD_PORT,
-        host_port: HOST_PORT,
-        host_ip,
-    }
-}
-
-fn at(host: impl Into<IpAddr>) -> SocketAddr {
-    (host.into(), HOST_PORT).into()
-}
-
-fn is_answered(client: &OwnedFd, to: SocketAddr) -> bool {
-    let briefly = Duration::from_millis(300);
-    let spoken = netns::within(client.as_fd(), || {
-        std::net::TcpStream::connect_timeout(&to, briefly)
-    });
-    spoken.unwrap().is_ok()
 }
 
 /// What a switch of IPv6 says in a namespace.
@@ -134,31 +109,11 @@ fn pods_and_host_reach_each_other_over_ipv6_at_once_under_their_own_addresses() 
     for cidr in [DUAL, SIX] {
         let world = World::with_cidr(cidr);
         let network = world.open();
-        let first = world.pod(&network, 1);
         // Nothing is waited for: the very first packet arrives.
-        assert_eq!(
-            source_seen(&first.netns, six(2), &world.host),
-            six(1),
-            "host to pod"
-        );
-        let second = world.pod(&network, 2);
-        assert_eq!(
-            source_seen(&second.netns, six(3), &first.netns),
-            six(2),
-            "pod to pod"
-        );
-        assert_eq!(
-            source_seen(&world.host, six(1), &second.netns),
-            six(3),
-            "pod to host"
-        );
-        assert_eq!(
-            source_seen(&first.netns, six(2), &first.netns),
-            six(2),
-            "pod to itself"
-        );
+        assert_own_addresses(&world, &network, six(1));
+        let pod = world.pod(&network, 3);
         let local = Ipv6Addr::LOCALHOST;
-        assert_eq!(source_seen(&first.netns, local, &first.netns), local);
+        assert_eq!(source_seen(&pod.netns, local, &pod.netns), local);
     }
 }
 
@@ -238,37 +193,17 @@ fn ipv6_datagrams_of_a_peer_that_began_too_early_are_led_to_the_pod_too() {
     let world = World::with_cidr(SIX);
     let network = world.open();
     let outside = world.outside();
-    let peer = netns::within(outside.as_fd(), || UdpSocket::bind((OUTSIDE_V6, 5353)));
-    let peer = peer.unwrap().unwrap();
-    crate::world::speak_too_early(&peer, at(HOST_UPLINK_V6));
-
+    let from = (OUTSIDE_V6, 5353).into();
+    let peer = speak_too_early(&outside, from, HOST_UPLINK_V6);
     let pod = world
         .try_pod(&network, 1, &[port(Protocol::Udp, None)])
         .unwrap();
-    let server = netns::within(pod.netns.as_fd(), || UdpSocket::bind((six(2), POD_PORT)));
-    let server = server.unwrap().unwrap();
-    server.set_read_timeout(Some(DEADLINE)).unwrap();
-    peer.send(b"in time").unwrap();
-    let mut datagram = [0; 16];
-    let (length, from) = server.recv_from(&mut datagram).unwrap();
-    assert_eq!(&datagram[..length], b"in time");
-    assert_eq!(from, (OUTSIDE_V6, 5353).into());
+    assert_eq!(is_heard(&pod, six(2), &peer), from);
 }
 
 #[test]
 fn an_ipv6_address_moves_to_the_next_pod_even_while_the_last_one_lingers() {
-    let world = World::with_cidr("fd00:213:7::/125");
-    let network = world.open();
-    let witness = world.pod(&network, 100);
-    let mut lingering = Vec::new();
-    for n in 0..12 {
-        let pod = world.pod(&network, n);
-        let seen = source_seen(&pod.netns, pod.address, &witness.netns);
-        assert_eq!(seen, witness.address);
-        source_seen(&pod.netns, pod.address, &world.host);
-        network.release(&id(n)).unwrap();
-        lingering.push(pod);
-    }
+    assert_addresses_move("fd00:213:7::/125");
 }
 
 #[test]
@@ -331,11 +266,7 @@ fn a_machine_without_ipv6_is_told_to_give_pods_ipv4_alone_and_does_so() {
         panic!("pods were promised IPv6");
     };
     assert!(matches!(source, BridgeError::Ipv6(_)), "{source:?}");
-    assert_eq!(
-        crate::world::interfaces(&world.host),
-        ["lo"],
-        "nothing was begun"
-    );
+    assert_eq!(interfaces(&world.host), ["lo"], "nothing was begun");
 
     let world = World::new();
     set_switch(&world.host, "all", "disable_ipv6", "1");

@@ -1,26 +1,15 @@
 //! Host ports of the bridge.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
-use crate::world::{BRIDGE, HOST_UPLINK, OUTSIDE, Pod, World, id, listen, source_seen_by};
+use crate::world::{
+    HOST_UPLINK, OUTSIDE, POD_PORT, Pod, World, at, id, is_answered, is_heard, listen, port, run,
+    run_in, source_seen_by, speak_too_early,
+};
 use podling_runtime::model::config::{PortMapping, Protocol};
 use podling_runtime::network::{AttachError, BridgeNetwork, HostPortError};
 use podling_runtime::sys::netns;
-
-const HOST_PORT: u16 = 8080;
-const POD_PORT: u16 = 80;
-const DEADLINE: Duration = Duration::from_secs(10);
-
-fn port(protocol: Protocol, host_ip: Option<IpAddr>) -> PortMapping {
-    PortMapping {
-        protocol,
-        container_port: POD_PORT,
-        host_port: HOST_PORT,
-        host_ip,
-    }
-}
 
 fn serving_pod(world: &World, network: &BridgeNetwork, n: u8, port: PortMapping) -> Pod {
     let pod = world.try_pod(network, n, &[port]);
@@ -29,20 +18,6 @@ fn serving_pod(world: &World, network: &BridgeNetwork, n: u8, port: PortMapping)
 
 fn server(pod: &Pod) -> TcpListener {
     listen(&pod.netns, (pod.address, POD_PORT).into())
-}
-
-fn at(host: impl Into<IpAddr>) -> SocketAddr {
-    (host.into(), HOST_PORT).into()
-}
-
-/// Whether somebody answers a client of this namespace there.
-fn is_answered(client: &OwnedFd, to: SocketAddr) -> bool {
-    let spoken = netns::within(client.as_fd(), || speak_briefly(to));
-    spoken.expect("the namespace can be entered").is_ok()
-}
-
-fn speak_briefly(to: SocketAddr) -> std::io::Result<()> {
-    std::net::TcpStream::connect_timeout(&to, Duration::from_millis(300)).map(drop)
 }
 
 #[test]
@@ -89,12 +64,12 @@ fn what_listens_on_the_hosts_loopback_stays_out_of_reach_of_pods() {
     // A hostile pod leads packets to 127.0.0.1 out of its interface.
     let gateway = world.gateway().to_string();
     let route = ["route", "add", "127.0.0.1", "via", &gateway, "dev", "eth0"];
-    crate::world::run_in(&pod.netns, &["addr", "flush", "dev", "lo"]);
-    crate::world::run_in(
+    run_in(&pod.netns, &["addr", "flush", "dev", "lo"]);
+    run_in(
         &pod.netns,
         &["route", "flush", "table", "local", "dev", "lo"],
     );
-    crate::world::run_in(&pod.netns, &route);
+    run_in(&pod.netns, &route);
     netns::within(pod.netns.as_fd(), || {
         std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1")
     })
@@ -126,11 +101,9 @@ fn host_ports_outlive_the_daemon_and_a_flush_of_nf_tables() {
     let network = world.open();
     source_seen_by(server(&pod), &world.host, at(world.gateway()));
 
-    world.on_host(|| network.tear_down()).unwrap();
+    run(&world.host, "nft", &["flush", "ruleset"]);
+    assert!(!is_answered(&world.host, at(world.gateway())));
     world.on_host(|| network.repair()).unwrap();
-    let mut ends = crate::world::interfaces(&world.host);
-    ends.retain(|name| name.starts_with("pod") && name != BRIDGE);
-    crate::world::run_in(&world.host, &["link", "set", &ends[0], "master", BRIDGE]);
     source_seen_by(server(&pod), &world.host, at(world.gateway()));
 }
 
@@ -166,19 +139,8 @@ fn datagrams_of_a_peer_that_began_too_early_are_led_to_the_pod_too() {
     let world = World::new();
     let network = world.open();
     let outside = world.outside();
-    let peer = netns::within(outside.as_fd(), || UdpSocket::bind((OUTSIDE, 5353)));
-    let peer = peer.unwrap().unwrap();
-    crate::world::speak_too_early(&peer, at(HOST_UPLINK));
-
+    let from = (OUTSIDE, 5353).into();
+    let peer = speak_too_early(&outside, from, HOST_UPLINK);
     let pod = serving_pod(&world, &network, 1, port(Protocol::Udp, None));
-    let server = netns::within(pod.netns.as_fd(), || {
-        UdpSocket::bind((pod.address, POD_PORT))
-    });
-    let server = server.unwrap().unwrap();
-    server.set_read_timeout(Some(DEADLINE)).unwrap();
-    peer.send(b"in time").unwrap();
-    let mut datagram = [0; 16];
-    let (length, from) = server.recv_from(&mut datagram).unwrap();
-    assert_eq!(&datagram[..length], b"in time");
-    assert_eq!(from, (OUTSIDE, 5353).into());
+    assert_eq!(is_heard(&pod, pod.address, &peer), from);
 }

@@ -5,6 +5,8 @@
 
 mod bridge;
 mod dual_stack;
+mod firewalls;
 mod host_ports;
+mod mending;
 mod moving;
 mod world;

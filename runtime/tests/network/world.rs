@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use podling_runtime::model::SandboxId;
-use podling_runtime::model::config::PortMapping;
+use podling_runtime::model::config::{PortMapping, Protocol};
 use podling_runtime::network::{AttachError, BridgeNetwork, BridgeSettings, OpenError, PodCidr};
 use podling_runtime::sys::netns;
 use tempfile::TempDir;
@@ -29,7 +29,9 @@ pub(crate) const HOST_UPLINK_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0
 pub(crate) const OUTSIDE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 /// Both families, IPv4 first.
 pub(crate) const DUAL: &str = "10.213.7.0/24,fd00:213:7::/64";
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const HOST_PORT: u16 = 8080;
+pub(crate) const POD_PORT: u16 = 80;
 
 pub(crate) fn id(n: u8) -> SandboxId {
     SandboxId::from_random([n; 32])
@@ -152,12 +154,18 @@ impl World {
 
 /// Runs iproute2's `ip` in a namespace: what an administrator would type there.
 pub(crate) fn run_in(netns: &OwnedFd, arguments: &[&str]) -> String {
+    run(netns, "ip", arguments)
+}
+
+/// Runs a program in a namespace and returns what it said.
+pub(crate) fn run(netns: &OwnedFd, program: &str, arguments: &[&str]) -> String {
     let output = netns::within(netns.as_fd(), || {
-        Command::new("ip").args(arguments).output()
+        Command::new(program).args(arguments).output()
     });
-    let output = output.unwrap().unwrap();
+    let output = output.unwrap();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {arguments:?}: {error}");
+    assert!(output.status.success(), "{program} {arguments:?}: {error}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -200,13 +208,94 @@ pub(crate) fn source_seen_by(listener: TcpListener, client: &OwnedFd, to: Socket
     answering.join().unwrap()
 }
 
-/// Sends a datagram to where nobody listens yet, and waits until that is said: it has arrived then.
-pub(crate) fn speak_too_early(peer: &UdpSocket, to: SocketAddr) {
-    peer.connect(to).unwrap();
+/// A peer that sends from `from` to [`HOST_PORT`] of `to`, where nobody listens yet, and has heard so:
+/// its first datagram has arrived.
+pub(crate) fn speak_too_early(
+    netns: &OwnedFd,
+    from: SocketAddr,
+    to: impl Into<IpAddr>,
+) -> UdpSocket {
+    let peer = netns::within(netns.as_fd(), || UdpSocket::bind(from));
+    let peer = peer.unwrap().unwrap();
+    peer.connect(at(to)).unwrap();
     peer.set_read_timeout(Some(DEADLINE)).unwrap();
     peer.send(b"too early").unwrap();
     let refused = peer.recv(&mut [0; 16]).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    peer
+}
+
+/// What `peer` sends now is heard on [`POD_PORT`] of this address of the pod; returns who sent it.
+pub(crate) fn is_heard(pod: &Pod, address: IpAddr, peer: &UdpSocket) -> SocketAddr {
+    let server = netns::within(pod.netns.as_fd(), || UdpSocket::bind((address, POD_PORT)));
+    let server = server.unwrap().unwrap();
+    server.set_read_timeout(Some(DEADLINE)).unwrap();
+    peer.send(b"in time").unwrap();
+    let mut datagram = [0; 16];
+    let (length, from) = server.recv_from(&mut datagram).unwrap();
+    assert_eq!(&datagram[..length], b"in time");
+    from
+}
+
+/// An address goes from pod to pod of a small network, while the last ones linger.
+pub(crate) fn assert_addresses_move(cidr: &str) {
+    let world = World::with_cidr(cidr);
+    let network = world.open();
+    let witness = world.pod(&network, 100);
+    let mut lingering = Vec::new();
+    for n in 0..12 {
+        let pod = world.pod(&network, n);
+        let seen = source_seen(&pod.netns, pod.address, &witness.netns);
+        assert_eq!(seen, witness.address);
+        source_seen(&pod.netns, pod.address, &world.host);
+        network.release(&id(n)).unwrap();
+        lingering.push(pod);
+    }
+}
+
+/// Whoever asks, each of two pods and the host is seen under its own address in the family of
+/// `gateway`, from the first packet on.
+pub(crate) fn assert_own_addresses(world: &World, network: &BridgeNetwork, gateway: IpAddr) {
+    let of_family = |pod: &Pod| {
+        let mut addresses = pod.addresses.iter();
+        *addresses
+            .find(|ip| ip.is_ipv4() == gateway.is_ipv4())
+            .unwrap()
+    };
+    let first = world.pod(network, 1);
+    let there = of_family(&first);
+    let seen = source_seen(&first.netns, there, &world.host);
+    assert_eq!(seen, gateway, "host to pod");
+    let second = world.pod(network, 2);
+    let here = of_family(&second);
+    let seen = source_seen(&second.netns, here, &first.netns);
+    assert_eq!(seen, there, "pod to pod");
+    let seen = source_seen(&world.host, gateway, &second.netns);
+    assert_eq!(seen, here, "pod to host");
+    let seen = source_seen(&first.netns, there, &first.netns);
+    assert_eq!(seen, there, "pod to itself");
+}
+
+/// Whether somebody answers a client of this namespace there.
+pub(crate) fn is_answered(client: &OwnedFd, to: SocketAddr) -> bool {
+    let briefly = Duration::from_millis(300);
+    let spoken = netns::within(client.as_fd(), || TcpStream::connect_timeout(&to, briefly));
+    spoken.unwrap().is_ok()
+}
+
+/// A mapping of [`HOST_PORT`] to [`POD_PORT`].
+pub(crate) fn port(protocol: Protocol, host_ip: Option<IpAddr>) -> PortMapping {
+    PortMapping {
+        protocol,
+        container_port: POD_PORT,
+        host_port: HOST_PORT,
+        host_ip,
+    }
+}
+
+/// [`HOST_PORT`] there.
+pub(crate) fn at(host: impl Into<IpAddr>) -> SocketAddr {
+    (host.into(), HOST_PORT).into()
 }
 
 fn answer(listener: &TcpListener) -> IpAddr {

@@ -44,6 +44,21 @@ impl Attributes {
     }
 }
 
+/// The value of the first attribute of this kind in what the kernel sent.
+pub(in crate::network) fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    const FLAGS: u16 = 0xc000; // NLA_F_NESTED and NLA_F_NET_BYTEORDER.
+    loop {
+        let (header, rest) = attributes.split_at_checked(4)?;
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let found = u16::from_ne_bytes([header[2], header[3]]) & !FLAGS;
+        let value = rest.get(..length.checked_sub(4)?)?;
+        if found == kind {
+            return Some(value);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,6 +56,19 @@ const DESTINATION_CHANGED: u32 = 1 << 5;
 /// Where the destination port stands in the headers of TCP, UDP and SCTP.
 const DESTINATION_PORT_OFFSET: u32 = 2;
 
+const MATCH_NAME: u16 = 1;
+const MATCH_REVISION: u16 = 2;
+const MATCH_ABOUT: u16 = 3;
+/// `struct xt_conntrack_mtinfo3`, rounded up to eight bytes, and two of its fields.
+const CONNTRACK_LENGTH: usize = 168;
+const CONNTRACK_FLAGS: usize = 146;
+const CONNTRACK_STATES: usize = 150;
+/// `XT_CONNTRACK_STATE`: the states are what counts.
+const CONNTRACK_STATE: u16 = 1;
+const ESTABLISHED: u16 = 1 << 1;
+const RELATED: u16 = 1 << 2;
+const REDIRECTED: u16 = 1 << 7;
+
 /// Which address of a packet.
 #[derive(Clone, Copy)]
 enum End {
@@ -159,9 +172,37 @@ impl Expressions {
             .add("nat", &nat)
     }
 
+    /// Goes on when the packet is of a connection that was there before or belongs to one, or that was
+    /// led elsewhere than it wanted to go. In the words of iptables, whose tables know no others.
+    pub(super) fn answers_or_was_redirected(self) -> Self {
+        let mut about = [0; CONNTRACK_LENGTH];
+        about[CONNTRACK_FLAGS..][..2].copy_from_slice(&CONNTRACK_STATE.to_ne_bytes());
+        let states = ESTABLISHED | RELATED | REDIRECTED;
+        about[CONNTRACK_STATES..][..2].copy_from_slice(&states.to_ne_bytes());
+        let conntrack = Attributes::new()
+            .name(MATCH_NAME, "conntrack")
+            .number(MATCH_REVISION, 3)
+            .bytes(MATCH_ABOUT, &about);
+        self.add("match", &conntrack)
+    }
+
+    /// Counts packets, as every rule of iptables does.
+    pub(super) fn count(self) -> Self {
+        self.add("counter", &Attributes::new())
+    }
+
+    /// Lets the packet pass.
+    pub(super) fn accept(self) -> Self {
+        self.end_with(libc::NF_ACCEPT as u32)
+    }
+
     /// Lets the packet vanish.
     pub(super) fn drop_packet(self) -> Self {
-        let verdict = Attributes::new().number(VERDICT_CODE, libc::NF_DROP as u32);
+        self.end_with(libc::NF_DROP as u32)
+    }
+
+    fn end_with(self, verdict: u32) -> Self {
+        let verdict = Attributes::new().number(VERDICT_CODE, verdict);
         let verdict = Attributes::new().nest(DATA_VERDICT, &verdict);
         let immediate = Attributes::new()
             .number(LOAD_DESTINATION, libc::NFT_REG_VERDICT as u32)

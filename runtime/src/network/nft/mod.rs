@@ -24,6 +24,7 @@
 mod attribute;
 mod chain;
 mod expression;
+mod foreign;
 mod message;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
@@ -32,8 +33,10 @@ use super::cidr::Cidr;
 use super::host_ports::HostPort;
 use super::netlink::Request;
 use attribute::Attributes;
+pub(super) use attribute::find;
 use chain::Chain;
 use expression::Expressions;
+pub(super) use foreign::{Dropping, RULES, list_chains, read_dropping};
 use message::{change, list, transaction};
 
 const TABLE_NAME: u16 = 1;
@@ -85,10 +88,15 @@ impl Table<'_> {
         transaction([change("remove the nft table", kind, 0, &named)])
     }
 
-    /// Asks for the rules that lead pods outside.
+    /// Asks for all rules that are there.
     pub(super) fn list(&self) -> Request {
-        let rules = Chain::Postrouting.rules(&self.name());
-        list("list the masquerade rules", libc::NFT_MSG_GETRULE, &rules)
+        let table = Attributes::new().name(TABLE_NAME, &self.name());
+        list("list the rules for pods", libc::NFT_MSG_GETRULE, &table)
+    }
+
+    /// How many rules it has when nobody has taken any away.
+    pub(super) fn size(&self) -> usize {
+        self.rules().len()
     }
 
     fn name(&self) -> String {
