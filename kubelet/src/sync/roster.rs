@@ -1,8 +1,9 @@
 //! Who works on which pod, and who has to wait: the decisions of the sync loop, without its tasks.
 //!
 //! Two pods of one name never overlap: an edited static pod has a new UID, and it waits until the
-//! old one is gone. Nothing starts before all sources and the runtime have said once what they
-//! have, so that this also holds for pods that were changed while the kubelet was down.
+//! old one is gone. Nothing starts before the runtime has said what it has, so that this also holds
+//! for pods that were changed while the kubelet was down. Nothing that runs counts as unwanted before
+//! all sources have said what they want; until then a pod of another source may have its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -106,7 +107,7 @@ impl Roster {
     pub(super) fn close(&mut self) -> Vec<Step> {
         self.sources = Sources::Closed;
         self.waiting.clear();
-        let mut steps = Vec::new();
+        let mut steps = self.end_orphans();
         for (uid, active) in &mut self.active {
             if active.course == Course::Wanted {
                 active.course = Course::Ending;
@@ -116,9 +117,10 @@ impl Roster {
         steps
     }
 
-    /// Whether every pod was to end, and has.
+    /// Whether every pod was to end, and has. What an earlier kubelet left is only known when the
+    /// runtime and the disk have been looked at.
     pub(super) fn is_done(&self) -> bool {
-        self.sources == Sources::Closed && self.active.is_empty()
+        self.sources == Sources::Closed && self.in_runtime.is_some() && self.active.is_empty()
     }
 
     fn want(&mut self, pod: Arc<Pod>) -> Vec<Step> {
@@ -148,10 +150,10 @@ impl Roster {
 
     /// Ends what the runtime has and nobody wants, then starts what can be started.
     fn settle(&mut self) -> Vec<Step> {
-        if self.sources == Sources::Reading {
-            return Vec::new();
-        }
-        let mut steps = self.end_orphans();
+        let mut steps = match self.sources {
+            Sources::Reading => Vec::new(),
+            Sources::Ready | Sources::Closed => self.end_orphans(),
+        };
         steps.extend(self.start_waiting());
         steps
     }
@@ -176,15 +178,23 @@ impl Roster {
     }
 
     fn start_waiting(&mut self) -> Vec<Step> {
-        if self.sources != Sources::Ready || self.in_runtime.is_none() {
+        let Some(in_runtime) = &self.in_runtime else {
             return Vec::new();
-        }
-        let is_free = |name: &PodName| self.active.values().all(|active| active.name != *name);
+        };
+        let is_another = |pod: &Pod| {
+            let mut others = in_runtime.iter();
+            others.any(|other| other.name == pod.name && other.uid != pod.uid)
+        };
+        let is_free = |pod: &Pod| match self.sources {
+            Sources::Reading => !is_another(pod),
+            Sources::Ready | Sources::Closed => true,
+        };
+        let is_alone = |pod: &Pod| self.active.values().all(|active| active.name != pod.name);
         let free: Vec<_> = self
             .waiting
-            .keys()
-            .filter(|name| is_free(name))
-            .cloned()
+            .values()
+            .filter(|pod| is_alone(pod) && is_free(pod))
+            .map(|pod| pod.name.clone())
             .collect();
         let mut pods: Vec<_> = free
             .iter()
@@ -239,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_and_nothing_ends_before_everybody_has_spoken() {
+    fn nothing_ends_and_no_name_is_taken_before_everybody_has_spoken() {
         let web = pod("u1", "web");
         let mut roster = Roster::default();
         assert_eq!(roster.relisted(vec![in_runtime("old", "web")]), []);
@@ -249,6 +259,23 @@ mod tests {
             [Step::EndOrphan(in_runtime("old", "web"))]
         );
         assert_eq!(roster.finished(&"old".into()), [Step::Start(web)]);
+    }
+
+    #[test]
+    fn a_pod_does_not_wait_for_a_source_that_is_silent() {
+        let (web, mine) = (pod("u1", "web"), pod("u2", "mine"));
+        let mut roster = Roster::default();
+        assert_eq!(roster.desire(PodChange::Add(web.clone())), []);
+        let listed = vec![in_runtime("u2", "mine"), in_runtime("u9", "ghost")];
+        assert_eq!(roster.relisted(listed), [Step::Start(web)]);
+        assert_eq!(
+            roster.desire(PodChange::Add(mine.clone())),
+            [Step::Start(mine)]
+        );
+        assert_eq!(
+            roster.sources_ready(),
+            [Step::EndOrphan(in_runtime("u9", "ghost"))]
+        );
     }
 
     #[test]
@@ -321,6 +348,39 @@ mod tests {
         assert_eq!(roster.desire(PodChange::Add(late)), []);
         assert!(!roster.is_done());
         assert_eq!(roster.finished(&"u1".into()), []);
+        assert!(roster.is_done());
+    }
+
+    #[test]
+    fn a_kubelet_that_shall_end_all_pods_looks_first_what_there_is() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.close(), []);
+        assert!(!roster.is_done(), "nobody has looked");
+        assert_eq!(
+            roster.relisted(vec![in_runtime("u1", "web")]),
+            [Step::EndOrphan(in_runtime("u1", "web"))]
+        );
+        assert!(!roster.is_done());
+        assert_eq!(roster.finished(&"u1".into()), []);
+        assert!(roster.is_done());
+    }
+
+    #[test]
+    fn what_was_seen_before_the_sources_spoke_ends_with_the_others() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.relisted(vec![in_runtime("u1", "web")]), []);
+        assert_eq!(
+            roster.close(),
+            [Step::EndOrphan(in_runtime("u1", "web"))]
+        );
+        assert!(!roster.is_done());
+    }
+
+    #[test]
+    fn a_kubelet_that_finds_nothing_is_done_at_once() {
+        let mut roster = Roster::default();
+        roster.close();
+        assert_eq!(roster.relisted(vec![]), []);
         assert!(roster.is_done());
     }
 
