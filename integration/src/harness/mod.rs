@@ -7,6 +7,7 @@
 //!       ├─ http      the kubelet's read-only HTTP
 //!       └─ leftovers what must be gone when the node has been stopped
 //! Registry           Debian's docker-registry on a loopback port
+//! Page               a page that says what the test wants
 //! ```
 //!
 //! A test waits for states with a deadline and never sleeps; `Node::stop` fails when anything is
@@ -19,6 +20,7 @@ pub mod http;
 pub mod leftovers;
 pub mod node;
 pub mod nri;
+pub mod page;
 pub mod pod;
 pub mod processes;
 pub mod programs;
@@ -30,6 +32,7 @@ pub mod wait;
 pub use census::Census;
 pub use cri::Cri;
 pub use node::{Node, Options};
+pub use page::Page;
 pub use pod::Pod;
 pub use registry::Registry;
 pub use wait::{DEADLINE, wait_for, wait_until};

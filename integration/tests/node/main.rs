@@ -22,6 +22,7 @@ mod init;
 mod kill;
 mod kubelet_config;
 mod lists;
+mod manifest_url;
 mod manifests;
 mod measured;
 mod mounts;

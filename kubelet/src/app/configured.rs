@@ -12,6 +12,7 @@ use crate::model::SeccompProfile;
 use crate::node::Reserve;
 use crate::resource::CgroupDriver;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
+use crate::source::Page;
 
 /// Upstream's read-only port, which podling has by default, on loopback.
 const READ_ONLY_PORT: u16 = 10_255;
@@ -32,6 +33,7 @@ impl Settings {
         let configuration = &loaded.configuration;
         self.places(loaded);
         self.rescan = configuration.file_check_frequency.to_std();
+        self.page = page(configuration);
         self.deadlines.request = configuration.runtime_request_timeout.to_std();
         if loaded.is_given("cgroupDriver") {
             self.cgroup_driver = match configuration.cgroup_driver.as_str() {
@@ -114,6 +116,17 @@ impl Settings {
             Debugging::Off
         };
     }
+}
+
+/// The page with manifests, if there is one.
+fn page(configuration: &Configuration) -> Option<Page> {
+    let (url, headers) = (
+        &configuration.static_pod_url,
+        &configuration.static_pod_url_header,
+    );
+    let period = configuration.http_check_frequency.to_std();
+    let page = Page::read(url, headers, period);
+    (!url.is_empty()).then(|| page.expect("the configuration was found valid"))
 }
 
 /// What holds for the node's pods.

@@ -1,7 +1,9 @@
 //! The composition root: every part is built and wired here, and nowhere else.
 //!
 //! ```text
-//! manifests ─► FileSource ─┬──── objects: Shelf ─► LocalObjects ─► PodExecutor
+//! files ────► FileSource ──┐
+//! a page ───► HttpSource ──┴─► Gatherer ─► objects: Shelf ─► LocalObjects ─► PodExecutor
+//!                          ┌──────┘
 //! runtime ──► Generator ───┼─► inbox ─► sync ─► RuntimeObserver, PodExecutor ─► runtime
 //!                          │             └────► PodTable, EventLog ─► server
 //! ```
@@ -30,15 +32,18 @@ use crate::execute::{Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::model::PodSource;
 use crate::node::{Identity, Portrait};
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulse::Pulse;
 use crate::resource::PodCgroups;
 use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
-use crate::source::{FileParts, FileSource, NodeIdentity};
+use crate::source::{
+    FileParts, FileSource, Gatherer, HttpParts, HttpSource, NodeIdentity, Page, Saying,
+};
 use crate::status::Facts;
-use crate::store::{LocalObjects, Shelf, shelf};
+use crate::store::{LocalObjects, shelf};
 use crate::summary::Figures;
 use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
@@ -170,16 +175,17 @@ impl Kubelet {
     ) -> Result<(), AppError> {
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (shelf, objects) = shelf(&self.settings.root);
-        let (generator, source) = (self.generator(inbox.clone()), self.source(shelf));
-        let (to_generator, to_source, to_sync) = (stop.clone(), stop.clone(), stop.clone());
-        let to_inbox = inbox.clone();
+        let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
         parts.spawn(async move {
             generator.run(to_generator).await;
             "event generator"
         });
+        let says = self.spawn_sources(parts, stop);
+        let gatherer = Gatherer::new(self.sources(), shelf, Arc::clone(&self.events));
+        let (to_inbox, to_gatherer, to_sync) = (inbox.clone(), stop.clone(), stop.clone());
         parts.spawn(async move {
-            source.run(to_inbox, to_source).await;
-            "manifest source"
+            gatherer.run(says, to_inbox, to_gatherer).await;
+            "gatherer of manifests"
         });
         let world = Arc::new(self.world(runtime_name, objects));
         let mut sync = tokio::spawn(run_sync(world, inputs, to_sync));
@@ -247,16 +253,55 @@ impl Kubelet {
         })
     }
 
-    fn source(&self, shelf: Shelf) -> FileSource<EventLog, SystemClock> {
+    fn sources(&self) -> impl Iterator<Item = PodSource> {
+        let page = self.settings.page.iter().map(|_| PodSource::Http);
+        page.chain([PodSource::File])
+    }
+
+    /// Starts whoever says what is desired.
+    fn spawn_sources(
+        &self,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) -> mpsc::Receiver<Saying> {
+        let (says, sayings) = mpsc::channel(1);
+        if let Some(page) = &self.settings.page {
+            let (source, says, stop) = (self.http_source(page), says.clone(), stop.clone());
+            parts.spawn(async move {
+                source.run(says, stop).await;
+                "source of the manifest URL"
+            });
+        }
+        let (source, stop) = (self.file_source(), stop.clone());
+        parts.spawn(async move {
+            source.run(says, stop).await;
+            "manifest source"
+        });
+        sayings
+    }
+
+    fn identity(&self) -> NodeIdentity {
+        NodeIdentity {
+            node_name: self.settings.node_name.clone(),
+        }
+    }
+
+    fn file_source(&self) -> FileSource<EventLog, SystemClock> {
         FileSource::new(FileParts {
             directory: self.settings.manifests.clone(),
-            node: NodeIdentity {
-                node_name: self.settings.node_name.clone(),
-            },
+            node: self.identity(),
             rescan: self.settings.rescan,
             events: Arc::clone(&self.events),
             clock: Arc::new(SystemClock),
-            shelf,
+        })
+    }
+
+    fn http_source(&self, page: &Page) -> HttpSource<EventLog, SystemClock> {
+        HttpSource::new(HttpParts {
+            page: page.clone(),
+            node: self.identity(),
+            events: Arc::clone(&self.events),
+            clock: Arc::new(SystemClock),
         })
     }
 

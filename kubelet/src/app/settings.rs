@@ -14,6 +14,7 @@ use crate::node::Reserve;
 use crate::pleg::Intervals;
 use crate::resource::CgroupDriver;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
+use crate::source::Page;
 
 /// Everything that can be chosen about a kubelet.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub runtime_socket: PathBuf,
     /// Where static pods are described.
     pub manifests: PathBuf,
+    /// The page that describes more of them.
+    pub page: Option<Page>,
     /// Where volumes and the kubelet's own files are.
     pub root: PathBuf,
     /// Where pods' logs are.
@@ -84,6 +87,7 @@ impl Settings {
             node_ips: Vec::new(),
             runtime_socket: runtime_socket.to_owned(),
             manifests,
+            page: None,
             root,
             pod_logs,
             cgroup_root: "/".to_owned(),

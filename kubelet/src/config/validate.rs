@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use super::{Configuration, Duration};
 use crate::server::TlsWords;
+use crate::source::Page;
 
 /// What rules need to know of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(super) fn validate(configuration: &Configuration, machine: Machine) -> Vec<S
     words::check(configuration, &mut complaints);
     limits::check(configuration, &mut complaints);
     addresses(configuration, &mut complaints);
+    page(configuration, &mut complaints);
     shutdown(configuration, &mut complaints);
     tls(configuration, &mut complaints);
     kernel(configuration, machine, &mut complaints);
@@ -98,6 +100,21 @@ fn addresses(configuration: &Configuration, complaints: &mut Complaints) {
     complaints.when(!logs.is_ascii(), || {
         format!("pod logs path {logs:?} must contain ASCII characters only")
     });
+}
+
+fn page(configuration: &Configuration, complaints: &mut Complaints) {
+    let (url, headers) = (
+        &configuration.static_pod_url,
+        &configuration.static_pod_url_header,
+    );
+    let period = configuration.http_check_frequency;
+    complaints.when(!url.is_empty() && period <= Duration::default(), || {
+        format!("httpCheckFrequency (--http-check-frequency) {period} must be greater than 0")
+    });
+    let read = Page::read(url, headers, period.to_std());
+    for problem in read.err().into_iter().flatten().filter(|_| !url.is_empty()) {
+        complaints.when(true, || problem);
+    }
 }
 
 /// A final slash is let pass: upstream's own documentation writes the default with one.

@@ -58,7 +58,7 @@ pub use persistent::{
 };
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
-    PodSpec, RestartPolicy, StringMap, UserMode,
+    PodSource, PodSpec, RestartPolicy, StringMap, UserMode,
 };
 pub use probe::{
     HttpGet, HttpHeader, PortRef, Probe, ProbeAction, ProbeKind, ProbeOutcome, ProbeResults,

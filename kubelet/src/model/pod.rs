@@ -36,17 +36,57 @@ pub struct Pod {
     pub manifest: Arc<core::Pod>,
 }
 
-/// Where a pod was read.
+/// Where a pod was read: a static pod all the same. Of two origins with a pod of one name the
+/// lesser counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PodOrigin {
-    /// A manifest file: a static pod.
+    /// A manifest file.
     File(PathBuf),
+    /// A page that is asked for, as it was configured.
+    Url(String),
 }
 
+impl PodOrigin {
+    /// Which source reads it.
+    pub fn source(&self) -> PodSource {
+        match self {
+            Self::File(_) => PodSource::File,
+            Self::Url(_) => PodSource::Http,
+        }
+    }
+}
+
+/// A URL is shown without the name and the password that may stand in it.
 impl fmt::Display for PodOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => fmt::Display::fmt(&path.display(), f),
+            Self::Url(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+                let end = rest.find('/').unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(end);
+                let host = authority.rsplit('@').next().unwrap_or(authority);
+                write!(f, "{scheme}://{host}{path}")
+            }
+        }
+    }
+}
+
+/// One of the sources of pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PodSource {
+    /// The manifest directory.
+    File,
+    /// A page that is asked for.
+    Http,
+}
+
+impl PodSource {
+    /// Its name in the annotation `kubernetes.io/config.source`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Http => "http",
         }
     }
 }
@@ -223,4 +263,20 @@ pub struct DnsOption {
     pub name: String,
     /// After it.
     pub value: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("http://user:word@host:1/a@b", "http://host:1/a@b"),
+            ("https://host/pods", "https://host/pods"),
+            ("https://user@host", "https://host"),
+        ] {
+            assert_eq!(PodOrigin::Url(url.to_owned()).to_string(), shown);
+        }
+    }
 }

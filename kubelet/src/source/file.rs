@@ -3,7 +3,7 @@
 //! Every look reads the whole directory; only files whose bytes changed are read as manifests again
 //! and reported on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Event, EventKind, ObjectKey, PodName};
-use crate::store::Shelf;
-use crate::sync::{Clock, EventRecorder, Input};
+use crate::model::{PodOrigin, PodSource};
+use crate::sync::{Clock, EventRecorder};
 
-use super::{Contents, Desired, Duplicate, Manifest, NodeIdentity, Scan, merge, read_manifest};
+use super::gather::Saying;
+use super::tell::{warn, warn_of};
+use super::{Contents, NodeIdentity, Scan, read_manifest};
 
 /// How long the directory must be quiet after an event before it is read, so that several files
 /// written together arrive together.
@@ -50,19 +51,13 @@ pub struct FileParts<E, C> {
     pub events: Arc<E>,
     /// Tells the time.
     pub clock: Arc<C>,
-    /// Where the objects of manifests are put out.
-    pub shelf: Shelf,
 }
 
-/// The source of static pods, and of the objects that they refer to.
+/// The source of pods, and of the objects that they refer to, in a directory.
 pub struct FileSource<E, C> {
     parts: FileParts<E, C>,
-    desired: Desired,
     /// The bytes of each file as they were read last.
     contents: BTreeMap<PathBuf, Vec<u8>>,
-    duplicates: Vec<Duplicate>,
-    /// Whether everybody sees the objects as they are desired.
-    is_put_out: bool,
 }
 
 impl<E: EventRecorder, C: Clock> FileSource<E, C> {
@@ -70,23 +65,26 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
     pub fn new(parts: FileParts<E, C>) -> Self {
         Self {
             parts,
-            desired: Desired::default(),
             contents: BTreeMap::new(),
-            duplicates: Vec::new(),
-            is_put_out: true,
         }
     }
 
-    /// Tells `inbox` what is desired until `shutdown`, and after the first look that it is ready.
-    pub async fn run(mut self, inbox: mpsc::Sender<Input>, shutdown: CancellationToken) {
+    /// Says what the directory holds until `shutdown`.
+    pub async fn run(mut self, says: mpsc::Sender<Saying>, shutdown: CancellationToken) {
         // Watching begins before the first look, so that nothing falls between.
         let mut watch = self.watch();
-        let mut told_ready = false;
         loop {
-            let looked = self.look();
-            let delivered = self.deliver(looked, &inbox, &mut told_ready).await;
-            if !delivered {
-                return;
+            match self.look() {
+                Ok(scan) => {
+                    let source = PodSource::File;
+                    if says.send(Saying { source, scan }).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let directory = self.parts.directory.display();
+                    tracing::warn!(%directory, %error, "cannot read the manifest directory");
+                }
             }
             if watch.is_none() {
                 watch = self.watch();
@@ -103,83 +101,30 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
         }
     }
 
-    /// Whether the loop still listens.
-    async fn deliver(
-        &mut self,
-        looked: io::Result<BTreeMap<PathBuf, Scan>>,
-        inbox: &mpsc::Sender<Input>,
-        told_ready: &mut bool,
-    ) -> bool {
-        let scan = match looked {
-            Ok(scan) => scan,
-            Err(error) => {
-                let directory = self.parts.directory.display();
-                tracing::warn!(%directory, %error, "cannot read the manifest directory");
-                return true;
-            }
-        };
-        let merged = merge(&self.desired, scan);
-        self.desired = merged.desired;
-        self.tell_duplicates(merged.duplicates);
-        // Objects first: a new pod finds them, and a pod that waits for them is woken.
-        self.is_put_out &= merged.changed_objects.is_empty();
-        let objects = self.put_out();
-        if !objects.is_empty() && inbox.send(Input::ObjectsChanged(objects)).await.is_err() {
-            return false;
-        }
-        if !merged.changes.is_empty() && inbox.send(Input::Desired(merged.changes)).await.is_err() {
-            return false;
-        }
-        if !*told_ready {
-            *told_ready = true;
-            return inbox.send(Input::SourcesReady).await.is_ok();
-        }
-        true
-    }
-
-    /// Puts the objects out unless they are; says what changed.
-    fn put_out(&mut self) -> BTreeSet<ObjectKey> {
-        if self.is_put_out {
-            return BTreeSet::new();
-        }
-        match self.parts.shelf.put(self.desired.objects().clone()) {
-            Ok(changed) => {
-                self.is_put_out = true;
-                changed
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "objects of manifests stay as they were");
-                BTreeSet::new()
-            }
-        }
-    }
-
     /// Reads the whole directory. One that does not exist has no manifests.
-    fn look(&mut self) -> io::Result<BTreeMap<PathBuf, Scan>> {
+    fn look(&mut self) -> io::Result<BTreeMap<PodOrigin, Scan>> {
         let paths = match manifest_paths(&self.parts.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other?,
         };
         let scan: BTreeMap<_, _> = paths
             .into_iter()
-            .filter_map(|path| self.read(&path).map(|said| (path, said)))
+            .filter_map(|path| self.read(&path).map(|said| (PodOrigin::File(path), said)))
             .collect();
-        self.contents.retain(|path, _| scan.contains_key(path));
+        let is_there = |path: &PathBuf| scan.contains_key(&PodOrigin::File(path.clone()));
+        self.contents.retain(|path, _| is_there(path));
         Ok(scan)
     }
 
     /// What a file says now; `None` when it is gone.
     fn read(&mut self, path: &Path) -> Option<Scan> {
+        let (events, origin) = (self.parts.events.as_ref(), PodOrigin::File(path.to_owned()));
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                self.warn(
-                    path,
-                    "FailedToReadManifest",
-                    format!("{}: {error}", path.display()),
-                );
+                let message = format!("{origin}: {error}");
+                warn(events, &origin, "FailedToReadManifest", message);
                 return Some(Scan::Broken);
             }
         };
@@ -187,82 +132,20 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             return Some(Scan::Unchanged);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let read = read_manifest(path, &text, &self.parts.node, self.parts.clock.now());
+        let now = self.parts.clock.now();
+        let read = read_manifest(&origin, &text, &self.parts.node, now);
         self.contents.insert(path.to_owned(), bytes);
         match read {
             Ok(manifest) => {
-                self.tell_warnings(path, &manifest);
-                let Manifest { pods, objects } = manifest;
-                let objects = objects.into_iter().map(|one| (one.key, one.object));
-                Some(Scan::Read(Contents {
-                    pods: pods.into_iter().map(|one| one.pod).collect(),
-                    objects: objects.collect(),
-                }))
+                warn_of(events, &origin, &manifest);
+                Some(Scan::Read(Contents::from(manifest)))
             }
             Err(error) => {
                 tracing::warn!(%error, "a manifest is broken; what it said before stays");
-                self.warn(path, "FailedToReadManifest", error.to_string());
+                warn(events, &origin, "FailedToReadManifest", error.to_string());
                 Some(Scan::Broken)
             }
         }
-    }
-
-    fn tell_warnings(&self, path: &Path, manifest: &Manifest) {
-        for read in &manifest.pods {
-            for message in &read.warnings {
-                self.parts.events.record(Event {
-                    pod: read.pod.name.clone(),
-                    uid: Some(read.pod.uid.clone()),
-                    container: None,
-                    kind: EventKind::Warning,
-                    reason: "FieldIgnored",
-                    message: message.clone(),
-                });
-            }
-        }
-        for message in manifest.objects.iter().flat_map(|read| &read.warnings) {
-            self.warn(path, "FieldIgnored", message.clone());
-        }
-    }
-
-    fn tell_duplicates(&mut self, duplicates: Vec<Duplicate>) {
-        for duplicate in duplicates
-            .iter()
-            .filter(|one| !self.duplicates.contains(one))
-        {
-            match duplicate {
-                Duplicate::Pod { pod, first } => self.parts.events.record(Event {
-                    pod: pod.name.clone(),
-                    uid: None,
-                    container: None,
-                    kind: EventKind::Warning,
-                    reason: "DuplicatePod",
-                    message: format!(
-                        "pod {} of {} is passed over: {first} has one of that name",
-                        pod.name, pod.origin
-                    ),
-                }),
-                Duplicate::Object { key, file, first } => {
-                    let (in_file, first) = (file.display(), first.display());
-                    let message =
-                        format!("{key} of {in_file} is passed over: {first} has one of that name");
-                    self.warn(file, "DuplicateObject", message);
-                }
-            }
-        }
-        self.duplicates = duplicates;
-    }
-
-    fn warn(&self, path: &Path, reason: &'static str, message: String) {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        self.parts.events.record(Event {
-            pod: PodName::new("default", &file),
-            uid: None,
-            container: None,
-            kind: EventKind::Warning,
-            reason,
-            message,
-        });
     }
 
     fn watch(&self) -> Option<Watch> {

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{FileParts, FileSource};
-use crate::model::{Event, Object, ObjectKey, ObjectKind, PodChange};
-use crate::source::NodeIdentity;
+use crate::model::{Event, Object, ObjectKey, ObjectKind, PodChange, PodSource};
+use crate::source::{Gatherer, NodeIdentity};
 use crate::store::{LocalObjects, Objects, shelf};
 use crate::sync::{EventRecorder, Input, SystemClock};
 
@@ -50,10 +50,12 @@ impl Harness {
             rescan: Duration::from_secs(3600),
             events: events.clone(),
             clock: Arc::new(SystemClock),
-            shelf,
         });
+        let gatherer = Gatherer::new([PodSource::File], shelf, events.clone());
+        let (says, sayings) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        tokio::spawn(source.run(sender, shutdown.clone()));
+        tokio::spawn(source.run(says, shutdown.clone()));
+        tokio::spawn(gatherer.run(sayings, sender, shutdown.clone()));
         Self {
             directory,
             inbox,

@@ -1,7 +1,6 @@
-//! From the text of a manifest file to what it describes, or all that is wrong with it.
+//! From the text of a manifest to what it describes, or all that is wrong with it.
 #![deny(clippy::disallowed_methods)]
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -49,18 +48,18 @@ pub struct ReadObject {
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum ManifestError {
     /// It is not the YAML of anything that may stand in it.
-    #[error("{}:{}: {}", .file.display(), .source.line, .source.message)]
+    #[error("{origin}:{}: {}", .source.line, .source.message)]
     Decode {
-        /// Which file.
-        file: PathBuf,
+        /// Where it was read.
+        origin: PodOrigin,
         /// What is wrong with it.
         source: DecodeError,
     },
     /// Something in it is invalid.
-    #[error("{}:{line}: {what} is invalid: {}", .file.display(), sentence(.problems))]
+    #[error("{origin}:{line}: {what} is invalid: {}", sentence(.problems))]
     Invalid {
-        /// Which file.
-        file: PathBuf,
+        /// Where it was read.
+        origin: PodOrigin,
         /// Where its document begins.
         line: u64,
         /// What it is, and its name as written.
@@ -72,13 +71,13 @@ pub enum ManifestError {
 
 /// Reads all of a manifest; one bad document makes the whole file bad.
 pub fn read_manifest(
-    file: &Path,
+    origin: &PodOrigin,
     text: &str,
     node: &NodeIdentity,
     seen: Timestamp,
 ) -> Result<Manifest, ManifestError> {
     let decoded = decode(text).map_err(|source| ManifestError::Decode {
-        file: file.to_owned(),
+        origin: origin.clone(),
         source,
     })?;
     let mut manifest = Manifest::default();
@@ -93,14 +92,14 @@ pub fn read_manifest(
             .map(|field| format!("unknown field {field} is ignored"))
             .collect();
         let invalid = |(what, problems): Invalid| ManifestError::Invalid {
-            file: file.to_owned(),
+            origin: origin.clone(),
             line,
             what,
             problems,
         };
         match written {
             Written::Pod(pod) => {
-                let read = read_pod(file, *pod, unknown, node, seen).map_err(invalid)?;
+                let read = read_pod(origin, *pod, unknown, node, seen).map_err(invalid)?;
                 manifest.pods.push(read);
             }
             written => {
@@ -125,7 +124,7 @@ fn with_warnings((key, object): (ObjectKey, Object), unknown: Vec<String>) -> Re
 }
 
 fn read_pod(
-    file: &Path,
+    origin: &PodOrigin,
     mut pod: core::Pod,
     unknown: Vec<String>,
     node: &NodeIdentity,
@@ -134,19 +133,24 @@ fn read_pod(
     let written_name = pod.metadata.name.clone().unwrap_or_default();
     let not_handled = not_handled(&pod);
     set_defaults(&mut pod);
-    identify(&mut pod, node, file, seen);
+    identify(&mut pod, node, origin, seen);
     let spec = convert(&pod).map_err(|problems| (format!("pod {written_name:?}"), problems))?;
     let not_handled = not_handled
         .into_iter()
         .map(|field| format!("{field} is not handled yet and has no effect"));
     let warnings = unknown.into_iter().chain(not_handled).collect();
     Ok(ReadPod {
-        pod: Arc::new(assemble(file, pod, spec, seen)),
+        pod: Arc::new(assemble(origin, pod, spec, seen)),
         warnings,
     })
 }
 
-fn assemble(file: &Path, pod: core::Pod, spec: crate::model::PodSpec, seen: Timestamp) -> Pod {
+fn assemble(
+    origin: &PodOrigin,
+    pod: core::Pod,
+    spec: crate::model::PodSpec,
+    seen: Timestamp,
+) -> Pod {
     let metadata = &pod.metadata;
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     Pod {
@@ -154,7 +158,7 @@ fn assemble(file: &Path, pod: core::Pod, spec: crate::model::PodSpec, seen: Time
         name: PodName::new(&text(&metadata.namespace), &text(&metadata.name)),
         labels: metadata.labels.clone().unwrap_or_default(),
         annotations: metadata.annotations.clone().unwrap_or_default(),
-        origin: PodOrigin::File(file.to_owned()),
+        origin: origin.clone(),
         seen_at: seen,
         spec,
         manifest: Arc::new(pod),
@@ -177,7 +181,8 @@ mod tests {
         let node = NodeIdentity {
             node_name: "node".to_owned(),
         };
-        read_manifest(Path::new("/m/web.yaml"), text, &node, Timestamp::UNIX_EPOCH)
+        let origin = PodOrigin::File("/m/web.yaml".into());
+        read_manifest(&origin, text, &node, Timestamp::UNIX_EPOCH)
     }
 
     const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\nspec:\n  \

@@ -1,17 +1,18 @@
-//! From what all manifest files say to what changes.
+//! From what all manifests say to what changes.
 //!
-//! A file that cannot be read or understood changes nothing: its pods stay as it said last, until it
-//! can be understood again or is deleted. Of two pods of one name, or two objects of one kind and
-//! name, the first file's wins.
+//! A manifest that cannot be read or understood changes nothing: its pods stay as it said last, until
+//! it can be understood again or is gone. Of two pods of one name, or two objects of one kind and
+//! name, the first manifest's wins; files come before pages.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::{Object, ObjectKey, Pod, PodChange, PodName, PodOrigin};
+use crate::model::{Object, ObjectKey, Pod, PodChange, PodName, PodOrigin, PodSource};
 
-/// What one file says now.
+use super::Manifest;
+
+/// What one manifest says now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scan {
     /// These pods and objects.
@@ -22,7 +23,7 @@ pub enum Scan {
     Unchanged,
 }
 
-/// What one file describes.
+/// What one manifest describes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
     /// Pods.
@@ -31,16 +32,27 @@ pub struct Contents {
     pub objects: Vec<(ObjectKey, Object)>,
 }
 
-/// What is desired, and by which file.
+impl From<Manifest> for Contents {
+    fn from(manifest: Manifest) -> Self {
+        let Manifest { pods, objects } = manifest;
+        let objects = objects.into_iter().map(|one| (one.key, one.object));
+        Self {
+            pods: pods.into_iter().map(|one| one.pod).collect(),
+            objects: objects.collect(),
+        }
+    }
+}
+
+/// What is desired, and by which manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {
-    files: BTreeMap<PathBuf, Contents>,
+    manifests: BTreeMap<PodOrigin, Contents>,
     pods: BTreeMap<PodName, Arc<Pod>>,
     objects: BTreeMap<ObjectKey, Object>,
 }
 
 impl Desired {
-    /// The objects of all files.
+    /// The objects of all manifests.
     pub fn objects(&self) -> &BTreeMap<ObjectKey, Object> {
         &self.objects
     }
@@ -59,7 +71,7 @@ pub struct Merged {
     pub duplicates: Vec<Duplicate>,
 }
 
-/// Something that is passed over because another file has one of its name.
+/// Something that is passed over because another manifest has one of its name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Duplicate {
     /// A pod.
@@ -73,34 +85,37 @@ pub enum Duplicate {
     Object {
         /// What it is and its name.
         key: ObjectKey,
-        /// The file that is passed over.
-        file: PathBuf,
-        /// The file that counts.
-        first: PathBuf,
+        /// The manifest that is passed over.
+        origin: PodOrigin,
+        /// The manifest that counts.
+        first: PodOrigin,
     },
 }
 
-/// Merges what all files of the directory say into what was desired before.
-pub fn merge(before: &Desired, scan: BTreeMap<PathBuf, Scan>) -> Merged {
-    let files: BTreeMap<_, _> = scan
-        .into_iter()
-        .map(|(path, said)| {
-            let last = || before.files.get(&path).cloned().unwrap_or_default();
-            let contents = match said {
-                Scan::Read(contents) => contents,
-                Scan::Broken | Scan::Unchanged => last(),
-            };
-            (path, contents)
-        })
+/// Merges what all manifests of one source say into what was desired before; those of the others
+/// stay as they are.
+pub fn merge(before: &Desired, source: PodSource, scan: BTreeMap<PodOrigin, Scan>) -> Merged {
+    let others = before.manifests.iter();
+    let others = others.filter(|(origin, _)| origin.source() != source);
+    let mut manifests: BTreeMap<_, _> = others
+        .map(|(origin, contents)| (origin.clone(), contents.clone()))
         .collect();
+    manifests.extend(scan.into_iter().map(|(origin, said)| {
+        let last = || before.manifests.get(&origin).cloned().unwrap_or_default();
+        let contents = match said {
+            Scan::Read(contents) => contents,
+            Scan::Broken | Scan::Unchanged => last(),
+        };
+        (origin, contents)
+    }));
     let mut duplicates = Vec::new();
-    let pods = pods(before, &files, &mut duplicates);
-    let objects = objects(&files, &mut duplicates);
+    let pods = pods(before, &manifests, &mut duplicates);
+    let objects = objects(&manifests, &mut duplicates);
     let changes = changes(&before.pods, &pods);
     let changed_objects = changed_objects(&before.objects, &objects);
     Merged {
         desired: Desired {
-            files,
+            manifests,
             pods,
             objects,
         },
@@ -112,11 +127,11 @@ pub fn merge(before: &Desired, scan: BTreeMap<PathBuf, Scan>) -> Merged {
 
 fn pods(
     before: &Desired,
-    files: &BTreeMap<PathBuf, Contents>,
+    manifests: &BTreeMap<PodOrigin, Contents>,
     duplicates: &mut Vec<Duplicate>,
 ) -> BTreeMap<PodName, Arc<Pod>> {
     let mut pods: BTreeMap<PodName, Arc<Pod>> = BTreeMap::new();
-    for pod in files.values().flat_map(|file| &file.pods) {
+    for pod in manifests.values().flat_map(|one| &one.pods) {
         if let Some(first) = pods.get(&pod.name) {
             duplicates.push(Duplicate::Pod {
                 pod: pod.clone(),
@@ -130,20 +145,20 @@ fn pods(
 }
 
 fn objects(
-    files: &BTreeMap<PathBuf, Contents>,
+    manifests: &BTreeMap<PodOrigin, Contents>,
     duplicates: &mut Vec<Duplicate>,
 ) -> BTreeMap<ObjectKey, Object> {
-    let mut objects: BTreeMap<ObjectKey, (&PathBuf, &Object)> = BTreeMap::new();
-    for (file, contents) in files {
+    let mut objects: BTreeMap<ObjectKey, (&PodOrigin, &Object)> = BTreeMap::new();
+    for (origin, contents) in manifests {
         for (key, object) in &contents.objects {
             if let Some((first, _)) = objects.get(key) {
                 duplicates.push(Duplicate::Object {
                     key: key.clone(),
-                    file: file.clone(),
+                    origin: origin.clone(),
                     first: (*first).clone(),
                 });
             } else {
-                objects.insert(key.clone(), (file, object));
+                objects.insert(key.clone(), (origin, object));
             }
         }
     }
@@ -240,11 +255,22 @@ mod tests {
         })
     }
 
-    fn scan(files: &[(&str, Scan)]) -> BTreeMap<PathBuf, Scan> {
+    fn scan(files: &[(&str, Scan)]) -> BTreeMap<PodOrigin, Scan> {
         files
             .iter()
-            .map(|(path, said)| (PathBuf::from(path), said.clone()))
+            .map(|(path, said)| (PodOrigin::File(path.into()), said.clone()))
             .collect()
+    }
+
+    /// What the directory says.
+    fn merge(before: &Desired, scan: BTreeMap<PodOrigin, Scan>) -> Merged {
+        super::merge(before, PodSource::File, scan)
+    }
+
+    /// What the page says.
+    fn merge_page(before: &Desired, said: Scan) -> Merged {
+        let page = PodOrigin::Url("http://host/pods".to_owned());
+        super::merge(before, PodSource::Http, BTreeMap::from([(page, said)]))
     }
 
     fn read(pods: Vec<Arc<Pod>>) -> Scan {
@@ -328,6 +354,27 @@ mod tests {
     }
 
     #[test]
+    fn what_one_source_says_changes_nothing_of_another() {
+        let merged = merge(&Desired::default(), scan(&[("a", one("a", "u1", "x"))]));
+        let page = merge_page(&merged.desired, one("page", "u2", "y"));
+        assert_eq!(sentences(&page.changes), ["add u2"]);
+        let gone = merge(&page.desired, scan(&[]));
+        assert_eq!(sentences(&gone.changes), ["remove u1"]);
+        let empty = merge_page(&gone.desired, read(vec![]));
+        assert_eq!(sentences(&empty.changes), ["remove u2"]);
+    }
+
+    #[test]
+    fn a_file_goes_before_a_page() {
+        let page = merge_page(&Desired::default(), one("page", "u2", "x"));
+        let merged = merge(&page.desired, scan(&[("a", one("a", "u1", "x"))]));
+        assert_eq!(sentences(&merged.changes), ["remove u2", "add u1"]);
+        assert_eq!(merged.duplicates.len(), 1);
+        let gone = merge(&merged.desired, scan(&[]));
+        assert_eq!(sentences(&gone.changes), ["remove u1", "add u2"]);
+    }
+
+    #[test]
     fn a_pod_with_a_uid_of_its_own_is_updated() {
         let merged = merge(&Desired::default(), scan(&[("a", one("a", "u1", "x"))]));
         let mut changed = (*pod("a", "u1", "x")).clone();
@@ -403,8 +450,8 @@ mod tests {
         assert_eq!(counts.data["colour"], "blue");
         let passed_over = Duplicate::Object {
             key: map_key(),
-            file: "b".into(),
-            first: "a".into(),
+            origin: PodOrigin::File("b".into()),
+            first: PodOrigin::File("a".into()),
         };
         assert_eq!(merged.duplicates, [passed_over]);
     }

@@ -1,23 +1,28 @@
-//! Where desired pods come from, and the objects that they refer to: manifests in a directory.
+//! Where desired pods come from, and the objects that they refer to: manifests in a directory and on
+//! a page.
 //!
 //! ```text
-//! file ─► decode ─► default ─► convert (with every problem) ─► static_pod ─► merge ─► PodChange
-//!            ├─ unknown fields      fields ─ not handled yet ─┘        └──► Shelf
-//!            └─ objects ─────► convert ──────────────────────────────────┘
+//! file, http ─► decode ─► default ─► convert (with every problem) ─► static_pod ─► gather (merge) ─► PodChange
+//!                  ├─ unknown fields      fields ─ not handled yet ─┘            └──► Shelf
+//!                  └─ objects ─────► convert ──────────────────────────────────┘
 //! ```
 //!
-//! `file` watches and reads; everything else is pure.
+//! `file` and `http` read, `gather` owns what is desired; everything else is pure.
 
 mod convert;
 mod decode;
 mod default;
 mod fields;
 mod file;
+mod gather;
 mod hash;
+mod http;
 mod manifest;
 mod merge;
+mod page;
 mod problem;
 mod static_pod;
+mod tell;
 mod uid;
 
 pub use convert::{convert, read_hook};
@@ -25,9 +30,12 @@ pub use decode::{DecodeError, Decoded, Written, decode};
 pub use default::set_defaults;
 pub use fields::not_handled;
 pub use file::{FileParts, FileSource, WatchError};
+pub use gather::{Gatherer, Saying};
 pub use hash::container_hash;
+pub use http::{HttpParts, HttpSource};
 pub use manifest::{Manifest, ManifestError, ReadObject, ReadPod, read_manifest};
 pub use merge::{Contents, Desired, Duplicate, Merged, Scan, merge};
+pub use page::Page;
 pub use problem::Problem;
 pub use static_pod::{NodeIdentity, identify};
 pub use uid::static_uid;

@@ -1,10 +1,10 @@
 //! What makes a manifest's pod a pod of this node: its name, UID, annotations and tolerations.
 #![deny(clippy::disallowed_methods)]
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
+
+use crate::model::PodOrigin;
 
 use super::static_uid;
 
@@ -20,10 +20,10 @@ pub struct NodeIdentity {
 }
 
 /// Makes a defaulted manifest a static pod of this node.
-pub fn identify(pod: &mut core::Pod, node: &NodeIdentity, file: &Path, seen: Timestamp) {
+pub fn identify(pod: &mut core::Pod, node: &NodeIdentity, origin: &PodOrigin, seen: Timestamp) {
     let uid = match pod.metadata.uid.take().filter(|uid| !uid.is_empty()) {
         Some(uid) => uid,
-        None => static_uid(pod, &node.node_name, &file.to_string_lossy()).to_string(),
+        None => static_uid(pod, &node.node_name, origin).to_string(),
     };
     let metadata = &mut pod.metadata;
     if let Some(name) = metadata.name.as_mut().filter(|name| !name.is_empty()) {
@@ -33,16 +33,19 @@ pub fn identify(pod: &mut core::Pod, node: &NodeIdentity, file: &Path, seen: Tim
         metadata.namespace = Some("default".to_owned());
     }
     let annotations = metadata.annotations.get_or_insert_default();
-    annotations.insert(SOURCE.to_owned(), "file".to_owned());
+    annotations.insert(SOURCE.to_owned(), origin.source().as_str().to_owned());
     annotations.insert(SEEN.to_owned(), seen.to_string());
     annotations.insert(HASH.to_owned(), uid.clone());
     metadata.uid = Some(uid);
     let spec = pod.spec.get_or_insert_default();
     spec.node_name = Some(node.node_name.clone());
-    stay_on_the_node(spec.tolerations.get_or_insert_default());
+    match origin {
+        PodOrigin::File(_) => stay_on_the_node(spec.tolerations.get_or_insert_default()),
+        PodOrigin::Url(_) => {}
+    }
 }
 
-/// Nothing that happens to the node evicts a static pod, whatever its manifest says.
+/// Nothing that happens to the node evicts a pod of a file, whatever its manifest says.
 fn stay_on_the_node(tolerations: &mut Vec<core::Toleration>) {
     let always = core::Toleration {
         operator: Some("Exists".to_owned()),
@@ -74,8 +77,22 @@ mod tests {
             node_name: node.to_owned(),
         };
         let seen = Timestamp::from_second(second).unwrap();
-        identify(&mut pod, &node, Path::new("/m/web.yaml"), seen);
+        let origin = PodOrigin::File("/m/web.yaml".into());
+        identify(&mut pod, &node, &origin, seen);
         pod
+    }
+
+    #[test]
+    fn a_pod_of_a_page_says_so_and_tolerates_what_it_says() {
+        let mut pod = serde_json::from_str(r#"{"metadata": {"name": "web"}}"#).unwrap();
+        set_defaults(&mut pod);
+        let node = NodeIdentity {
+            node_name: "n".to_owned(),
+        };
+        let origin = PodOrigin::Url("http://host/pods".to_owned());
+        identify(&mut pod, &node, &origin, Timestamp::UNIX_EPOCH);
+        assert_eq!(pod.metadata.annotations.unwrap()[SOURCE], "http");
+        assert_eq!(pod.spec.unwrap().tolerations, None);
     }
 
     #[test]

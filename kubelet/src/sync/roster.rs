@@ -369,10 +369,7 @@ mod tests {
     fn what_was_seen_before_the_sources_spoke_ends_with_the_others() {
         let mut roster = Roster::default();
         assert_eq!(roster.relisted(vec![in_runtime("u1", "web")]), []);
-        assert_eq!(
-            roster.close(),
-            [Step::EndOrphan(in_runtime("u1", "web"))]
-        );
+        assert_eq!(roster.close(), [Step::EndOrphan(in_runtime("u1", "web"))]);
         assert!(!roster.is_done());
     }
 

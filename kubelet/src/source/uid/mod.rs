@@ -19,18 +19,27 @@ mod tests;
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::PodUid;
+use crate::model::{PodOrigin, PodUid};
 
 use super::hash::Fnv128a;
 
-/// The UID of a static pod: what its defaulted manifest says, on which node, from which file.
-pub fn static_uid(pod: &core::Pod, node: &str, file: &str) -> PodUid {
+/// The UID of a static pod: what its defaulted manifest says, and where that was read. A file is
+/// another one on each node; a page is the same for all that ask for it.
+pub fn static_uid(pod: &core::Pod, node: &str, origin: &PodOrigin) -> PodUid {
     let mut hash = Fnv128a::default();
     hash.write(printed(pod).as_bytes());
-    hash.write(b"host:");
-    hash.write(node.as_bytes());
-    hash.write(b"file:");
-    hash.write(file.as_bytes());
+    match origin {
+        PodOrigin::File(file) => {
+            hash.write(b"host:");
+            hash.write(node.as_bytes());
+            hash.write(b"file:");
+            hash.write(file.to_string_lossy().as_bytes());
+        }
+        PodOrigin::Url(url) => {
+            hash.write(b"url:");
+            hash.write(url.as_bytes());
+        }
+    }
     hash.to_string().into()
 }
 

@@ -36,7 +36,8 @@ fn a_manifest_has_the_uid_that_other_kubelets_give_it() {
             panic!("{file} is a pod");
         };
         set_defaults(&mut pod);
-        let uid = static_uid(&pod, "Node-1", &format!("/etc/kubernetes/manifests/{file}"));
+        let origin = PodOrigin::File(format!("/etc/kubernetes/manifests/{file}").into());
+        let uid = static_uid(&pod, "Node-1", &origin);
         assert_eq!(uid.as_str(), known[file], "{file}: {}", printed(&pod));
     }
 }
@@ -44,12 +45,22 @@ fn a_manifest_has_the_uid_that_other_kubelets_give_it() {
 #[test]
 fn a_uid_depends_on_the_pod_the_node_and_the_file() {
     let pod = core::Pod::default();
-    let uid = static_uid(&pod, "node", "/m/a.yaml");
+    let file = |path: &str| PodOrigin::File(path.into());
+    let uid = static_uid(&pod, "node", &file("/m/a.yaml"));
     assert_eq!(uid.as_str().len(), 32);
-    assert_eq!(uid, static_uid(&pod, "node", "/m/a.yaml"));
-    assert_ne!(uid, static_uid(&pod, "other", "/m/a.yaml"));
-    assert_ne!(uid, static_uid(&pod, "node", "/m/b.yaml"));
+    assert_eq!(uid, static_uid(&pod, "node", &file("/m/a.yaml")));
+    assert_ne!(uid, static_uid(&pod, "other", &file("/m/a.yaml")));
+    assert_ne!(uid, static_uid(&pod, "node", &file("/m/b.yaml")));
     let mut named = pod;
     named.metadata.name = Some("web".to_owned());
-    assert_ne!(uid, static_uid(&named, "node", "/m/a.yaml"));
+    assert_ne!(uid, static_uid(&named, "node", &file("/m/a.yaml")));
+}
+
+#[test]
+fn a_pod_of_a_page_has_one_uid_on_every_node() {
+    let pod = core::Pod::default();
+    let page = |url: &str| PodOrigin::Url(url.to_owned());
+    let uid = static_uid(&pod, "node", &page("http://a/pods"));
+    assert_eq!(uid, static_uid(&pod, "other", &page("http://a/pods")));
+    assert_ne!(uid, static_uid(&pod, "node", &page("http://b/pods")));
 }
