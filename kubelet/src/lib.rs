@@ -27,6 +27,7 @@ pub mod pleg;
 pub mod probe;
 pub mod pulse;
 pub mod resource;
+pub mod rotate;
 pub mod server;
 pub mod source;
 pub mod status;

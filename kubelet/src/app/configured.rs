@@ -11,6 +11,7 @@ use crate::execute::PodSettings;
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
 use crate::resource::CgroupDriver;
+use crate::rotate;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
 use crate::source::Page;
 
@@ -49,6 +50,7 @@ impl Settings {
         }
         self.node_labels = loaded.flag_words("node-labels");
         self.reserve = Reserve::of(configuration);
+        self.log_rotation = rotate::Policy::of(configuration);
         self.pods = pods(configuration);
         self.serve(loaded, ports);
         self.configuration = Arc::new(configuration.to_json());

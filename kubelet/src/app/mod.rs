@@ -16,6 +16,7 @@ mod settings;
 mod start;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::io;
 use std::path::PathBuf;
@@ -187,6 +188,7 @@ impl Kubelet {
             gatherer.run(says, to_inbox, to_gatherer).await;
             "gatherer of manifests"
         });
+        self.start_upkeep(parts, stop);
         let world = Arc::new(self.world(runtime_name, objects));
         let mut sync = tokio::spawn(run_sync(world, inputs, to_sync));
 

@@ -13,6 +13,7 @@ use crate::execute::PodSettings;
 use crate::node::Reserve;
 use crate::pleg::Intervals;
 use crate::resource::CgroupDriver;
+use crate::rotate;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
 use crate::source::Page;
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub relist: Intervals,
     /// How long a call to the runtime may take.
     pub deadlines: Deadlines,
+    /// When logs are rotated; never without one.
+    pub log_rotation: Option<rotate::Policy>,
     /// What becomes of the pods when the kubelet ends.
     pub at_end: AtEnd,
 }
@@ -121,6 +124,7 @@ impl Settings {
             rescan: Duration::from_secs(20),
             relist: Intervals::default(),
             deadlines: Deadlines::default(),
+            log_rotation: rotate::Policy::of(&Configuration::default()),
             at_end: AtEnd::default(),
         }
     }

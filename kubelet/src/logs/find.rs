@@ -36,7 +36,7 @@ fn log_file(directory: &Path, restart_count: u32) -> LogFile {
     }
 }
 
-/// Sorted; rotated files have more after `.log` and are not counted.
+/// Sorted, each once. While a log is being rotated, only its rotated files tell of it.
 async fn tries(directory: &Path) -> io::Result<Vec<u32>> {
     let mut entries = match tokio::fs::read_dir(directory).await {
         Ok(entries) => entries,
@@ -46,9 +46,11 @@ async fn tries(directory: &Path) -> io::Result<Vec<u32>> {
     let mut tries = Vec::new();
     while let Some(entry) = entries.next_entry().await? {
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        tries.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        let parts = name.to_str().and_then(|name| name.split_once(".log"));
+        let parts = parts.filter(|(_, rest)| rest.is_empty() || rest.starts_with('.'));
+        tries.extend(parts.and_then(|(number, _)| number.parse::<u32>().ok()));
     }
     tries.sort_unstable();
+    tries.dedup();
     Ok(tries)
 }

@@ -1,5 +1,6 @@
 //! Container logs: finding the file, reading it, following it.
 
+mod chain;
 mod find;
 pub(crate) mod line;
 mod options;

@@ -4,7 +4,6 @@
 //! in between is read before the new one is begun, so no line is lost and none comes twice.
 
 use std::io::{self, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 
 use super::LogOptions;
+use super::chain::{BLOCK, Chain, Source};
 
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(100);
-const BLOCK: usize = 64 * 1024;
 
 /// Where the log goes; when nobody takes it any more, reading ends.
 type Chunks = mpsc::Sender<io::Result<Bytes>>;
@@ -45,28 +44,33 @@ async fn read(
     has_ended: impl Fn() -> bool + Send,
     chunks: Chunks,
 ) -> io::Result<()> {
-    let mut file = File::open(path).await?;
-    if let Some(lines) = options.tail_lines {
-        let start = tail(&mut file, lines).await?;
+    let (mut chain, mut source) = Chain::open(path).await?;
+    if let (Some(lines), Source::Plain(file)) = (options.tail_lines, &mut source) {
+        let start = tail(file, lines).await?;
         file.seek(SeekFrom::Start(start)).await?;
     }
     let follow = options.follow;
     let mut output = Output::new(options, chunks);
     let mut last_look = false;
     loop {
-        if output.copy(&mut file).await?.is_err() {
+        if output.copy(&mut source).await?.is_err() {
             return Ok(());
         }
-        if !follow || last_look {
+        if !follow {
             output.finish().await;
             return Ok(());
         }
-        if let Some(next) = rotated(path, &file).await? {
-            if output.copy(&mut file).await?.is_err() {
+        if let Some(next) = chain.next()? {
+            // The old one is written until the new one is there.
+            if output.copy(&mut source).await?.is_err() {
                 return Ok(());
             }
-            file = next;
+            source = next;
             continue;
+        }
+        if last_look {
+            output.finish().await;
+            return Ok(());
         }
         // What was written before the end was noticed is read once more.
         last_look = has_ended();
@@ -74,19 +78,6 @@ async fn read(
             return Ok(());
         }
     }
-}
-
-/// The file that is now at the path, when it is another one.
-async fn rotated(path: &Path, open: &File) -> io::Result<Option<File>> {
-    let at_path = match File::open(path).await {
-        Ok(file) => file,
-        // Renamed, and the runtime has not opened the new one yet.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let (old, new) = (open.metadata().await?, at_path.metadata().await?);
-    let is_same = (old.dev(), old.ino()) == (new.dev(), new.ino());
-    Ok((!is_same).then_some(at_path))
 }
 
 /// Where the last `lines` lines begin.
@@ -145,14 +136,13 @@ impl Output {
     }
 
     /// Everything up to the end of the file.
-    async fn copy(&mut self, file: &mut File) -> io::Result<Result<(), Enough>> {
-        let mut block = vec![0; BLOCK];
+    async fn copy(&mut self, source: &mut Source) -> io::Result<Result<(), Enough>> {
         loop {
-            let length = file.read(&mut block).await?;
-            if length == 0 {
+            let block = source.read().await?;
+            if block.is_empty() {
                 return Ok(Ok(()));
             }
-            self.begun.extend_from_slice(&block[..length]);
+            self.begun.extend_from_slice(&block);
             if self.send_lines().await.is_err() {
                 return Ok(Err(Enough));
             }

@@ -244,7 +244,7 @@ async fn the_newest_log_and_the_one_before_are_found_by_number() {
         "2.log",
         "10.log",
         "9.log",
-        "11.log.20260101-000000",
+        "10.log.20260101-000000",
         "x.log",
     ] {
         fs::write(directory.path().join(name), "").unwrap();
@@ -254,4 +254,108 @@ async fn the_newest_log_and_the_one_before_are_found_by_number() {
     assert_eq!(number(previous(directory.path()).await.unwrap()), Some(9));
     let nowhere = directory.path().join("nowhere");
     assert_eq!(number(newest(&nowhere).await.unwrap()), None);
+}
+
+/// Sets the log aside under this name, and packs what is plain before it, as a rotation does.
+fn set_aside(log: &Path, stamp: &str) {
+    for entry in fs::read_dir(log.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("0.log.") && !name.ends_with(".gz") {
+            pack(&path);
+        }
+    }
+    fs::rename(log, log.with_file_name(format!("0.log.{stamp}"))).unwrap();
+}
+
+fn pack(path: &Path) {
+    let packed = fs::File::create(format!("{}.gz", path.display())).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    encoder.write_all(&fs::read(path).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+fn say_at(path: &Path, second: u32, words: &str) {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    writeln!(file, "2026-01-01T00:00:{second:02}Z stdout F {words}").unwrap();
+}
+
+#[tokio::test]
+async fn whoever_reads_slower_than_a_log_is_rotated_misses_nothing() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("0.log");
+    // Long before, and not asked for.
+    say_at(&log, 0, "earlier");
+    set_aside(&log, "20260101-000000");
+    say_at(&log, 1, "one");
+    let (mut chain, mut source) = super::chain::Chain::open(&log).await.unwrap();
+    let rotations = [
+        ("20260101-000001", "two"),
+        ("20260101-000002", "three"),
+        ("20260101-000003", "four"),
+        ("20260101-000004", "five"),
+    ];
+    for (second, (stamp, words)) in rotations.into_iter().enumerate() {
+        set_aside(&log, stamp);
+        say_at(&log, u32::try_from(second).unwrap() + 2, words);
+    }
+    let mut text = Vec::new();
+    loop {
+        loop {
+            let block = source.read().await.unwrap();
+            if block.is_empty() {
+                break;
+            }
+            text.extend_from_slice(&block);
+        }
+        match chain.next().unwrap() {
+            Some(next) => source = next,
+            None => break,
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    let words: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.rsplit(' ').next())
+        .collect();
+    assert_eq!(words, ["one", "two", "three", "four", "five"]);
+}
+
+#[tokio::test]
+async fn a_reader_whose_file_has_gone_goes_on_with_the_oldest_that_is_left() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("0.log");
+    say_at(&log, 1, "one");
+    let (mut chain, _source) = super::chain::Chain::open(&log).await.unwrap();
+    set_aside(&log, "20260101-000001");
+    say_at(&log, 2, "two");
+    set_aside(&log, "20260101-000002");
+    say_at(&log, 3, "three");
+    fs::remove_file(directory.path().join("0.log.20260101-000001.gz")).unwrap();
+    let mut next = chain.next().unwrap().expect("there is a later one");
+    let block = next.read().await.unwrap();
+    assert!(block.ends_with(b"two\n"));
+    let mut last = chain.next().unwrap().expect("there is the written one");
+    assert!(last.read().await.unwrap().ends_with(b"three\n"));
+    assert!(chain.next().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_log_that_is_just_being_set_aside_is_read_where_it_is() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("0.log");
+    say_at(&log, 1, "one");
+    set_aside(&log, "20260101-000001");
+    assert_eq!(newest(directory.path()).await.unwrap().unwrap().path, log);
+    let (mut chain, mut source) = super::chain::Chain::open(&log).await.unwrap();
+    assert!(source.read().await.unwrap().ends_with(b"one\n"));
+    assert!(chain.next().unwrap().is_none());
+    say_at(&log, 2, "two");
+    let mut next = chain.next().unwrap().expect("it was begun anew");
+    assert!(next.read().await.unwrap().ends_with(b"two\n"));
 }

@@ -244,6 +244,7 @@ impl Containers for FakeRuntime {
         async move {
             let mut world = self.world();
             world.enter(CALL)?;
+            let log_path = world.log_path(CALL, &id)?;
             let container = world.container(CALL, &id)?;
             Ok(ContainerStatus {
                 metadata: container.config.metadata.clone(),
@@ -253,7 +254,7 @@ impl Containers for FakeRuntime {
                 image_id: container.config.image.image.clone(),
                 labels: container.config.labels.clone(),
                 annotations: container.config.annotations.clone(),
-                log_path: container.config.log_path.clone(),
+                log_path: log_path.display().to_string(),
                 id,
             })
         }
@@ -310,7 +311,13 @@ impl Containers for FakeRuntime {
         async move {
             let mut world = self.world();
             world.enter(CALL)?;
-            world.container(CALL, &id).map(drop)
+            let log = world.log_path(CALL, &id)?;
+            let open = std::fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(log);
+            open.map(drop)
+                .map_err(|error| refused(CALL, error.to_string()))
         }
         .boxed()
     }

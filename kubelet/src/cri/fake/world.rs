@@ -1,6 +1,7 @@
 //! What the runtime in memory has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -122,6 +123,18 @@ impl World {
         self.containers
             .get_mut(id)
             .ok_or_else(|| not_found(call, id.as_str()))
+    }
+
+    /// Where a container's log is.
+    pub(super) fn log_path(
+        &mut self,
+        call: &'static str,
+        id: &ContainerId,
+    ) -> Result<PathBuf, RuntimeError> {
+        let container = self.container(call, id)?;
+        let (sandbox, name) = (container.sandbox.clone(), container.config.log_path.clone());
+        let sandbox = self.sandbox(call, &sandbox)?;
+        Ok(Path::new(&sandbox.config.log_directory).join(name))
     }
 
     pub(super) fn running_in(&self, sandbox: &SandboxId) -> Vec<ContainerId> {
