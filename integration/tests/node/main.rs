@@ -20,6 +20,7 @@ mod image_crashes;
 mod images;
 mod init;
 mod kill;
+mod kill_churn;
 mod kubelet_config;
 mod lists;
 mod manifest_url;

@@ -22,6 +22,13 @@ use crate::resource::qos_class;
 /// Where every program looks names up.
 const ETC_HOSTS: &str = "/etc/hosts";
 
+/// A container of the plan that is made.
+#[derive(Clone, Copy)]
+struct Making<'a> {
+    start: &'a StartContainer,
+    container: &'a Container,
+}
+
 /// A container of which everything is there.
 struct Ready<'a> {
     container: &'a Container,
@@ -49,17 +56,50 @@ impl PodExecutor {
                 message,
             ));
         };
+        let id = match &start.made {
+            Some(made) => made.clone(),
+            None => {
+                self.make(
+                    pod,
+                    observation,
+                    Making { start, container },
+                    standing,
+                    &report,
+                )
+                .await?
+            }
+        };
+        if let Err(error) = self.runtime.start_container(id.clone()).await {
+            if start.made.is_some() {
+                // Whatever is wrong with it, the next one is made anew.
+                let _ = self.runtime.remove_container(id).await;
+            }
+            let why = error.explanation();
+            return Err(failed(&report, FailureReason::RunContainerError, why));
+        }
+        report.normal("Started", format!("Started container {}", start.name));
+        self.post_start(pod, container, &id, standing, &report)
+            .await
+    }
+
+    /// Makes a container of the plan, with everything that it needs.
+    async fn make(
+        &self,
+        pod: &Pod,
+        observation: &PodObservation,
+        Making { start, container }: Making<'_>,
+        standing: &Standing,
+        report: &Reporter<'_>,
+    ) -> Result<ContainerId, StartFailure> {
         let wanted = Wanted {
             written: &container.image,
             policy: container.pull_policy,
         };
         let image = self
             .images
-            .ensure(pod, wanted, &standing.config, &report)
+            .ensure(pod, wanted, &standing.config, report)
             .await?;
-        let shown = self
-            .image_volumes(pod, container, standing, &report)
-            .await?;
+        let shown = self.image_volumes(pod, container, standing, report).await?;
         let target = target(pod, observation, start);
         let config = self
             .configure(
@@ -74,33 +114,20 @@ impl PodExecutor {
                 },
             )
             .await
-            .map_err(|why| failed(&report, FailureReason::CreateContainerConfigError, why))?;
+            .map_err(|why| failed(report, FailureReason::CreateContainerConfigError, why))?;
 
         let created =
             self.runtime
                 .create_container(standing.id.clone(), config, standing.config.clone());
         let id = created.await.map_err(|error| {
             failed(
-                &report,
+                report,
                 FailureReason::CreateContainerError,
                 error.explanation(),
             )
         })?;
         report.normal("Created", format!("Created container: {}", start.name));
-
-        self.runtime
-            .start_container(id.clone())
-            .await
-            .map_err(|error| {
-                failed(
-                    &report,
-                    FailureReason::RunContainerError,
-                    error.explanation(),
-                )
-            })?;
-        report.normal("Started", format!("Started container {}", start.name));
-        self.post_start(pod, container, &id, standing, &report)
-            .await
+        Ok(id)
     }
 
     async fn configure(

@@ -220,6 +220,10 @@ pub struct StartContainer {
     pub role: ContainerRole,
     /// How many of this name were made before it.
     pub restart_count: u32,
+    /// One that was made already and never started, by a kubelet that ended in between: it is started
+    /// as it is. Another one in its place would count as a restart of what never ran, and could run
+    /// beside it if its start was on the way.
+    pub made: Option<ContainerId>,
     /// Why.
     pub reason: StartReason,
 }

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Container, ContainerRole, CreateSandbox, KillReason, Pod, PodActions, PodObservation,
-    ProbeResults, RestartPolicy, SandboxObservation, StartContainer, StartReason, StopReason,
-    TargetSandbox,
+    Container, ContainerObservation, ContainerRole, ContainerState, CreateSandbox, KillReason, Pod,
+    PodActions, PodObservation, ProbeResults, RestartPolicy, SandboxId, SandboxObservation,
+    StartContainer, StartReason, StopReason, TargetSandbox,
 };
 
 use super::init::{InitProgress, init_progress, upkeep};
 use super::reset::reset;
-use super::restart::{Decision, decide, policy_of, wants_restart};
+use super::restart::{Decision, decide, is_other, policy_of, wants_restart};
 use super::sandbox::{Verdict, judge};
 use super::{CrashBackoff, collect, ephemeral, kill};
 
@@ -40,6 +40,7 @@ pub fn compute_pod_actions(situation: Situation<'_>) -> PodActions {
         probes: situation.probes,
         now: situation.now,
         backoff: situation.backoff,
+        standing: None,
         actions: PodActions::default(),
     };
     let verdict = judge(pod, observation);
@@ -63,12 +64,15 @@ struct Draft<'a> {
     probes: &'a ProbeResults,
     now: Timestamp,
     backoff: &'a CrashBackoff,
+    /// The sandbox that is kept.
+    standing: Option<&'a SandboxId>,
     actions: PodActions,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
     /// The sandbox is good: whatever is missing in it is started.
-    fn in_sandbox(mut self, sandbox: &SandboxObservation) -> PodActions {
+    fn in_sandbox(mut self, sandbox: &'a SandboxObservation) -> PodActions {
+        self.standing = Some(&sandbox.id);
         self.actions.kill = kill::kill_strays(self.pod, self.observation, &sandbox.id);
         self.start_ephemeral();
         for (sidecar, decision) in upkeep(self.pod, self.observation, self.probes, &sandbox.id) {
@@ -199,12 +203,24 @@ impl Draft<'_> {
     }
 
     fn start(&mut self, container: &Container, role: ContainerRole, reason: StartReason) {
+        let made = self.made_and_never_started(container);
+        let next = || self.observation.next_restart_count(&container.name);
         self.actions.start.push(StartContainer {
             name: container.name.clone(),
             role,
-            restart_count: self.observation.next_restart_count(&container.name),
+            restart_count: made.map_or_else(next, |made| made.restart_count),
+            made: made.map(|made| made.id.clone()),
             reason,
         });
+    }
+
+    /// One of the kept sandbox that was made from what the container is now.
+    fn made_and_never_started(&self, container: &Container) -> Option<&'a ContainerObservation> {
+        let newest = self.observation.newest(&container.name)?;
+        let is_it = newest.state == ContainerState::Created
+            && Some(&newest.sandbox_id) == self.standing
+            && !is_other(container, newest);
+        is_it.then_some(newest)
     }
 
     fn reason_in_new_sandbox(&self, container: &Container) -> StartReason {

@@ -50,6 +50,8 @@ fn apply(observation: &mut PodObservation, actions: &PodActions, step: i64) {
         None => return assert_eq!(actions.start, [], "nothing starts without a sandbox"),
     };
     for start in &actions.start {
+        let is_made = |seen: &ContainerObservation| Some(&seen.id) == start.made.as_ref();
+        observation.containers.retain(|seen| !is_made(seen));
         observation.containers.push(ContainerObservation {
             sandbox_id: target.clone(),
             created_at: now,

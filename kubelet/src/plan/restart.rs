@@ -104,6 +104,6 @@ pub(super) fn policy_of(spec: &PodSpec, container: &Container) -> RestartPolicy 
 
 /// Whether a container was made from another definition. One without a hash was made by somebody
 /// else, who alone knows.
-fn is_other(container: &Container, seen: &ContainerObservation) -> bool {
+pub(super) fn is_other(container: &Container, seen: &ContainerObservation) -> bool {
     seen.hash.is_some_and(|hash| hash != container.hash)
 }

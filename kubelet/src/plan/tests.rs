@@ -42,12 +42,10 @@ fn sentence(actions: &PodActions) -> String {
     if let Some(TargetSandbox::Create(create)) = &actions.sandbox {
         words.push(format!("sandbox {} {:?}", create.attempt, create.reason));
     }
-    words.extend(
-        actions
-            .start
-            .iter()
-            .map(|one| format!("start {}#{}", one.name, one.restart_count)),
-    );
+    words.extend(actions.start.iter().map(|one| {
+        let as_made = one.made.as_ref().map_or("", |_| " as made");
+        format!("start {}#{}{as_made}", one.name, one.restart_count)
+    }));
     words.extend(
         actions
             .held_back
@@ -247,13 +245,6 @@ fn init_containers_run_one_after_the_other() {
             plan: "stop s0",
         },
         Row {
-            situation: "one that was made but not started is made again",
-            pod: two(Always),
-            sandboxes: ready(),
-            containers: vec![made("one", 0, Created)],
-            plan: "start one#1",
-        },
-        Row {
             situation: "one whose state nobody knows is ended first",
             pod: two(Never),
             sandboxes: ready(),
@@ -282,6 +273,38 @@ fn init_containers_run_one_after_the_other() {
 }
 
 #[test]
+fn what_was_made_and_never_started_counts_as_no_restart() {
+    let two = |policy| pod(policy, &["one", "two"], &["web"]);
+    let ready = || vec![sandbox(0, Ready)];
+    check(vec![
+        Row {
+            situation: "one that was made but not started is started as it is",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![made("one", 0, Created)],
+            plan: "start one#0 as made",
+        },
+        Row {
+            situation: "one that was made in another sandbox is made again",
+            pod: two(Always),
+            sandboxes: vec![sandbox(0, NotReady), sandbox(1, Ready)],
+            containers: vec![made("one", 0, Created)],
+            plan: "start one#1",
+        },
+        Row {
+            situation: "one that was made from another definition is made again",
+            pod: two(Always),
+            sandboxes: ready(),
+            containers: vec![ContainerObservation {
+                hash: Some(ContainerHash(0xbeef)),
+                ..made("one", 0, Created)
+            }],
+            plan: "start one#1",
+        },
+    ]);
+}
+
+#[test]
 fn a_regular_container_is_started_again_as_its_policy_says() {
     let ready = || vec![sandbox(0, Ready)];
     let rows = [
@@ -292,7 +315,7 @@ fn a_regular_container_is_started_again_as_its_policy_says() {
         (OnFailure, exited(137), "start web#1"),
         (Never, exited(0), "stop s0"),
         (Never, exited(1), "stop s0"),
-        (Never, Created, "start web#1"),
+        (Never, Created, "start web#0 as made"),
         (Never, Unknown, "kill web#0 StateUnknown, start web#1"),
         (Never, running(), ""),
     ];

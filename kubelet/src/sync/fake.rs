@@ -318,6 +318,8 @@ impl Executor for FakeNode {
             let seen = state.pods.get_mut(&pod.uid).expect("a sandbox stands");
             let runs_already = seen.of_name(&start.name).any(|one| runs_at(one, now));
             assert!(!runs_already, "{} would run twice", start.name);
+            seen.containers
+                .retain(|one| Some(&one.id) != start.made.as_ref());
             seen.containers.push(made);
             drop(state);
             report.started.push(start.name.clone());
