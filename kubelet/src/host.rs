@@ -1,25 +1,11 @@
 //! Facts of the machine that the kubelet asks for once, when it starts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
-
-use crate::execute::Allocatable;
 
 /// Bytes of memory the machine has; 0 when it does not say.
 pub(crate) fn memory_capacity() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     total_memory(&text).unwrap_or(0)
-}
-
-/// What the machine has for pods, with its disk where `root` is; nothing is set aside for others.
-pub(crate) fn allocatable(root: &Path) -> Allocatable {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let disk = rustix::fs::statvfs(root).map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize));
-    Allocatable {
-        cpu_millis: u64::try_from(cpus).unwrap_or(u64::MAX).saturating_mul(1000),
-        memory_bytes: memory_capacity(),
-        ephemeral_storage_bytes: disk.unwrap_or(0),
-    }
 }
 
 /// `MemTotal:  16303984 kB`

@@ -10,6 +10,7 @@
 //! and asks them.
 #![forbid(unsafe_code)]
 
+pub mod admit;
 pub mod app;
 pub mod config;
 pub mod cri;

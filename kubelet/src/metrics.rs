@@ -14,8 +14,27 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::probe::ProbeMetrics;
 
 type Operation = [(&'static str, &'static str); 1];
+type Word = [(&'static str, String); 1];
 type Operations = Family<Operation, Counter>;
 type Latencies = Family<Operation, Histogram, fn() -> Histogram>;
+
+/// Reasons of refusals that are counted by name; all others would be too many series.
+const REFUSALS: &[&str] = &[
+    "AppArmor",
+    "Evicted",
+    "NodeAffinity",
+    "NodePorts",
+    "NodeShutdown",
+    "OutOfcpu",
+    "OutOfephemeral-storage",
+    "OutOfmemory",
+    "OutOfpods",
+    "PodOSNotSupported",
+    "PodOSSelectorNodeLabelDoesNotMatch",
+    "SupplementalGroupsPolicyNotSupported",
+    "SysctlForbidden",
+    "UnexpectedAdmissionError",
+];
 
 /// The metrics of one kubelet; a clone counts into the same ones.
 #[derive(Clone)]
@@ -27,6 +46,8 @@ pub struct Metrics {
     pod_starts: Histogram,
     worker_starts: Histogram,
     worker_latencies: Latencies,
+    refusals: Family<Word, Counter>,
+    preemptions: Family<Word, Counter>,
     relist_latency: Histogram,
     relist_interval: Histogram,
     last_relist: Gauge,
@@ -47,6 +68,8 @@ impl Metrics {
             pod_starts: start_latency(),
             worker_starts: start_latency(),
             worker_latencies: Family::new_with_constructor(latencies),
+            refusals: Family::default(),
+            preemptions: Family::default(),
             relist_latency: latency(),
             relist_interval: latency(),
             last_relist: Gauge::default(),
@@ -85,6 +108,23 @@ impl Metrics {
         self.worker_latencies
             .get_or_create(&[("operation_type", work.as_str())])
             .observe(took.as_secs_f64());
+    }
+
+    /// A pod was not let in.
+    pub fn refused(&self, reason: &str) {
+        let reason = match reason {
+            known if REFUSALS.contains(&known) => known,
+            other if other.starts_with("OutOf") => "OutOfExtendedResources",
+            _ => "Other",
+        };
+        let labels = [("reason", reason.to_owned())];
+        self.refusals.get_or_create(&labels).inc();
+    }
+
+    /// A pod was ended for a critical one that lacked something.
+    pub fn preempted(&self, lacking: &str) {
+        let labels = [("preemption_signal", lacking.to_owned())];
+        self.preemptions.get_or_create(&labels).inc();
     }
 
     /// So long after the last one another relist begins.
@@ -174,6 +214,16 @@ impl Metrics {
             "How long one step of a pod's worker took",
             Unit::Seconds,
             self.worker_latencies.clone(),
+        );
+        registry.register(
+            "admission_rejections",
+            "Pods that were not let in, by reason",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "preemptions",
+            "Pods that were ended for critical ones, by the resource that was lacking",
+            self.preemptions.clone(),
         );
     }
 

@@ -22,14 +22,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::admit::NodeFacts;
 use crate::cri::{Client, Runtime};
 use crate::event::EventLog;
-use crate::execute::{Node, Parts, PodExecutor};
+use crate::execute::{Allocatable, Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -126,6 +127,8 @@ struct Kubelet {
     observer: Arc<RuntimeObserver>,
     metrics: Metrics,
     pulse: Pulse,
+    /// The node, as pods are let in to it.
+    node: watch::Sender<Arc<NodeFacts>>,
 }
 
 impl Kubelet {
@@ -134,7 +137,9 @@ impl Kubelet {
             settings.node_ips = vec![host::address()];
         }
         let layout = Layout::new(&settings.root, &settings.pod_logs);
+        let node = identity(&settings, None).for_admission(&settings.pods.allowed_unsafe_sysctls);
         Self {
+            node: watch::Sender::new(Arc::new(node)),
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             pods: Arc::default(),
             observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
@@ -214,14 +219,8 @@ impl Kubelet {
 
     fn exhibits(&self, doors: &Doors) -> Exhibits {
         let settings = &self.settings;
-        let identity = Identity {
-            name: settings.node_name.clone(),
-            addresses: settings.node_ips.clone(),
-            root: settings.root.clone(),
-            labels: settings.node_labels.clone(),
-            port: doors.addresses()[0].map(|address| address.port()),
-            reserve: settings.reserve.clone(),
-        };
+        let port = doors.addresses()[0].map(|address| address.port());
+        let identity = identity(settings, port);
         Exhibits {
             pods: Arc::clone(&self.pods),
             events: Arc::clone(&self.events),
@@ -241,6 +240,15 @@ impl Kubelet {
                 Arc::clone(&self.runtime),
                 self.pulse.clone(),
             )),
+        }
+    }
+
+    fn allocatable(&self) -> Allocatable {
+        let amounts = &self.node.borrow().allocatable;
+        Allocatable {
+            cpu_millis: amounts.cpu_millis,
+            memory_bytes: amounts.memory,
+            ephemeral_storage_bytes: amounts.ephemeral_storage,
         }
     }
 
@@ -320,7 +328,7 @@ impl Kubelet {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),
                 memory_capacity: host::memory_capacity(),
-                allocatable: host::allocatable(&settings.root),
+                allocatable: self.allocatable(),
                 pods: settings.pods.clone(),
                 resolv_conf: settings.resolv_conf.clone(),
                 hosts_file: settings.hosts_file.clone(),
@@ -336,6 +344,7 @@ impl Kubelet {
             events: Arc::clone(&self.events),
             statuses: Arc::clone(&self.pods),
             clock: Arc::new(SystemClock),
+            node: self.node.subscribe(),
             started_at: SystemClock.now(),
             facts: Facts {
                 runtime_name,
@@ -344,5 +353,17 @@ impl Kubelet {
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
         }
+    }
+}
+
+/// What of the node does not change while the kubelet runs.
+fn identity(settings: &Settings, port: Option<u16>) -> Identity {
+    Identity {
+        name: settings.node_name.clone(),
+        addresses: settings.node_ips.clone(),
+        root: settings.root.clone(),
+        labels: settings.node_labels.clone(),
+        port,
+        reserve: settings.reserve.clone(),
     }
 }

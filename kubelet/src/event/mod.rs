@@ -91,8 +91,8 @@ fn log(event: &Event) {
     } = event;
     let container = container.as_ref().map_or("", |name| name.as_str());
     match event.kind {
-        EventKind::Normal => info!(%pod, container, reason, "{message}"),
-        EventKind::Warning => warn!(%pod, container, reason, "{message}"),
+        EventKind::Normal => info!(%pod, container, %reason, "{message}"),
+        EventKind::Warning => warn!(%pod, container, %reason, "{message}"),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
             uid: None,
             container: None,
             kind: EventKind::Warning,
-            reason: "BackOff",
+            reason: "BackOff".into(),
             message: message.to_owned(),
         }
     }

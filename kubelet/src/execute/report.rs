@@ -57,7 +57,7 @@ impl<'a> Reporter<'a> {
             uid: Some(self.uid.clone()),
             container: self.container.cloned(),
             kind,
-            reason,
+            reason: reason.into(),
             message,
         });
     }

@@ -125,7 +125,7 @@ impl PodExecutor {
         } else {
             RuntimeFeatures::default()
         };
-        match refusal(pod, &self.node.pods, (&features, handler)) {
+        match refusal(&pod.spec, &features, handler) {
             None => Ok(()),
             Some(Refusal { reason, message }) => Err(fail(report, reason, message)),
         }

@@ -1,5 +1,7 @@
 //! Events: what happened to a pod, for people.
 
+use std::borrow::Cow;
+
 use super::{ContainerName, PodName, PodUid};
 
 /// One thing that happened to a pod.
@@ -14,7 +16,7 @@ pub struct Event {
     /// Whether somebody should look.
     pub kind: EventKind,
     /// One word, for instance `BackOff`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// A sentence.
     pub message: String,
 }

@@ -12,6 +12,7 @@
 mod action;
 mod change;
 mod container;
+mod demise;
 mod duration;
 mod environment;
 mod event;
@@ -22,10 +23,12 @@ mod image_name;
 mod object;
 mod observation;
 mod persistent;
+mod placement;
 mod pod;
 mod probe;
 mod quantity;
 mod reference;
+mod scalars;
 mod security;
 mod volume;
 
@@ -39,6 +42,7 @@ pub use container::{
     Container, ContainerHash, ContainerPort, EphemeralContainer, ExitCodes, Protocol, PullPolicy,
     RestartAction, RestartRule, TerminationMessage, TerminationMessagePolicy,
 };
+pub use demise::Demise;
 pub use duration::in_words;
 pub use environment::{
     Amount, EnvFrom, EnvValue, EnvVar, FileKey, KeyReference, NodeResource, ResourceField,
@@ -56,6 +60,7 @@ pub use persistent::{
     AccessMode, ClaimName, LabelRequirement, LabelSelector, PersistentSource, PersistentVolume,
     PersistentVolumeClaim,
 };
+pub use placement::{NodeOperator, NodeRequirement, NodeTerm, Placement, SYSTEM_CRITICAL_PRIORITY};
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
     PodSource, PodSpec, RestartPolicy, StringMap, UserMode,
@@ -65,6 +70,7 @@ pub use probe::{
     Probes, Scheme, Target, UnknownPort, Verdict,
 };
 pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
+pub use scalars::{EPHEMERAL_STORAGE, Scalars, huge_page_size, is_extended_resource};
 pub use security::{
     AppArmorProfile, Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, ProcMount,
     SeccompProfile, SecurityIdentity, SelinuxOptions, SupplementalGroupsPolicy, Sysctl,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 
-use super::{Container, ContainerName, EphemeralContainer, PodName, PodSecurity, PodUid, Volume};
+use super::{
+    Container, ContainerName, EphemeralContainer, Placement, PodName, PodSecurity, PodUid, Volume,
+};
 
 /// Labels or annotations, sorted by key.
 pub type StringMap = BTreeMap<String, String>;
@@ -94,6 +96,8 @@ impl PodSource {
 /// What shall run in a pod.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodSpec {
+    /// Which node it is for, and how much it matters there.
+    pub placement: Placement,
     /// What happens after a container exits.
     pub restart_policy: RestartPolicy,
     /// How long containers may take to end when the pod does.

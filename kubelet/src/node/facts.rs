@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) runtime: String,
     /// Bytes of swap.
     pub(super) swap: u64,
+    /// Whether the kernel enforces profiles of AppArmor.
+    pub(super) app_armor: bool,
 }
 
 pub(super) fn read(root: &Path, runtime: String) -> Facts {
@@ -48,6 +50,8 @@ pub(super) fn read(root: &Path, runtime: String) -> Facts {
         },
         runtime,
         swap: kibibytes(&meminfo, "SwapTotal"),
+        app_armor: Path::new("/sys/kernel/security/apparmor").exists()
+            && text("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
     }
 }
 

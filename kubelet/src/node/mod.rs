@@ -9,6 +9,7 @@
 mod facts;
 mod object;
 mod reserve;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use reserve::Reserve;
 
+use crate::admit::{AppArmor, NodeFacts};
 use crate::cri::Runtime;
 use crate::pulse::Pulse;
 
@@ -39,6 +41,25 @@ pub struct Identity {
     pub port: Option<u16>,
     /// What is kept from pods.
     pub reserve: Reserve,
+}
+
+impl Identity {
+    /// The node as pods are let in to it.
+    pub fn for_admission(&self, allowed_unsafe_sysctls: &[String]) -> NodeFacts {
+        let facts = facts::read(&self.root, String::new());
+        NodeFacts {
+            name: self.name.clone(),
+            labels: object::labels(self, &facts),
+            allocatable: room::allocatable(&self.reserve, &facts),
+            pods: self.reserve.pods(facts.cpus),
+            allowed_unsafe_sysctls: allowed_unsafe_sysctls.to_vec(),
+            app_armor: if facts.app_armor {
+                AppArmor::Enforced
+            } else {
+                AppArmor::Absent
+            },
+        }
+    }
 }
 
 /// Tells what the node is, when somebody asks.

@@ -4,8 +4,10 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Identity;
 use super::facts::Facts;
+use super::{Identity, room};
+
+use crate::model::StringMap;
 
 /// The version of the Kubernetes API that this kubelet speaks, and its own.
 const VERSION: &str = concat!("v1.36.0+podling.", env!("CARGO_PKG_VERSION"));
@@ -52,8 +54,8 @@ pub(super) fn node(
     object
 }
 
-fn labels(identity: &Identity, facts: &Facts) -> Map<String, Value> {
-    let mut labels = Map::new();
+pub(super) fn labels(identity: &Identity, facts: &Facts) -> StringMap {
+    let mut labels = StringMap::new();
     for (name, value) in [
         ("beta.kubernetes.io/arch", facts.architecture),
         ("beta.kubernetes.io/os", "linux"),
@@ -61,10 +63,9 @@ fn labels(identity: &Identity, facts: &Facts) -> Map<String, Value> {
         ("kubernetes.io/hostname", &identity.name),
         ("kubernetes.io/os", "linux"),
     ] {
-        labels.insert(name.to_owned(), value.into());
+        labels.insert(name.to_owned(), value.to_owned());
     }
-    let own = identity.labels.iter();
-    labels.extend(own.map(|(name, value)| (name.clone(), value.as_str().into())));
+    labels.extend(identity.labels.iter().cloned());
     labels
 }
 
@@ -78,12 +79,10 @@ fn capacity(identity: &Identity, facts: &Facts) -> Map<String, Value> {
 
 /// What is left of the disk is written in bytes, as upstream writes it.
 fn allocatable(identity: &Identity, facts: &Facts) -> Map<String, Value> {
-    let reserve = &identity.reserve;
-    let huge: u64 = facts.huge_pages.iter().map(|(_, bytes)| bytes).sum();
-    let memory = reserve.memory(facts.memory).saturating_sub(huge);
-    let disk = reserve.disk(facts.disk).to_string();
-    let pods = reserve.pods(facts.cpus).to_string();
-    resources(facts, (reserve.cpu_millis(facts.cpus), memory, disk, pods))
+    let room = room::allocatable(&identity.reserve, facts);
+    let disk = room.ephemeral_storage.to_string();
+    let pods = identity.reserve.pods(facts.cpus).to_string();
+    resources(facts, (room.cpu_millis, room.memory, disk, pods))
 }
 
 fn resources(
@@ -109,7 +108,7 @@ fn resources(
 }
 
 /// Bytes with the largest binary unit that leaves no fraction: `2Mi`, `16303984Ki`, `0`.
-fn binary(bytes: u64) -> String {
+pub(super) fn binary(bytes: u64) -> String {
     let mut value = bytes;
     let mut unit = "";
     for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {

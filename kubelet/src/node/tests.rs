@@ -32,6 +32,7 @@ fn machine() -> Facts {
         architecture: "amd64",
         runtime: "podling://0.1.0".to_owned(),
         swap: 0,
+        app_armor: false,
     }
 }
 

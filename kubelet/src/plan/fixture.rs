@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::{CrashBackoff, Situation, compute_pod_actions};
 use crate::model::{
     Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
-    DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Pod, PodActions, PodName, PodObservation,
-    PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes, PullPolicy,
-    Requirements, RestartPolicy, SandboxObservation, SandboxState, StringMap, TerminationMessage,
-    TerminationMessagePolicy,
+    DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Placement, Pod, PodActions, PodName,
+    PodObservation, PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes,
+    PullPolicy, Requirements, RestartPolicy, SandboxObservation, SandboxState, Scalars, StringMap,
+    TerminationMessage, TerminationMessagePolicy,
 };
 
 /// The hash of every container made here.
@@ -36,6 +36,7 @@ pub(crate) fn container(name: &str) -> Container {
         env: Vec::new(),
         ports: Vec::new(),
         resources: Requirements::default(),
+        scalars: Scalars::default(),
         mounts: Vec::new(),
         security: ContainerSecurity::default(),
         stdin: false,
@@ -100,6 +101,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
         origin: PodOrigin::File("/manifests/web.yaml".into()),
         seen_at: at(0),
         spec: PodSpec {
+            placement: Placement::default(),
             restart_policy: policy,
             termination_grace_period: Duration::from_secs(30),
             active_deadline: None,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::layout::Layout;
 use crate::model::{PodName, PodUid};
-use crate::sync::RuntimePod;
+use crate::sync::{Life, RuntimePod};
 
 /// Every pod that has a directory. Its name is on its log directory, if it still has one.
 pub(super) fn on_disk(layout: &Layout) -> io::Result<Vec<RuntimePod>> {
@@ -19,6 +19,7 @@ pub(super) fn on_disk(layout: &Layout) -> io::Result<Vec<RuntimePod>> {
         RuntimePod {
             uid: PodUid::from(uid),
             name,
+            life: Life::Dead,
         }
     });
     Ok(pods.collect())

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::cri::{Container, ContainerPhase, Sandbox};
 use crate::labels;
 use crate::model::{ContainerId, PodName, PodUid, SandboxState};
-use crate::sync::RuntimePod;
+use crate::sync::{Life, RuntimePod};
 
 /// What the runtime has, by pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,20 @@ struct PodState {
 enum State {
     Sandbox(SandboxState),
     Container(ContainerPhase),
+}
+
+impl PodState {
+    fn life(&self) -> Life {
+        let lives = |state: &State| match state {
+            State::Sandbox(state) => *state == SandboxState::Ready,
+            State::Container(phase) => *phase == ContainerPhase::Running,
+        };
+        if self.states.values().any(lives) {
+            Life::Alive
+        } else {
+            Life::Dead
+        }
+    }
 }
 
 impl Snapshot {
@@ -72,6 +86,7 @@ impl Snapshot {
         pods.map(|(uid, pod)| RuntimePod {
             uid: uid.clone(),
             name: pod.name.clone(),
+            life: pod.life(),
         })
         .collect()
     }

@@ -190,7 +190,7 @@ async fn events_are_listed() {
         uid: Some("uid-1".into()),
         container: Some("web".into()),
         kind: EventKind::Warning,
-        reason: "BackOff",
+        reason: "BackOff".into(),
         message: "again".to_owned(),
     });
     let (_, body) = stage.get("/events").await;

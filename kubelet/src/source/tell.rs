@@ -24,7 +24,7 @@ pub(super) fn warn(
         uid: None,
         container: None,
         kind: EventKind::Warning,
-        reason,
+        reason: reason.into(),
         message,
     });
 }
@@ -39,7 +39,7 @@ pub(super) fn warn_of(events: &impl EventRecorder, origin: &PodOrigin, manifest:
                 uid: Some(read.pod.uid.clone()),
                 container: None,
                 kind: EventKind::Warning,
-                reason: REASON,
+                reason: REASON.into(),
                 message: message.clone(),
             });
         }
@@ -57,7 +57,7 @@ pub(super) fn warn_of_duplicate(events: &impl EventRecorder, duplicate: &Duplica
             uid: None,
             container: None,
             kind: EventKind::Warning,
-            reason: "DuplicatePod",
+            reason: "DuplicatePod".into(),
             message: format!(
                 "pod {} of {} is passed over: {first} has one of that name",
                 pod.name, pod.origin

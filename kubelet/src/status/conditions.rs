@@ -15,6 +15,8 @@ pub(super) struct Basis<'a> {
     pub(super) is_initialized: bool,
     pub(super) has_ready_sandbox: bool,
     pub(super) statuses: Statuses<'a>,
+    /// For whose sake the pod was given up.
+    pub(super) disruption: Option<&'a str>,
 }
 
 /// All conditions, in the order in which `kubectl describe` lists them.
@@ -31,10 +33,26 @@ pub(super) fn conditions(
         ready,
         Draft::of("PodScheduled", true),
     ];
-    drafts
-        .into_iter()
-        .map(|draft| draft.finish(previous, now))
-        .collect()
+    let own = drafts.into_iter().map(|draft| draft.finish(previous, now));
+    own.chain(disruption(basis, previous, now)).collect()
+}
+
+/// Once a pod was given up for the sake of others, its status says so for good.
+fn disruption(
+    basis: &Basis<'_>,
+    previous: &[PodCondition],
+    now: Timestamp,
+) -> Option<PodCondition> {
+    const KIND: &str = "DisruptionTarget";
+    let Some(message) = basis.disruption else {
+        return previous.iter().find(|one| one.type_ == KIND).cloned();
+    };
+    let draft = Draft {
+        reason: Some("TerminationByKubelet"),
+        message: Some(message.to_owned()),
+        ..Draft::of(KIND, true)
+    };
+    Some(draft.finish(previous, now))
 }
 
 /// A condition without its times.

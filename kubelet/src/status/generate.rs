@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
-    Container, ContainerName, ContainerRole, HeldBack, NetworkMode, Pod, PodObservation,
+    Container, ContainerName, ContainerRole, Demise, HeldBack, NetworkMode, Pod, PodObservation,
     ProbeResults, SandboxState, StartFailure,
 };
 use crate::plan::{InitProgress, has_done_its_work, init_progress, start_time};
@@ -32,7 +32,7 @@ pub struct StatusInput<'a> {
     /// Containers that wait after a crash.
     pub held_back: &'a [HeldBack],
     /// How the kubelet ended the pod, if it did.
-    pub outcome: Option<Outcome>,
+    pub demise: Option<&'a Demise>,
     /// The status before this one.
     pub previous: Option<&'a PodStatus>,
     /// What holds for every pod of the node.
@@ -48,29 +48,6 @@ pub struct Facts {
     pub runtime_name: String,
     /// The node's addresses, the primary first.
     pub host_ips: Vec<IpAddr>,
-}
-
-/// How the kubelet ended a pod that might have gone on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was active for longer than `activeDeadlineSeconds`.
-    DeadlineExceeded,
-}
-
-impl Outcome {
-    fn reason(self) -> &'static str {
-        match self {
-            Self::DeadlineExceeded => "DeadlineExceeded",
-        }
-    }
-
-    fn message(self) -> &'static str {
-        match self {
-            Self::DeadlineExceeded => {
-                "Pod was active on the node longer than the specified deadline"
-            }
-        }
-    }
 }
 
 /// The status of a pod, and its phase once more as what it is.
@@ -104,6 +81,7 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         is_initialized,
         has_ready_sandbox: !pod_ips.is_empty() && has_ready_sandbox(input.observation),
         statuses: in_order,
+        disruption: input.demise.and_then(|demise| demise.disruption.as_deref()),
     };
     let before = input
         .previous
@@ -111,8 +89,16 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
     let status = PodStatus {
         phase: Some(phase.as_str().to_owned()),
         conditions: Some(conditions(&basis, before.unwrap_or_default(), input.now)),
-        reason: input.outcome.map(|outcome| outcome.reason().to_owned()),
-        message: input.outcome.map(|outcome| outcome.message().to_owned()),
+        reason: why(
+            input,
+            |demise| &demise.reason,
+            |before| before.reason.as_ref(),
+        ),
+        message: why(
+            input,
+            |demise| &demise.message,
+            |before| before.message.as_ref(),
+        ),
         host_ip: input.facts.host_ips.first().map(IpAddr::to_string),
         host_ips: listed(&input.facts.host_ips, |ip| HostIP { ip }),
         pod_ip: pod_ips.first().map(IpAddr::to_string),
@@ -124,16 +110,52 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         ephemeral_container_statuses: some_unless_empty(ephemeral),
         ..PodStatus::default()
     };
-    (status, phase)
+    (without_what_never_was(input, status), phase)
+}
+
+/// Of a pod that was given up before anything of it was made there is nothing to tell but why.
+fn without_what_never_was(input: &StatusInput<'_>, status: PodStatus) -> PodStatus {
+    if input.demise.is_none() || !input.observation.is_gone() {
+        return status;
+    }
+    let conditions = status.conditions.into_iter().flatten();
+    let disruption = conditions.filter(|one| one.type_ == "DisruptionTarget");
+    PodStatus {
+        conditions: some_unless_empty(disruption.collect()),
+        init_container_statuses: None,
+        container_statuses: None,
+        ephemeral_container_statuses: None,
+        ..status
+    }
 }
 
 /// The phase of a pod whose end is decided: nothing that a container does later changes it.
 fn final_phase(input: &StatusInput<'_>) -> Option<Phase> {
     let before = input.previous.and_then(|status| status.phase.as_deref());
     input
-        .outcome
+        .demise
         .map(|_| Phase::Failed)
         .or_else(|| Phase::terminal_from(before))
+}
+
+/// A word of why the pod was given up; what was said of a pod that has ended stays.
+fn why(
+    input: &StatusInput<'_>,
+    of_demise: impl Fn(&Demise) -> &str,
+    of_status: impl Fn(&PodStatus) -> Option<&String>,
+) -> Option<String> {
+    let has_ended = |before: &&PodStatus| Phase::terminal_from(before.phase.as_deref()).is_some();
+    let before = || {
+        input
+            .previous
+            .filter(has_ended)
+            .and_then(of_status)
+            .cloned()
+    };
+    input
+        .demise
+        .map(|demise| of_demise(demise).to_owned())
+        .or_else(before)
 }
 
 fn is_initialized(input: &StatusInput<'_>) -> bool {

@@ -16,5 +16,5 @@ mod phase;
 #[cfg(test)]
 mod tests;
 
-pub use generate::{Facts, Outcome, StatusInput, generate};
+pub use generate::{Facts, StatusInput, generate};
 pub use phase::Phase;

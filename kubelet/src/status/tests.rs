@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, PodStatus};
 
-use super::{Facts, Outcome, StatusInput, generate};
+use super::{Facts, StatusInput, generate};
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerName, ContainerObservation, FailureReason, HeldBack, Pod, PodObservation, ProbeKind,
-    ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
+    ContainerName, ContainerObservation, Demise, FailureReason, HeldBack, Pod, PodObservation,
+    ProbeKind, ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
 };
 use crate::plan::fixture::{at, exited, made, pod, probe, running, sandbox, seen, sidecar};
 use crate::resource::qos_class;
@@ -21,7 +21,7 @@ struct Case {
     failures: BTreeMap<ContainerName, StartFailure>,
     held_back: Vec<HeldBack>,
     probes: ProbeResults,
-    outcome: Option<Outcome>,
+    demise: Option<Demise>,
     previous: Option<PodStatus>,
 }
 
@@ -37,7 +37,7 @@ impl Case {
             probes: &self.probes,
             failures: &self.failures,
             held_back: &self.held_back,
-            outcome: self.outcome,
+            demise: self.demise.as_ref(),
             previous: self.previous.as_ref(),
             facts: &facts,
             now: at(100),
@@ -362,7 +362,7 @@ fn a_pod_that_has_ended_never_comes_back() {
 #[test]
 fn a_pod_past_its_deadline_has_failed_and_says_why() {
     let case = Case {
-        outcome: Some(Outcome::DeadlineExceeded),
+        demise: Some(Demise::deadline_exceeded()),
         ..Case::default()
     };
     let status = case.status(
@@ -371,6 +371,48 @@ fn a_pod_past_its_deadline_has_failed_and_says_why() {
     );
     assert_eq!(status.phase.as_deref(), Some("Failed"));
     assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"));
+}
+
+#[test]
+fn of_a_pod_that_was_never_let_in_only_the_reason_is_told() {
+    let case = Case {
+        demise: Some(Demise {
+            reason: "OutOfcpu".into(),
+            message: "Pod was rejected: Node didn't have enough resource".to_owned(),
+            disruption: None,
+        }),
+        ..Case::default()
+    };
+    let status = case.status(&pod(Always, &["i"], &["a"]), &seen(vec![], vec![]));
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    assert_eq!(status.reason.as_deref(), Some("OutOfcpu"));
+    assert_eq!((status.conditions, status.container_statuses), (None, None));
+    assert_eq!(status.init_container_statuses, None);
+}
+
+#[test]
+fn why_a_pod_was_given_up_stays_in_its_status() {
+    let pod = pod(Always, &[], &["a"]);
+    let evicted = Case {
+        demise: Some(Demise {
+            reason: "Evicted".into(),
+            message: "The node was low on resource: memory.".to_owned(),
+            disruption: Some("The node was low on resource: memory.".to_owned()),
+        }),
+        ..Case::default()
+    };
+    let first = evicted.status(&pod, &in_ready(vec![made("a", 0, running())]));
+    let later = Case {
+        previous: Some(first),
+        ..Case::default()
+    };
+    let status = later.status(&pod, &seen(vec![], vec![]));
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    assert_eq!(status.reason.as_deref(), Some("Evicted"));
+    let conditions = status.conditions.unwrap();
+    let disruption = conditions.last().unwrap();
+    assert_eq!(disruption.type_, "DisruptionTarget");
+    assert_eq!(disruption.reason.as_deref(), Some("TerminationByKubelet"));
 }
 
 #[test]

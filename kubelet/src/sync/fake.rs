@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{
-    Clock, EventRecorder, Executor, Input, ObserveError, Observer, Prober, Roles, RuntimePod,
+    Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Prober, Roles, RuntimePod,
     StatusSink, TerminateError, World,
 };
+use crate::admit::NodeFacts;
 use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, Event, Exit, FailureReason, Pod, PodActions, PodName,
@@ -41,6 +42,8 @@ pub(super) struct FakeNode {
     state: Mutex<State>,
     inbox: mpsc::Sender<Input>,
     pub(super) metrics: Metrics,
+    /// What the node is like.
+    pub(super) facts: watch::Sender<Arc<NodeFacts>>,
     /// Bumped whenever anything changes, for tests that wait.
     pub(super) changes: watch::Sender<u64>,
 }
@@ -80,6 +83,7 @@ impl FakeNode {
             state: Mutex::default(),
             inbox,
             metrics: Metrics::new("node-a"),
+            facts: watch::Sender::new(Arc::new(NodeFacts::boundless())),
             changes: watch::Sender::new(0),
         })
     }
@@ -92,6 +96,7 @@ impl FakeNode {
             events: self.clone(),
             statuses: self.clone(),
             clock: self.clone(),
+            node: self.facts.subscribe(),
             // Long before: nothing is spread.
             started_at: fixture::at(-3600),
             facts: Facts::default(),
@@ -137,6 +142,7 @@ impl FakeNode {
         let pod = RuntimePod {
             uid: uid.into(),
             name: PodName::new("default", name),
+            life: Life::Alive,
         };
         let mut seen = PodObservation::nothing(pod.uid.clone(), pod.name.clone());
         seen.sandboxes

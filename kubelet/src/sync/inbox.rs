@@ -1,8 +1,10 @@
 //! Everything that can reach the sync loop, in one enum.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::{ObjectKey, PodChange, PodName, PodUid};
+use crate::model::{Demise, ObjectKey, PodChange, PodName, PodUid};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -17,6 +19,15 @@ pub enum Input {
     RuntimeChanged(PodUid),
     /// All pods of which the runtime has anything, dead or alive.
     Relisted(Vec<RuntimePod>),
+    /// The kubelet gives a pod up: it ends, and its status says why until nobody wants it any more.
+    Fail {
+        /// Which.
+        uid: PodUid,
+        /// What its status says.
+        demise: Arc<Demise>,
+        /// How long its containers may take; `None` leaves it to the pod.
+        grace: Option<Duration>,
+    },
     /// Every pod shall end, and none shall start any more.
     EndAll,
 }
@@ -28,4 +39,24 @@ pub struct RuntimePod {
     pub uid: PodUid,
     /// Its name.
     pub name: PodName,
+    /// Whether any of it lives.
+    pub life: Life,
+}
+
+/// Whether any of what the runtime has of a pod lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// A sandbox is ready, or a container runs.
+    Alive,
+    /// Only what has ended is left.
+    Dead,
+}
+
+/// What a worker tells the loop of its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Report {
+    /// It was only looked at, and has not done its work yet.
+    WantsIn,
+    /// Nothing of it runs, and nothing will.
+    Ended,
 }

@@ -21,7 +21,8 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use inbox::{Input, RuntimePod};
+use inbox::Report;
+pub use inbox::{Input, Life, RuntimePod};
 pub use seam::{
     Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink, SystemClock,
     TerminateError,

@@ -3,22 +3,51 @@
 //! Two pods of one name never overlap: an edited static pod has a new UID, and it waits until the
 //! old one is gone. Nothing starts before the runtime has said what it has, so that this also holds
 //! for pods that were changed while the kubelet was down. Nothing that runs counts as unwanted before
-//! all sources have said what they want; until then a pod of another source may have its name.
+//! all sources have said what they want; until then a pod of another source may have its name. Who
+//! may start at all is decided in `entry`.
+
+mod entry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::{ObjectKey, Pod, PodChange, PodName, PodUid};
+use crate::admit::{NodeFacts, Refusal};
+use crate::model::{Demise, ObjectKey, Pod, PodChange, PodName, PodUid};
 
-use super::RuntimePod;
+use super::{Life, Report, RuntimePod};
 
 /// What the loop has to tell its workers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// A worker is started for a pod.
     Start(Arc<Pod>),
+    /// A worker is started that only looks whether anything is left to do of a pod.
+    Inspect(Arc<Pod>),
+    /// The worker that only looked makes its pod run.
+    LetIn(PodUid),
+    /// The pod does not run here: its worker, started if need be, says so.
+    Refuse(Arc<Pod>, Refusal),
+    /// The worker of a pod ends it for a critical one.
+    Preempt {
+        /// Which.
+        pod: Arc<Pod>,
+        /// The resource that there is not enough of.
+        lacking: String,
+    },
     /// The worker of a pod gets its new version.
     Update(Arc<Pod>),
+    /// The worker of a pod gives it up.
+    Fail {
+        /// Which.
+        uid: PodUid,
+        /// What its status says from then on.
+        demise: Arc<Demise>,
+        /// How long its containers may take; `None` leaves it to the pod.
+        grace: Option<Duration>,
+    },
     /// The worker of a pod ends it.
     End(PodUid),
     /// A worker is started that ends a pod nobody wants.
@@ -30,12 +59,13 @@ pub(super) enum Step {
 }
 
 /// Which pods have workers, and which wait for one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Roster {
     active: BTreeMap<PodUid, Active>,
     waiting: BTreeMap<PodName, Arc<Pod>>,
     sources: Sources,
     in_runtime: Option<Vec<RuntimePod>>,
+    node: Arc<NodeFacts>,
 }
 
 /// A pod with a worker.
@@ -43,6 +73,24 @@ pub(super) struct Roster {
 struct Active {
     name: PodName,
     course: Course,
+    stay: Stay,
+    /// Its newest version; an orphan has none.
+    pod: Option<Arc<Pod>>,
+}
+
+/// How a pod with a worker has to do with the node's room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stay {
+    /// Its worker looks whether anything is left to do of it.
+    Inspected,
+    /// Something is: it wants in.
+    Knocking,
+    /// It is in as soon as these have ended.
+    AwaitsRoom(BTreeSet<PodUid>),
+    /// It is in: what it asks for is taken.
+    Inside,
+    /// It takes nothing: it was refused, or has ended.
+    Outside,
 }
 
 /// Where a pod with a worker is going.
@@ -65,8 +113,48 @@ enum Sources {
 }
 
 impl Roster {
-    /// A source changed what is desired.
-    pub(super) fn desire(&mut self, change: PodChange) -> Vec<Step> {
+    /// A node on which nothing is known yet.
+    pub(super) fn new(node: Arc<NodeFacts>) -> Self {
+        Self {
+            active: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            sources: Sources::default(),
+            in_runtime: None,
+            node,
+        }
+    }
+
+    /// The node is now like this.
+    pub(super) fn see_node(&mut self, node: Arc<NodeFacts>) {
+        self.node = node;
+    }
+
+    /// A worker told of its pod.
+    pub(super) fn heard(&mut self, uid: &PodUid, report: Report) -> Vec<Step> {
+        if let Some(active) = self.active.get_mut(uid) {
+            match (report, &active.stay) {
+                (Report::WantsIn, Stay::Inspected) => active.stay = Stay::Knocking,
+                (Report::WantsIn, _) => {}
+                (Report::Ended, _) => active.stay = Stay::Outside,
+            }
+        }
+        if report == Report::Ended {
+            self.give_room(uid);
+        }
+        self.start_waiting()
+    }
+
+    /// A source changed what is desired: all that came together is looked at together.
+    pub(super) fn desire(&mut self, changes: impl IntoIterator<Item = PodChange>) -> Vec<Step> {
+        let mut steps: Vec<_> = changes
+            .into_iter()
+            .filter_map(|change| self.note(change))
+            .collect();
+        steps.extend(self.start_waiting());
+        steps
+    }
+
+    fn note(&mut self, change: PodChange) -> Option<Step> {
         match change {
             PodChange::Add(pod) | PodChange::Update(pod) | PodChange::Reconcile(pod) => {
                 self.want(pod)
@@ -97,6 +185,7 @@ impl Roster {
     /// The worker of a pod has finished: the pod is gone.
     pub(super) fn finished(&mut self, uid: &PodUid) -> Vec<Step> {
         self.active.remove(uid);
+        self.give_room(uid);
         if let Some(pods) = &mut self.in_runtime {
             pods.retain(|pod| pod.uid != *uid);
         }
@@ -123,28 +212,29 @@ impl Roster {
         self.sources == Sources::Closed && self.in_runtime.is_some() && self.active.is_empty()
     }
 
-    fn want(&mut self, pod: Arc<Pod>) -> Vec<Step> {
+    fn want(&mut self, pod: Arc<Pod>) -> Option<Step> {
         if self.sources == Sources::Closed {
-            return Vec::new();
+            return None;
         }
-        let active = self.active.get(&pod.uid);
-        if active.is_some_and(|active| active.course == Course::Wanted) {
-            return vec![Step::Update(pod)];
+        let active = self.active.get_mut(&pod.uid);
+        if let Some(active) = active.filter(|active| active.course == Course::Wanted) {
+            active.pod = Some(pod.clone());
+            return Some(Step::Update(pod));
         }
         self.waiting.insert(pod.name.clone(), pod);
-        self.start_waiting()
+        None
     }
 
-    fn unwant(&mut self, uid: &PodUid, name: &PodName) -> Vec<Step> {
+    fn unwant(&mut self, uid: &PodUid, name: &PodName) -> Option<Step> {
         if self.waiting.get(name).is_some_and(|pod| pod.uid == *uid) {
             self.waiting.remove(name);
         }
         match self.active.get_mut(uid) {
             Some(active) if active.course == Course::Wanted => {
                 active.course = Course::Ending;
-                vec![Step::End(uid.clone())]
+                Some(Step::End(uid.clone()))
             }
-            Some(_) | None => Vec::new(),
+            Some(_) | None => None,
         }
     }
 
@@ -169,220 +259,13 @@ impl Roster {
                 let orphan = Active {
                     name: pod.name.clone(),
                     course: Course::Ending,
+                    stay: Stay::Outside,
+                    pod: None,
                 };
                 active.insert(pod.uid.clone(), orphan);
                 steps.push(Step::EndOrphan(pod.clone()));
             }
         }
         steps
-    }
-
-    fn start_waiting(&mut self) -> Vec<Step> {
-        let Some(in_runtime) = &self.in_runtime else {
-            return Vec::new();
-        };
-        let is_another = |pod: &Pod| {
-            let mut others = in_runtime.iter();
-            others.any(|other| other.name == pod.name && other.uid != pod.uid)
-        };
-        let is_free = |pod: &Pod| match self.sources {
-            Sources::Reading => !is_another(pod),
-            Sources::Ready | Sources::Closed => true,
-        };
-        let is_alone = |pod: &Pod| self.active.values().all(|active| active.name != pod.name);
-        let free: Vec<_> = self
-            .waiting
-            .values()
-            .filter(|pod| is_alone(pod) && is_free(pod))
-            .map(|pod| pod.name.clone())
-            .collect();
-        let mut pods: Vec<_> = free
-            .iter()
-            .filter_map(|name| self.waiting.remove(name))
-            .collect();
-        pods.sort_by_key(|pod| (pod.seen_at, pod.name.clone()));
-        for pod in &pods {
-            let active = Active {
-                name: pod.name.clone(),
-                course: Course::Wanted,
-            };
-            self.active.insert(pod.uid.clone(), active);
-        }
-        pods.into_iter().map(Step::Start).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::RestartPolicy;
-    use crate::plan::fixture;
-
-    fn pod(uid: &str, name: &str) -> Arc<Pod> {
-        let pod = fixture::pod(RestartPolicy::Always, &[], &["web"]);
-        Arc::new(Pod {
-            uid: uid.into(),
-            name: PodName::new("default", name),
-            ..pod
-        })
-    }
-
-    fn in_runtime(uid: &str, name: &str) -> RuntimePod {
-        RuntimePod {
-            uid: uid.into(),
-            name: PodName::new("default", name),
-        }
-    }
-
-    fn removal(pod: &Pod) -> PodChange {
-        PodChange::Remove {
-            uid: pod.uid.clone(),
-            name: pod.name.clone(),
-        }
-    }
-
-    fn ready() -> Roster {
-        let mut roster = Roster::default();
-        assert_eq!(roster.sources_ready(), []);
-        assert_eq!(roster.relisted(vec![]), []);
-        roster
-    }
-
-    #[test]
-    fn nothing_ends_and_no_name_is_taken_before_everybody_has_spoken() {
-        let web = pod("u1", "web");
-        let mut roster = Roster::default();
-        assert_eq!(roster.relisted(vec![in_runtime("old", "web")]), []);
-        assert_eq!(roster.desire(PodChange::Add(web.clone())), []);
-        assert_eq!(
-            roster.sources_ready(),
-            [Step::EndOrphan(in_runtime("old", "web"))]
-        );
-        assert_eq!(roster.finished(&"old".into()), [Step::Start(web)]);
-    }
-
-    #[test]
-    fn a_pod_does_not_wait_for_a_source_that_is_silent() {
-        let (web, mine) = (pod("u1", "web"), pod("u2", "mine"));
-        let mut roster = Roster::default();
-        assert_eq!(roster.desire(PodChange::Add(web.clone())), []);
-        let listed = vec![in_runtime("u2", "mine"), in_runtime("u9", "ghost")];
-        assert_eq!(roster.relisted(listed), [Step::Start(web)]);
-        assert_eq!(
-            roster.desire(PodChange::Add(mine.clone())),
-            [Step::Start(mine)]
-        );
-        assert_eq!(
-            roster.sources_ready(),
-            [Step::EndOrphan(in_runtime("u9", "ghost"))]
-        );
-    }
-
-    #[test]
-    fn a_pod_that_runs_already_is_taken_over() {
-        let web = pod("u1", "web");
-        let mut roster = Roster::default();
-        roster.desire(PodChange::Add(web.clone()));
-        roster.sources_ready();
-        assert_eq!(
-            roster.relisted(vec![in_runtime("u1", "web")]),
-            [Step::Start(web)]
-        );
-    }
-
-    #[test]
-    fn a_new_pod_waits_for_the_old_one_of_its_name() {
-        let (old, new, other) = (pod("u1", "web"), pod("u2", "web"), pod("u3", "other"));
-        let mut roster = ready();
-        roster.desire(PodChange::Add(old.clone()));
-        assert_eq!(roster.desire(removal(&old)), [Step::End("u1".into())]);
-        assert_eq!(roster.desire(PodChange::Add(new.clone())), []);
-        assert_eq!(
-            roster.desire(PodChange::Add(other.clone())),
-            [Step::Start(other)]
-        );
-        assert_eq!(roster.finished(&"u1".into()), [Step::Start(new)]);
-    }
-
-    #[test]
-    fn a_pod_that_comes_back_unchanged_waits_for_its_own_end() {
-        let web = pod("u1", "web");
-        let mut roster = ready();
-        roster.desire(PodChange::Add(web.clone()));
-        roster.desire(removal(&web));
-        assert_eq!(roster.desire(PodChange::Add(web.clone())), []);
-        assert_eq!(roster.relisted(vec![in_runtime("u1", "web")]), []);
-        assert_eq!(roster.finished(&"u1".into()), [Step::Start(web)]);
-    }
-
-    #[test]
-    fn a_pod_that_is_removed_while_it_waits_never_starts() {
-        let (old, new) = (pod("u1", "web"), pod("u2", "web"));
-        let mut roster = ready();
-        roster.desire(PodChange::Add(old.clone()));
-        roster.desire(removal(&old));
-        roster.desire(PodChange::Add(new.clone()));
-        assert_eq!(roster.desire(removal(&new)), []);
-        assert_eq!(roster.finished(&"u1".into()), []);
-    }
-
-    #[test]
-    fn an_orphan_is_ended_once_and_a_wanted_pod_never() {
-        let web = pod("u1", "web");
-        let mut roster = ready();
-        roster.desire(PodChange::Add(web));
-        let listed = || vec![in_runtime("u1", "web"), in_runtime("u9", "ghost")];
-        assert_eq!(
-            roster.relisted(listed()),
-            [Step::EndOrphan(in_runtime("u9", "ghost"))]
-        );
-        assert_eq!(roster.relisted(listed()), []);
-    }
-
-    #[test]
-    fn after_closing_every_pod_ends_and_none_starts() {
-        let (web, late) = (pod("u1", "web"), pod("u2", "late"));
-        let mut roster = ready();
-        roster.desire(PodChange::Add(web));
-        assert_eq!(roster.close(), [Step::End("u1".into())]);
-        assert_eq!(roster.desire(PodChange::Add(late)), []);
-        assert!(!roster.is_done());
-        assert_eq!(roster.finished(&"u1".into()), []);
-        assert!(roster.is_done());
-    }
-
-    #[test]
-    fn a_kubelet_that_shall_end_all_pods_looks_first_what_there_is() {
-        let mut roster = Roster::default();
-        assert_eq!(roster.close(), []);
-        assert!(!roster.is_done(), "nobody has looked");
-        assert_eq!(
-            roster.relisted(vec![in_runtime("u1", "web")]),
-            [Step::EndOrphan(in_runtime("u1", "web"))]
-        );
-        assert!(!roster.is_done());
-        assert_eq!(roster.finished(&"u1".into()), []);
-        assert!(roster.is_done());
-    }
-
-    #[test]
-    fn what_was_seen_before_the_sources_spoke_ends_with_the_others() {
-        let mut roster = Roster::default();
-        assert_eq!(roster.relisted(vec![in_runtime("u1", "web")]), []);
-        assert_eq!(roster.close(), [Step::EndOrphan(in_runtime("u1", "web"))]);
-        assert!(!roster.is_done());
-    }
-
-    #[test]
-    fn a_kubelet_that_finds_nothing_is_done_at_once() {
-        let mut roster = Roster::default();
-        roster.close();
-        assert_eq!(roster.relisted(vec![]), []);
-        assert!(roster.is_done());
-    }
-
-    #[test]
-    fn news_of_a_pod_nobody_works_on_is_dropped() {
-        assert_eq!(ready().runtime_changed("u1".into()), None);
     }
 }

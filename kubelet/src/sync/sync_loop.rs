@@ -1,5 +1,6 @@
 //! The loop: takes what happens and hands it to the workers. What to do is decided by the roster.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{ObjectKey, PodName, PodUid};
+use crate::admit::Refusal;
+use crate::model::{Demise, Event, EventKind, ObjectKey, Pod, PodName, PodUid};
 
 use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
 use super::worker::Worker;
-use super::{Input, Roles, World};
+use super::{EventRecorder, Input, Report, Roles, World};
 
 /// How long a turn may wait for something to happen.
 const BEAT: Duration = Duration::from_secs(60);
@@ -25,17 +27,25 @@ pub async fn run<R: Roles>(
     mut inbox: mpsc::Receiver<Input>,
     shutdown: CancellationToken,
 ) {
+    // A worker tells of its pod a few times in its life.
+    let (reports, mut heard) = mpsc::unbounded_channel();
     let mut crew = Crew {
+        reports,
         world,
         workers: HashMap::new(),
         tasks: JoinSet::new(),
     };
-    let mut roster = Roster::default();
+    let node = crew.world.node.borrow().clone();
+    let mut roster = Roster::new(node);
     while !roster.is_done() {
         crew.world.pulse.looped();
+        roster.see_node(crew.world.node.borrow().clone());
         // Every arm only receives: one that is not taken has taken nothing.
         let steps = tokio::select! {
+            // What has ended makes room before others are asked whether they fit.
+            biased;
             () = shutdown.cancelled() => break,
+            Some((uid, report)) = heard.recv() => roster.heard(&uid, report),
             Some(finished) = crew.tasks.join_next() => {
                 let uid = finished.expect("a worker is neither aborted nor does it panic");
                 crew.workers.remove(&uid);
@@ -55,14 +65,12 @@ pub async fn run<R: Roles>(
 
 fn steps_for(roster: &mut Roster, input: Input) -> Vec<Step> {
     match input {
-        Input::Desired(changes) => changes
-            .into_iter()
-            .flat_map(|change| roster.desire(change))
-            .collect(),
+        Input::Desired(changes) => roster.desire(changes),
         Input::ObjectsChanged(keys) => vec![Step::LookReaders(keys)],
         Input::SourcesReady => roster.sources_ready(),
         Input::RuntimeChanged(uid) => roster.runtime_changed(uid).into_iter().collect(),
         Input::Relisted(pods) => roster.relisted(pods),
+        Input::Fail { uid, demise, grace } => vec![Step::Fail { uid, demise, grace }],
         Input::EndAll => roster.close(),
     }
 }
@@ -72,6 +80,7 @@ struct Crew<R: Roles> {
     world: Arc<World<R>>,
     workers: HashMap<PodUid, watch::Sender<Orders>>,
     tasks: JoinSet<PodUid>,
+    reports: mpsc::UnboundedSender<(PodUid, Report)>,
 }
 
 impl<R: Roles> Crew<R> {
@@ -80,10 +89,19 @@ impl<R: Roles> Crew<R> {
             Step::Start(pod) => {
                 self.start(pod.uid.clone(), pod.name.clone(), Goal::Run(pod));
             }
+            Step::Inspect(pod) => {
+                self.start(pod.uid.clone(), pod.name.clone(), Goal::Inspect(pod));
+            }
+            Step::LetIn(uid) => self.order(&uid, Orders::let_in),
+            Step::Refuse(pod, refusal) => self.refuse(pod, refusal),
+            Step::Preempt { pod, lacking } => self.preempt(&pod, &lacking),
             Step::EndOrphan(pod) => self.start(pod.uid, pod.name, Goal::End { grace: None }),
             Step::Update(pod) => {
                 let uid = pod.uid.clone();
-                self.order(&uid, |orders| orders.run(pod));
+                self.order(&uid, |orders| orders.update(pod));
+            }
+            Step::Fail { uid, demise, grace } => {
+                self.order(&uid, |orders| orders.fail(demise, grace));
             }
             Step::End(uid) => self.order(&uid, |orders| orders.end(None)),
             // An order that changes nothing still wakes its worker.
@@ -95,8 +113,8 @@ impl<R: Roles> Crew<R> {
     /// An order that changes nothing still wakes its worker.
     fn wake_readers(&self, changed: &BTreeSet<ObjectKey>) {
         let is_reader = |orders: &Orders| match &orders.goal {
-            Goal::Run(pod) => !pod.references().is_disjoint(changed),
-            Goal::End { .. } => false,
+            Goal::Inspect(pod) | Goal::Run(pod) => !pod.references().is_disjoint(changed),
+            Goal::Fail { .. } | Goal::End { .. } => false,
         };
         for worker in self.workers.values() {
             let is_reader = is_reader(&worker.borrow());
@@ -106,9 +124,53 @@ impl<R: Roles> Crew<R> {
         }
     }
 
+    /// Says why a pod does not run here, and has its worker keep saying it.
+    fn refuse(&mut self, pod: Arc<Pod>, refusal: Refusal) {
+        let Refusal { reason, message } = refusal;
+        self.world.metrics.refused(&reason);
+        self.warn(&pod, reason.clone(), message.clone());
+        let demise = Arc::new(Demise {
+            reason,
+            message: format!("Pod was rejected: {message}"),
+            disruption: None,
+        });
+        let (uid, name) = (pod.uid.clone(), pod.name.clone());
+        if self.workers.contains_key(&uid) {
+            self.order(&uid, |orders| orders.fail(demise, None));
+        } else {
+            let grace = None;
+            self.start(uid, name, Goal::Fail { pod, demise, grace });
+        }
+    }
+
+    fn preempt(&self, pod: &Pod, lacking: &str) {
+        const MESSAGE: &str = "Preempted in order to admit critical pod";
+        let why = "Pod was preempted by Kubelet to accommodate a critical pod.";
+        self.world.metrics.preempted(lacking);
+        self.warn(pod, "Preempting".into(), MESSAGE.to_owned());
+        let demise = Arc::new(Demise {
+            reason: "Preempting".into(),
+            message: MESSAGE.to_owned(),
+            disruption: Some(why.to_owned()),
+        });
+        self.order(&pod.uid, |orders| orders.fail(demise, None));
+    }
+
+    fn warn(&self, pod: &Pod, reason: Cow<'static, str>, message: String) {
+        self.world.events.record(Event {
+            pod: pod.name.clone(),
+            uid: Some(pod.uid.clone()),
+            container: None,
+            kind: EventKind::Warning,
+            reason,
+            message,
+        });
+    }
+
     fn start(&mut self, uid: PodUid, name: PodName, goal: Goal) {
         let (sender, orders) = watch::channel(Orders { goal });
-        let worker = Worker::new(uid.clone(), name, self.world.clone(), orders);
+        let reports = self.reports.clone();
+        let worker = Worker::new(uid.clone(), name, self.world.clone(), (orders, reports));
         self.tasks.spawn(worker.run());
         self.workers.insert(uid, sender);
     }

@@ -13,8 +13,8 @@ use super::fake::{Behaviour, FakeNode};
 use super::{Input, RuntimePod};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::{
-    FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind, ProbeOutcome, ProbeResults,
-    RestartPolicy, Verdict,
+    Demise, FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind, ProbeOutcome,
+    ProbeResults, RestartPolicy, Verdict,
 };
 use crate::plan::fixture;
 
@@ -317,6 +317,34 @@ async fn a_pod_past_its_deadline_is_ended_and_stays_failed() {
         .status("uid-1")
         .and_then(|status| status.reason);
     assert_eq!(reason.as_deref(), Some("DeadlineExceeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_given_up_ends_and_says_why_until_nobody_wants_it() {
+    let harness = Harness::start().await;
+    harness.node.script("web", &[Behaviour::Stubborn]);
+    let web = pod(Always, &[], &["web"]);
+    harness.add(&web).await;
+    harness.until_phase("Running").await;
+    let demise = Arc::new(Demise {
+        reason: "Evicted".into(),
+        message: "The node was low on resource: memory.".to_owned(),
+        disruption: None,
+    });
+    harness
+        .send(Input::Fail {
+            uid: web.uid.clone(),
+            demise,
+            grace: Some(Duration::from_secs(1)),
+        })
+        .await;
+    harness.until_logged("1s stop s0").await;
+    let status = harness.node.status("uid-1").expect("it is told");
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    assert_eq!(status.reason.as_deref(), Some("Evicted"));
+    harness.remove(&web).await;
+    harness.until_logged("clean up web-node").await;
+    assert_eq!(harness.node.log().len(), 5, "nothing was started again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
+use crate::admit::NodeFacts;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
@@ -40,6 +42,8 @@ pub struct World<R: Roles> {
     pub statuses: Arc<R::Statuses>,
     /// Tells the time.
     pub clock: Arc<R::Clock>,
+    /// The node, as pods are let in to it.
+    pub node: watch::Receiver<Arc<NodeFacts>>,
     /// When the kubelet began.
     pub started_at: Timestamp,
     /// What holds for every pod of the node.

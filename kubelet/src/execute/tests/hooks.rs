@@ -22,9 +22,9 @@ fn stage() -> Stage {
 }
 
 impl Stage {
-    fn told(&self) -> Vec<(&'static str, String)> {
+    fn told(&self) -> Vec<(String, String)> {
         let events = self.notes.0.lock().unwrap();
-        let told = |event: &Event| (event.reason, event.message.clone());
+        let told = |event: &Event| (event.reason.to_string(), event.message.clone());
         events.iter().map(told).collect()
     }
 
@@ -76,9 +76,10 @@ async fn a_container_whose_hook_fails_is_ended_and_says_why_it_waits() {
     );
     let told = stage.told();
     let expected = [
-        ("FailedPostStartHook", "PostStartHook failed".to_owned()),
-        ("Killing", "FailedPostStartHook".to_owned()),
-    ];
+        ("FailedPostStartHook", "PostStartHook failed"),
+        ("Killing", "FailedPostStartHook"),
+    ]
+    .map(|(reason, message)| (reason.to_owned(), message.to_owned()));
     assert!(told.windows(2).any(|pair| pair == expected), "{told:?}");
 }
 
@@ -115,8 +116,8 @@ async fn a_hook_that_fails_is_told_and_its_container_ends_all_the_same() {
     pod.spec.containers[0].lifecycle.pre_stop = Some(exec("drain"));
     stage.settle(&pod).await;
     stage.end(Some(&pod), 30).await;
-    let failed = ("FailedPreStopHook", "PreStopHook failed".to_owned());
-    assert!(stage.told().contains(&failed));
+    let failed = ["FailedPreStopHook", "PreStopHook failed"].map(str::to_owned);
+    assert!(stage.told().contains(&failed.into()));
     assert_eq!(stage.runtime.containers(), [("web".to_owned(), "exited")]);
 }
 

@@ -52,6 +52,7 @@ pub(super) fn container(
         env: environment::environment(path, container, spec, problems),
         ports: network::ports(path, container, problems),
         resources: resources::requirements(path, container, problems),
+        scalars: resources::scalars(path, container, problems),
         mounts: volume::mounts(path, container, problems),
         security: security::container(path, container, problems),
         stdin: container.stdin == Some(true),

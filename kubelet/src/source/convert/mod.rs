@@ -11,6 +11,7 @@ mod hook;
 mod network;
 mod object;
 mod persistent;
+mod placement;
 mod pod;
 mod probe;
 mod references;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, hook, network, probe, references, security, volume};
+use super::{container, hook, network, placement, probe, references, security, volume};
 
 pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -37,6 +37,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     }
     let restart_policy = spec.restart_policy.as_deref().unwrap_or_default();
     PodSpec {
+        placement: placement::placement(spec, problems),
         restart_policy: problems
             .word("spec.restartPolicy", restart_policy, RESTART_POLICIES)
             .unwrap_or_default(),

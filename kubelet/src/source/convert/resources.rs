@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 
-use crate::model::{Quantity, Requirements, ResourceList};
+use crate::model::{
+    EPHEMERAL_STORAGE, Quantity, Requirements, ResourceList, Scalars, huge_page_size,
+    is_extended_resource,
+};
 use crate::source::problem::Problems;
 
 pub(super) fn requirements(
@@ -36,6 +39,97 @@ pub(super) fn requirements(
     Requirements {
         requests: list(&requests),
         limits: list(&limits),
+    }
+}
+
+/// What is asked for beside CPU and memory; quantities that are none were told with the others.
+pub(super) fn scalars(path: &str, container: &core::Container, problems: &mut Problems) -> Scalars {
+    let Some(resources) = &container.resources else {
+        return Scalars::default();
+    };
+    let path = format!("{path}.resources");
+    let read = |list: &Option<BTreeMap<String, Text>>| -> BTreeMap<String, Quantity> {
+        let texts = list.iter().flatten();
+        texts
+            .filter(|(name, _)| !matches!(name.as_str(), "cpu" | "memory"))
+            .filter_map(|(name, text)| Some((name.clone(), Quantity::parse(&text.0).ok()?)))
+            .collect()
+    };
+    let (limits, requests) = (read(&resources.limits), read(&resources.requests));
+    for (list, amounts) in [("limits", &limits), ("requests", &requests)] {
+        for (name, amount) in amounts {
+            let field = format!("{path}.{list}[{name}]");
+            if let Some(why) = unusable(name, *amount) {
+                problems.invalid(field, why);
+            }
+        }
+    }
+    whole_or_nothing(&path, &limits, &requests, problems);
+    let has = |list: &Option<BTreeMap<String, Text>>| {
+        let mut names = list.iter().flatten().map(|(name, _)| name.as_str());
+        names.any(|name| matches!(name, "cpu" | "memory"))
+    };
+    let mut names = limits.keys().chain(requests.keys());
+    let has_pages = names.any(|name| huge_page_size(name).is_some());
+    if has_pages && !has(&resources.limits) && !has(&resources.requests) {
+        problems.invalid(&path, "Forbidden: HugePages require cpu or memory");
+    }
+    Scalars {
+        requests: units(&requests),
+        limits: units(&limits),
+    }
+}
+
+fn units(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, u64> {
+    let units = amounts.iter().map(|(name, amount)| {
+        let units = u64::try_from(amount.units().max(0)).unwrap_or(u64::MAX);
+        (name.clone(), units)
+    });
+    units.collect()
+}
+
+/// Why a container cannot ask for that much of that.
+fn unusable(name: &str, amount: Quantity) -> Option<String> {
+    if let Some(size) = huge_page_size(name) {
+        let size = Quantity::parse(size).ok().filter(|size| size.millis() > 0);
+        return match size {
+            Some(size) if amount.millis() % size.millis() == 0 => None,
+            Some(_) => Some("Invalid value: must be a multiple of the page size".to_owned()),
+            None => Some(format!("Invalid value: {name:?}: is not a size of pages")),
+        };
+    }
+    if name == EPHEMERAL_STORAGE {
+        return None;
+    }
+    if !name.contains('/') {
+        let message = "must be a standard resource for containers";
+        return Some(format!("Invalid value: {name:?}: {message}"));
+    }
+    let is_whole = amount.millis() % 1000 == 0;
+    (is_extended_resource(name) && !is_whole)
+        .then(|| "Invalid value: must be an integer".to_owned())
+}
+
+/// What cannot be shared is asked for as much as it is limited.
+fn whole_or_nothing(
+    path: &str,
+    limits: &BTreeMap<String, Quantity>,
+    requests: &BTreeMap<String, Quantity>,
+    problems: &mut Problems,
+) {
+    let is_shared = |name: &str| name == EPHEMERAL_STORAGE;
+    for (name, request) in requests.iter().filter(|(name, _)| !is_shared(name)) {
+        match limits.get(name) {
+            Some(limit) if limit == request => {}
+            Some(_) => {
+                let message = format!("Invalid value: must be equal to {name} limit");
+                problems.invalid(format!("{path}.requests"), message);
+            }
+            None => problems.invalid(
+                format!("{path}.limits"),
+                "Required value: Limit must be set for non overcommitable resources",
+            ),
+        }
     }
 }
 

@@ -180,7 +180,7 @@ impl<R: Roles> Task<R> {
             uid: Some(self.pod.uid.clone()),
             container: Some(container.name.clone()),
             kind: EventKind::Warning,
-            reason,
+            reason: reason.into(),
             message,
         });
     }

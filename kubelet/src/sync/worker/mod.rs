@@ -1,7 +1,7 @@
 //! One task per pod: it looks, plans, acts, and says what became of the pod.
 //!
 //! ```text
-//! Syncing ──(unwanted, finished, past its deadline)──► Terminating ──(stopped)──► Terminated
+//! Syncing ──(unwanted, finished, given up)──────────► Terminating ──(stopped)──► Terminated
 //!    │                                                      ▲                        │   │
 //!    └─ look, plan, act, look again …                       └──────(unwanted)────────┘   └─► gone
 //! ```
@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodStatus;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::metrics::Work;
 use crate::model::{
-    ContainerName, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid, ProbeResults,
-    StartFailure, SyncReport,
+    ContainerName, Demise, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid,
+    ProbeResults, StartFailure, SyncReport,
 };
 use crate::plan::{
     CrashBackoff, Situation, compute_pod_actions, deadline_of, end_pod, remove_everything,
@@ -33,12 +33,12 @@ use crate::plan::{
 use crate::sync::orders::{Goal, Orders};
 use crate::sync::pace::{AFTER_ERROR, resync, until};
 use crate::sync::probing::Probing;
-use crate::sync::{Clock, Executor, Observer, Roles, StatusSink, TerminateError, World};
+use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, TerminateError, World};
 
 use tell::chain;
 
 /// Where a pod is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// It is made to run as its spec says.
     Syncing,
@@ -49,14 +49,14 @@ enum State {
 }
 
 /// Why a pod ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     /// Nobody wants it any more.
     Unwanted,
     /// Its containers have done what they were for.
     Finished,
-    /// It was active for longer than it may be.
-    DeadlineExceeded,
+    /// The kubelet gave it up.
+    Failed(Arc<Demise>),
 }
 
 /// What a worker does next.
@@ -81,6 +81,7 @@ pub(super) struct Worker<R: Roles> {
     name: PodName,
     world: Arc<World<R>>,
     orders: watch::Receiver<Orders>,
+    reports: mpsc::UnboundedSender<(PodUid, Report)>,
     state: State,
     /// The newest version of the pod; an orphan has none.
     pod: Option<Arc<Pod>>,
@@ -99,18 +100,22 @@ pub(super) struct Worker<R: Roles> {
 }
 
 impl<R: Roles> Worker<R> {
-    /// A worker that follows these orders.
+    /// A worker that follows these orders and tells the loop of its pod.
     pub(super) fn new(
         uid: PodUid,
         name: PodName,
         world: Arc<World<R>>,
-        orders: watch::Receiver<Orders>,
+        (orders, reports): (
+            watch::Receiver<Orders>,
+            mpsc::UnboundedSender<(PodUid, Report)>,
+        ),
     ) -> Self {
         Self {
             uid,
             name,
             world,
             orders,
+            reports,
             state: State::Syncing,
             pod: None,
             looked_at: None,
@@ -129,8 +134,11 @@ impl<R: Roles> Worker<R> {
         loop {
             let orders = self.orders.borrow_and_update().clone();
             self.follow(&orders);
-            let next = match self.state {
-                State::Syncing => self.sync_until_ended().await,
+            let next = match self.state.clone() {
+                State::Syncing => match &orders.goal {
+                    Goal::Inspect(pod) => self.inspect(pod).await,
+                    _ => self.sync_until_ended().await,
+                },
                 State::Terminating(ending) => {
                     let began = Instant::now();
                     let next = self.terminate(ending, &orders).await;
@@ -149,16 +157,38 @@ impl<R: Roles> Worker<R> {
     /// The only place where orders change the state.
     fn follow(&mut self, orders: &Orders) {
         match &orders.goal {
-            Goal::Run(pod) => self.pod = Some(pod.clone()),
+            Goal::Inspect(pod) | Goal::Run(pod) => self.pod = Some(pod.clone()),
+            Goal::Fail { pod, demise, .. } => {
+                self.pod = Some(pod.clone());
+                if self.state == State::Syncing {
+                    self.state = State::Terminating(Ending::Failed(demise.clone()));
+                }
+            }
             Goal::End { .. } => match self.state {
-                State::Syncing
-                | State::Terminating(Ending::Finished | Ending::DeadlineExceeded)
-                | State::Terminated(Ending::Finished | Ending::DeadlineExceeded) => {
+                State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
+                State::Syncing | State::Terminating(_) | State::Terminated(_) => {
                     self.state = State::Terminating(Ending::Unwanted);
                 }
-                State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
             },
         }
+    }
+
+    /// Looks whether the pod has done its work; if not, it has to be let in before anything is done.
+    async fn inspect(&mut self, pod: &Pod) -> Next {
+        let Some(observation) = self.observe().await else {
+            return Next::Retry(AFTER_ERROR);
+        };
+        if self.publish(pod, &observation, None).is_terminal() {
+            self.state = State::Terminating(Ending::Finished);
+            return Next::Step;
+        }
+        self.report(Report::WantsIn);
+        Next::Sleep
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        // A loop that has ended has nobody to let in.
+        let _ = self.reports.send((self.uid.clone(), report));
     }
 
     /// One sync, given up at once when the pod shall end.
@@ -200,11 +230,9 @@ impl<R: Roles> Worker<R> {
         let now = self.world.clock.now();
         let deadline = deadline_of(pod, start_time(pod, &observation));
         if deadline.is_some_and(|deadline| deadline <= now) {
-            self.inform(
-                "DeadlineExceeded",
-                "Pod was active on the node longer than the specified deadline".to_owned(),
-            );
-            self.state = State::Terminating(Ending::DeadlineExceeded);
+            let demise = Demise::deadline_exceeded();
+            self.inform("DeadlineExceeded", demise.message.clone());
+            self.state = State::Terminating(Ending::Failed(Arc::new(demise)));
             return Next::Step;
         }
         let probes = self.verdicts().await;
@@ -296,9 +324,10 @@ impl<R: Roles> Worker<R> {
         let Some(observation) = self.observe().await else {
             return Next::Retry(AFTER_ERROR);
         };
-        self.publish_ending(ending, &observation);
+        self.publish_ending(&ending, &observation);
         if observation.is_stopped() {
             self.probing.end().await;
+            self.report(Report::Ended);
             self.state = State::Terminated(ending);
             return Next::Step;
         }
@@ -319,7 +348,7 @@ impl<R: Roles> Worker<R> {
                     Err(error) => self.failed(&error),
                 },
                 // Whether it can serve is told until it has ended.
-                () = news.come() => self.publish_ending(ending, &observation),
+                () = news.come() => self.publish_ending(&ending, &observation),
             }
         }
     }

@@ -1,19 +1,19 @@
 //! What a worker says of its pod: its status, and what people should know.
 
-use crate::model::{Event, EventKind, HeldBack, Pod, PodObservation};
-use crate::status::{Outcome, Phase, StatusInput, generate};
-use crate::sync::{Clock, EventRecorder, Roles, StatusSink};
+use crate::model::{Demise, Event, EventKind, HeldBack, Pod, PodObservation};
+use crate::status::{Phase, StatusInput, generate};
+use crate::sync::{Clock, EventRecorder, Report, Roles, StatusSink};
 
 use super::{Ending, Worker};
 
 impl<R: Roles> Worker<R> {
-    pub(super) fn publish_ending(&mut self, ending: Ending, observation: &PodObservation) {
-        let outcome = match ending {
-            Ending::DeadlineExceeded => Some(Outcome::DeadlineExceeded),
+    pub(super) fn publish_ending(&mut self, ending: &Ending, observation: &PodObservation) {
+        let demise = match ending {
+            Ending::Failed(demise) => Some(demise.as_ref()),
             Ending::Unwanted | Ending::Finished => None,
         };
         if let Some(pod) = self.pod.clone() {
-            self.publish(&pod, observation, outcome);
+            self.publish(&pod, observation, demise);
         }
     }
 
@@ -21,7 +21,7 @@ impl<R: Roles> Worker<R> {
         &mut self,
         pod: &Pod,
         observation: &PodObservation,
-        outcome: Option<Outcome>,
+        demise: Option<&Demise>,
     ) -> Phase {
         let probes = self.probing.results();
         let (status, phase) = generate(&StatusInput {
@@ -30,11 +30,15 @@ impl<R: Roles> Worker<R> {
             probes: &probes,
             failures: &self.failures,
             held_back: &self.told,
-            outcome,
+            demise,
             previous: self.status.as_ref(),
             facts: &self.world.facts,
             now: self.world.clock.now(),
         });
+        if demise.is_none() && phase.is_terminal() && !observation.has_running() {
+            // Its room is free before anybody sees that it has ended.
+            self.report(Report::Ended);
+        }
         let was_pending = self
             .status
             .as_ref()
@@ -85,7 +89,7 @@ impl<R: Roles> Worker<R> {
             uid: Some(self.uid.clone()),
             container: None,
             kind: EventKind::Warning,
-            reason,
+            reason: reason.into(),
             message,
         }
     }

@@ -1,0 +1,50 @@
+//! What has to be known of the node to let a pod in.
+
+use super::Amounts;
+use crate::model::StringMap;
+
+/// What has to be known of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: StringMap,
+    /// What it has for pods.
+    pub allocatable: Amounts,
+    /// How many pods it takes.
+    pub pods: u64,
+    /// Kernel parameters beyond the safe ones that pods may set; `*` at the end stands for any rest.
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// Whether profiles of AppArmor can be enforced.
+    pub app_armor: AppArmor,
+}
+
+/// Whether profiles of AppArmor can be enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AppArmor {
+    /// They can.
+    Enforced,
+    /// The kernel does not have it, or it is off.
+    Absent,
+}
+
+impl NodeFacts {
+    /// A node with room for everything.
+    #[cfg(test)]
+    pub(crate) fn boundless() -> Self {
+        Self {
+            name: "node-a".to_owned(),
+            labels: StringMap::new(),
+            allocatable: Amounts {
+                cpu_millis: u64::MAX,
+                memory: u64::MAX,
+                ephemeral_storage: u64::MAX,
+                scalars: std::collections::BTreeMap::new(),
+            },
+            pods: u64::MAX,
+            allowed_unsafe_sysctls: Vec::new(),
+            app_armor: AppArmor::Enforced,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! How the kubelet ends a pod that might have gone on.
+
+use std::borrow::Cow;
+
+/// What the status of a pod says from the moment at which the kubelet gives it up: its phase is
+/// Failed, and it does not come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demise {
+    /// One word, for instance `Evicted`.
+    pub reason: Cow<'static, str>,
+    /// A sentence.
+    pub message: String,
+    /// What the condition `DisruptionTarget` says, when the pod ends for the sake of others.
+    pub disruption: Option<String>,
+}
+
+impl Demise {
+    /// It was active for longer than `activeDeadlineSeconds`.
+    pub fn deadline_exceeded() -> Self {
+        Self {
+            reason: "DeadlineExceeded".into(),
+            message: "Pod was active on the node longer than the specified deadline".to_owned(),
+            disruption: None,
+        }
+    }
+}
