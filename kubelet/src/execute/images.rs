@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::report::Reporter;
 use crate::cri::{Image, ImageReference, Runtime, RuntimeError, SandboxConfig};
-use crate::model::{FailureReason, Pod, PodUid, PullPolicy, StartFailure, with_default_tag};
+use crate::model::{
+    FailureReason, Pod, PodUid, PullPolicy, StartFailure, in_words, with_default_tag,
+};
 use crate::sync::Clock;
 
 /// Pulls images and remembers which pulls failed.
@@ -58,7 +60,10 @@ impl ImagePuller {
         let present = self.look(&reference, report).await?;
         match (policy, present) {
             (PullPolicy::IfNotPresent | PullPolicy::Never, Some(image)) => {
-                let message = format!("Container image {written:?} already present on machine");
+                let message = format!(
+                    "Container image {written:?} already present on machine and can be accessed \
+                     by the pod"
+                );
                 report.normal("Pulled", message);
                 Ok(image)
             }
@@ -121,10 +126,10 @@ impl ImagePuller {
         match self.fetch(reference, sandbox_config).await {
             Ok(image) => {
                 self.failures().remove(&key);
-                let took = self.clock.now().duration_since(began);
+                let took = in_words(self.clock.now().duration_since(began).unsigned_abs());
                 let message = format!(
-                    "Successfully pulled image {written:?} in {:.3}s. Image size: {} bytes.",
-                    took.as_secs_f64(),
+                    "Successfully pulled image {written:?} in {took} ({took} including waiting). \
+                     Image size: {} bytes.",
                     image.size
                 );
                 report.normal("Pulled", message);
@@ -132,15 +137,14 @@ impl ImagePuller {
             }
             Err(error) => {
                 let cause = error.explanation();
-                let message = format!("Failed to pull image {written:?}: {cause}");
-                report.warning("Failed", message.clone());
-                report.warning("Failed", "Error: ErrImagePull".to_owned());
-                let retry_after = self.note_failure(key, cause);
-                Err(StartFailure {
-                    reason: FailureReason::ErrImagePull,
-                    message,
-                    retry_after: Some(retry_after),
-                })
+                report.warning(
+                    "Failed",
+                    format!("Failed to pull image {written:?}: {cause}"),
+                );
+                let (reason, message) = what_failed(&written, cause);
+                self.note_failure(key, format!("{}: {message}", reason.as_str()));
+                // Soon enough for the next look to find it waiting, and to say so.
+                Err(failure(reason, message))
             }
         }
     }
@@ -173,22 +177,46 @@ impl ImagePuller {
         (!remaining.is_zero()).then(|| (remaining, backoff.cause.clone()))
     }
 
-    fn note_failure(&self, key: (PodUid, String), cause: String) -> Duration {
+    fn note_failure(&self, key: (PodUid, String), cause: String) {
         let now = self.clock.now();
         let mut failures = self.failures();
         let next = match failures.get(&key) {
             Some(backoff) => backoff.again(now, cause),
             None => Backoff::first(now, cause),
         };
-        let remaining = next.remaining(now);
         failures.insert(key, next);
-        remaining
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<(PodUid, String), Backoff>> {
         self.failures
             .lock()
             .expect("no holder of this lock can panic")
+    }
+}
+
+/// What a runtime says of a pull that failed: some failures begin with a word of their own.
+fn what_failed(image: &str, cause: String) -> (FailureReason, String) {
+    let words = [
+        (
+            "RegistryUnavailable",
+            FailureReason::RegistryUnavailable,
+            "the registry is unavailable",
+        ),
+        (
+            "SignatureValidationFailed",
+            FailureReason::SignatureValidationFailed,
+            "the signature validation failed",
+        ),
+    ];
+    let known = words
+        .into_iter()
+        .find_map(|(word, reason, why)| Some((reason, why, cause.strip_prefix(word)?)));
+    match known {
+        Some((reason, why, rest)) => {
+            let message = format!("image pull failed for {image} because {why}{rest}");
+            (reason, message)
+        }
+        None => (FailureReason::ErrImagePull, cause),
     }
 }
 

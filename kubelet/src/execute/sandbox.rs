@@ -181,7 +181,14 @@ impl PodExecutor {
         tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))
             .await
             .map_err(|panicked| fail(report, CGROUP, panicked.to_string()))?
-            .map_err(|error| fail(report, CGROUP, chain(&error)))?;
+            .map_err(|error| {
+                let why = chain(&error);
+                fail(
+                    report,
+                    CGROUP,
+                    format!("unable to ensure pod container exists: {why}"),
+                )
+            })?;
 
         let logs = self.layout.pod_log(&pod.name, &pod.uid);
         tokio::fs::create_dir_all(&logs).await.map_err(|error| {

@@ -77,7 +77,7 @@ impl PodExecutor {
             let why = error.explanation();
             return Err(failed(&report, FailureReason::RunContainerError, why));
         }
-        report.normal("Started", format!("Started container {}", start.name));
+        report.normal("Started", "Container started".to_owned());
         self.post_start(pod, container, &id, standing, &report)
             .await
     }
@@ -95,11 +95,20 @@ impl PodExecutor {
             written: &container.image,
             policy: container.pull_policy,
         };
+        // Each image tells what is wrong with it; this is the container's own word for it.
+        let no_image = |failure: StartFailure| {
+            report.warning("Failed", format!("Error: {}", failure.reason.as_str()));
+            failure
+        };
         let image = self
             .images
             .ensure(pod, wanted, &standing.config, report)
-            .await?;
-        let shown = self.image_volumes(pod, container, standing, report).await?;
+            .await
+            .map_err(no_image)?;
+        let shown = self
+            .image_volumes(pod, container, standing, report)
+            .await
+            .map_err(no_image)?;
         let target = target(pod, observation, start);
         let config = self
             .configure(
@@ -126,7 +135,7 @@ impl PodExecutor {
                 error.explanation(),
             )
         })?;
-        report.normal("Created", format!("Created container: {}", start.name));
+        report.normal("Created", "Container created".to_owned());
         Ok(id)
     }
 

@@ -140,32 +140,50 @@ impl PodExecutor {
 }
 
 fn announcement(kill: &KillContainer) -> String {
+    let (subject, name) = (subject(kill.reason), &kill.name);
     match kill.reason {
-        KillReason::SpecChanged => {
-            format!(
-                "Container {} definition changed, will be restarted",
-                kill.name
-            )
+        KillReason::SpecChanged { role } => {
+            let then = what_follows(role, Afterwards::Restarts);
+            format!("{subject} {name} definition changed{then}")
         }
         KillReason::ProbeFailed { kind, role, then } => {
-            let subject = match role {
-                ContainerRole::Init => "Init container",
-                ContainerRole::Regular | ContainerRole::Ephemeral => "Container",
-            };
             let probe = kind.as_str().to_lowercase();
-            let then = match then {
-                Afterwards::Restarts if role == ContainerRole::Regular => ", will be restarted",
-                Afterwards::Restarts | Afterwards::StaysEnded => "",
-            };
-            format!("{subject} {} failed {probe} probe{then}", kill.name)
+            let then = what_follows(role, then);
+            format!("{subject} {name} failed {probe} probe{then}")
+        }
+        KillReason::StateUnknown { .. } => {
+            format!("{subject} is in \"unknown\" state, try killing it before restart")
         }
         KillReason::PostStartFailed => "FailedPostStartHook".to_owned(),
-        KillReason::StateUnknown
-        | KillReason::SandboxGone
+        KillReason::SandboxGone
         | KillReason::NotInPod
         | KillReason::Duplicate
         | KillReason::AllRestart
-        | KillReason::PodEnds => format!("Stopping container {}", kill.name),
+        | KillReason::PodEnds => format!("Stopping container {name}"),
+    }
+}
+
+fn subject(reason: KillReason) -> &'static str {
+    match reason {
+        KillReason::SpecChanged {
+            role: ContainerRole::Init,
+        }
+        | KillReason::StateUnknown {
+            role: ContainerRole::Init,
+        }
+        | KillReason::ProbeFailed {
+            role: ContainerRole::Init,
+            ..
+        } => "Init container",
+        _ => "Container",
+    }
+}
+
+/// Of an init container nobody says so.
+fn what_follows(role: ContainerRole, then: Afterwards) -> &'static str {
+    match then {
+        Afterwards::Restarts if role == ContainerRole::Regular => ", will be restarted",
+        Afterwards::Restarts | Afterwards::StaysEnded => "",
     }
 }
 
@@ -178,4 +196,58 @@ fn gone(ended: Result<(), RuntimeError>) -> Result<(), RuntimeError> {
             Err(error)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::ProbeKind;
+
+    #[test]
+    fn why_a_container_ends_is_told_in_upstreams_words() {
+        let (init, regular) = (ContainerRole::Init, ContainerRole::Regular);
+        let failed = |role| KillReason::ProbeFailed {
+            kind: ProbeKind::Liveness,
+            role,
+            then: Afterwards::Restarts,
+        };
+        let rows = [
+            (
+                KillReason::SpecChanged { role: regular },
+                "Container web definition changed, will be restarted",
+            ),
+            (
+                KillReason::SpecChanged { role: init },
+                "Init container web definition changed",
+            ),
+            (
+                KillReason::StateUnknown { role: regular },
+                "Container is in \"unknown\" state, try killing it before restart",
+            ),
+            (
+                KillReason::StateUnknown { role: init },
+                "Init container is in \"unknown\" state, try killing it before restart",
+            ),
+            (
+                failed(regular),
+                "Container web failed liveness probe, will be restarted",
+            ),
+            (failed(init), "Init container web failed liveness probe"),
+            (KillReason::PostStartFailed, "FailedPostStartHook"),
+            (KillReason::PodEnds, "Stopping container web"),
+        ];
+        for (reason, expected) in rows {
+            let kill = KillContainer {
+                id: "id".into(),
+                name: "web".into(),
+                grace: Duration::ZERO,
+                reason,
+                pre_stop: None,
+                after: Vec::new(),
+            };
+            assert_eq!(announcement(&kill), expected);
+        }
+    }
 }

@@ -125,6 +125,11 @@ impl Stage {
         panic!("the pod does not settle: {:?}", self.runtime.containers());
     }
 
+    fn messages(&self) -> Vec<String> {
+        let noted = self.notes.0.lock().unwrap();
+        noted.iter().map(|event| event.message.clone()).collect()
+    }
+
     fn reasons(&self) -> Vec<String> {
         self.notes
             .0
@@ -174,6 +179,10 @@ async fn an_image_that_must_not_be_pulled_is_missed() {
     let report = stage.turn(&pod).await.unwrap();
     let failure = &report.containers[&"web".into()];
     assert_eq!(failure.reason, FailureReason::ErrImageNeverPull);
+    assert_eq!(
+        stage.messages().last(),
+        Some(&"Error: ErrImageNeverPull".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,19 +198,51 @@ async fn a_failed_pull_is_not_tried_again_before_its_time() {
         "{}",
         failure.message
     );
-    assert_eq!(failure.retry_after, Some(Duration::from_secs(10)));
+    assert_eq!(failure.retry_after, None, "soon");
 
     tokio::time::advance(Duration::from_secs(4)).await;
     let second = stage.turn(&pod).await.unwrap();
     let failure = &second.containers[&"web".into()];
     assert_eq!(failure.reason, FailureReason::ImagePullBackOff);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(6)));
+    let words = "Back-off pulling image \"registry.test/web:1\": ErrImagePull: ";
+    assert!(failure.message.starts_with(words), "{}", failure.message);
+    assert_eq!(
+        stage.messages().last(),
+        Some(&"Error: ImagePullBackOff".to_owned())
+    );
     assert_eq!(stage.runtime.calls("PullImage"), 1);
 
     stage.runtime.publish("registry.test/web:1");
     tokio::time::advance(Duration::from_secs(7)).await;
     stage.settle(&pod).await;
     assert_eq!(stage.runtime.containers(), [("web".to_owned(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_fails_for_a_known_reason_says_which() {
+    let rows = [
+        (
+            "RegistryUnavailable: no route",
+            FailureReason::RegistryUnavailable,
+            "image pull failed for registry.test/web:1 because the registry is unavailable: no route",
+        ),
+        (
+            "SignatureValidationFailed",
+            FailureReason::SignatureValidationFailed,
+            "image pull failed for registry.test/web:1 because the signature validation failed",
+        ),
+    ];
+    for (said, reason, message) in rows {
+        let mut stage = Stage::new();
+        stage.runtime.fail_next("PullImage", said);
+        let report = stage.turn(&web()).await.unwrap();
+        let failure = &report.containers[&"web".into()];
+        assert_eq!(
+            (failure.reason, failure.message.as_str()),
+            (reason, message)
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,9 +120,15 @@ pub struct KillContainer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KillReason {
     /// What it is made from changed.
-    SpecChanged,
+    SpecChanged {
+        /// Which list of the spec it is in.
+        role: ContainerRole,
+    },
     /// The runtime cannot say whether it runs, and it must not run twice.
-    StateUnknown,
+    StateUnknown {
+        /// Which list of the spec it is in.
+        role: ContainerRole,
+    },
     /// Its sandbox is replaced or stopped.
     SandboxGone,
     /// The pod has no container of this name any more.
@@ -158,8 +164,8 @@ pub enum Afterwards {
 impl fmt::Display for KillReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SpecChanged => "its definition changed and it will be restarted",
-            Self::StateUnknown => "the runtime cannot tell its state",
+            Self::SpecChanged { .. } => "its definition changed and it will be restarted",
+            Self::StateUnknown { .. } => "the runtime cannot tell its state",
             Self::SandboxGone => "its pod sandbox goes",
             Self::NotInPod => "its pod does not name it any more",
             Self::Duplicate => "a newer one of the same name exists",

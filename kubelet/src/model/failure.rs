@@ -62,6 +62,10 @@ pub enum FailureReason {
     ErrImageNeverPull,
     /// The pull failed.
     ErrImagePull,
+    /// The pull failed because no registry answers.
+    RegistryUnavailable,
+    /// The pull failed because nobody vouches for the image.
+    SignatureValidationFailed,
     /// The pull failed before; the next try is later.
     ImagePullBackOff,
     /// The container's configuration could not be put together.
@@ -82,6 +86,8 @@ impl FailureReason {
             Self::ImageInspectError => "ImageInspectError",
             Self::ErrImageNeverPull => "ErrImageNeverPull",
             Self::ErrImagePull => "ErrImagePull",
+            Self::RegistryUnavailable => "RegistryUnavailable",
+            Self::SignatureValidationFailed => "SignatureValidationFailed",
             Self::ImagePullBackOff => "ImagePullBackOff",
             Self::CreateContainerConfigError => "CreateContainerConfigError",
             Self::CreateContainerError => "CreateContainerError",

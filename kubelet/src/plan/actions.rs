@@ -142,7 +142,8 @@ impl<'a> Draft<'a> {
 
     fn start_init(&mut self, container: &Container, reason: StartReason) {
         if reason == StartReason::StateUnknown {
-            self.kill_newest(container, KillReason::StateUnknown);
+            let role = ContainerRole::Init;
+            self.kill_newest(container, KillReason::StateUnknown { role });
         }
         self.start_unless_held_back(container, ContainerRole::Init, reason);
     }

@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 use super::probe::has_started;
-use super::restart::{Decision, decide_on_running, restarts_after};
+use super::restart::{Decision, decide_on_running, policy_of, restarts_after};
 
 /// How far the init containers have come in one sandbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +97,8 @@ fn decide_on_sidecar(
         ContainerState::Created => Decision::Start(StartReason::NeverStarted),
         ContainerState::Exited(exit) => Decision::Start(StartReason::Exited { code: exit.code }),
         ContainerState::Unknown => {
-            Decision::Replace(KillReason::StateUnknown, StartReason::StateUnknown)
+            let role = ContainerRole::Init;
+            Decision::Replace(KillReason::StateUnknown { role }, StartReason::StateUnknown)
         }
         ContainerState::Running { .. } => {
             let (role, policy) = (ContainerRole::Init, RestartPolicy::Always);
@@ -136,6 +137,10 @@ fn progress_of<'a>(
         ContainerState::Running { .. } => {
             let is_up = container.is_sidecar() && has_started(container, newest, probes);
             (!is_up).then_some(InitProgress::Running(container))
+        }
+        // Nobody knows whether it has done its work, and under Never it is not done twice.
+        ContainerState::Unknown if policy_of(&pod.spec, container) == RestartPolicy::Never => {
+            Some(InitProgress::Failed(container))
         }
         ContainerState::Unknown => next(StartReason::StateUnknown),
         ContainerState::Exited(exit) if exit.is_success() && !container.is_sidecar() => None,

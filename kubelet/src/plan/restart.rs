@@ -44,7 +44,8 @@ pub(super) fn decide(
             decide_on_running(container, newest, probes, ContainerRole::Regular, policy)
         }
         ContainerState::Unknown => {
-            Decision::Replace(KillReason::StateUnknown, StartReason::StateUnknown)
+            let role = ContainerRole::Regular;
+            Decision::Replace(KillReason::StateUnknown { role }, StartReason::StateUnknown)
         }
         ContainerState::Created => Decision::Start(StartReason::NeverStarted),
         ContainerState::Exited(_) if !wants_restart(spec, container, newest) => Decision::Finished,
@@ -61,7 +62,7 @@ pub(super) fn decide_on_running(
     policy: RestartPolicy,
 ) -> Decision {
     if is_other(container, newest) {
-        return Decision::Replace(KillReason::SpecChanged, StartReason::SpecChanged);
+        return Decision::Replace(KillReason::SpecChanged { role }, StartReason::SpecChanged);
     }
     let Some(kind) = failed_probe(container, newest, probes) else {
         return Decision::Keep;

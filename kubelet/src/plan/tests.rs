@@ -246,10 +246,10 @@ fn init_containers_run_one_after_the_other() {
         },
         Row {
             situation: "one whose state nobody knows is ended first",
-            pod: two(Never),
+            pod: two(OnFailure),
             sandboxes: ready(),
             containers: vec![made("one", 0, Unknown)],
-            plan: "kill one#0 StateUnknown, start one#1",
+            plan: "kill one#0 StateUnknown { role: Init }, start one#1",
         },
         Row {
             situation: "once a regular container was made they never run again",
@@ -305,6 +305,13 @@ fn what_was_made_and_never_started_counts_as_no_restart() {
 }
 
 #[test]
+fn an_init_container_whose_state_nobody_knows_fails_the_pod_under_never() {
+    let observation = seen(vec![sandbox(0, Ready)], vec![made("one", 0, Unknown)]);
+    let pod = pod(Never, &["one"], &["web"]);
+    assert_eq!(plan(&pod, &observation), "kill one#0 SandboxGone, stop s0");
+}
+
+#[test]
 fn a_regular_container_is_started_again_as_its_policy_says() {
     let ready = || vec![sandbox(0, Ready)];
     let rows = [
@@ -316,7 +323,11 @@ fn a_regular_container_is_started_again_as_its_policy_says() {
         (Never, exited(0), "stop s0"),
         (Never, exited(1), "stop s0"),
         (Never, Created, "start web#0 as made"),
-        (Never, Unknown, "kill web#0 StateUnknown, start web#1"),
+        (
+            Never,
+            Unknown,
+            "kill web#0 StateUnknown { role: Regular }, start web#1",
+        ),
         (Never, running(), ""),
     ];
     for (policy, state, expected) in rows {
@@ -340,7 +351,7 @@ fn a_changed_container_is_replaced_whatever_the_policy() {
         let pod = pod(policy, &[], &["web", "log"]);
         assert_eq!(
             plan(&pod, &observation),
-            "kill web#0 SpecChanged, start web#1",
+            "kill web#0 SpecChanged { role: Regular }, start web#1",
             "{policy:?}"
         );
     }

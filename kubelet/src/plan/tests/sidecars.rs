@@ -128,7 +128,7 @@ fn a_sidecar_is_kept_running_as_long_as_something_else_runs() {
             "nobody knows whether it runs",
             Never,
             vec![made("proxy", 0, Unknown), made("web", 0, running())],
-            "kill proxy#0 StateUnknown, start proxy#1",
+            "kill proxy#0 StateUnknown { role: Init }, start proxy#1",
         ),
         (
             "everything it served is done",
