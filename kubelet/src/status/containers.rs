@@ -1,4 +1,5 @@
-//! The status of each container: waiting, running or terminated, and why.
+//! The status of each container: waiting, running or terminated, and why. One that the runtime has
+//! lost is told from what was known of it.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
@@ -21,21 +22,113 @@ pub(super) fn status(
     role: ContainerRole,
 ) -> ContainerStatus {
     let newest = input.observation.newest(&container.name);
+    let Known {
+        state,
+        last,
+        restarts,
+    } = match newest {
+        Some(newest) => seen(input, container, newest),
+        None => unseen(input, container, role),
+    };
+    let (state, last) = match waits_for(input, container, role, newest) {
+        Some(waiting) if state.terminated.is_some() => (waiting, Some(state)),
+        Some(waiting) => (waiting, last),
+        None => (state, last),
+    };
+    let known = Known {
+        state,
+        last,
+        restarts,
+    };
+    assemble(input, container, role, newest, known)
+}
+
+/// What is known of a container.
+struct Known {
+    state: State,
+    /// How the one before it ended.
+    last: Option<State>,
+    restarts: i32,
+}
+
+fn seen(input: &StatusInput<'_>, container: &Container, newest: &ContainerObservation) -> Known {
     let exited_before = input
         .observation
         .newest_exited(&container.name)
-        .filter(|exited| newest.is_some_and(|newest| newest.id != exited.id))
-        .map(|exited| observed_state(input, exited));
-    let observed = newest.map(|newest| observed_state(input, newest));
-    let waiting = waits_for(input, container, role, newest);
-    let (state, last_state) = match (waiting, observed) {
-        (Some(waiting), Some(observed)) if observed.terminated.is_some() => {
-            (waiting, Some(observed))
-        }
-        (Some(waiting), _) => (waiting, exited_before),
-        (None, observed) => (observed.unwrap_or_else(|| initial(input)), exited_before),
+        .filter(|exited| newest.id != exited.id);
+    Known {
+        state: observed_state(input, newest),
+        last: exited_before.map(|exited| observed_state(input, exited)),
+        restarts: i32::try_from(newest.restart_count).unwrap_or_default(),
+    }
+}
+
+/// The runtime has none: there never was one, or it is lost.
+fn unseen(input: &StatusInput<'_>, container: &Container, role: ContainerRole) -> Known {
+    let is_step = role == ContainerRole::Init && !container.is_sidecar();
+    let previous = previous(input, container, role);
+    let (state, last, restarts) = match previous {
+        Some(status) => (
+            status.state.clone().unwrap_or_default(),
+            status
+                .last_state
+                .clone()
+                .filter(|last| *last != State::default()),
+            status.restart_count,
+        ),
+        None => (State::default(), None, 0),
     };
-    assemble(input, container, role, newest, state, last_state)
+    if state.terminated.is_some() {
+        return Known {
+            state,
+            last,
+            restarts,
+        };
+    }
+    if is_step && has_begun(input) {
+        return Known {
+            state: terminated(done_for_sure()),
+            last,
+            restarts,
+        };
+    }
+    if state.running.is_some() && last.is_none() {
+        return Known {
+            state: initial(input),
+            last: Some(terminated(lost())),
+            restarts: restarts.saturating_add(1),
+        };
+    }
+    Known {
+        state: initial(input),
+        last,
+        restarts,
+    }
+}
+
+/// What was told of a container last.
+fn previous<'a>(
+    input: &StatusInput<'a>,
+    container: &Container,
+    role: ContainerRole,
+) -> Option<&'a ContainerStatus> {
+    let status = input.previous?;
+    let list = match role {
+        ContainerRole::Init => &status.init_container_statuses,
+        ContainerRole::Regular => &status.container_statuses,
+        ContainerRole::Ephemeral => &status.ephemeral_container_statuses,
+    };
+    let mut list = list.iter().flatten();
+    list.find(|status| status.name == container.name.as_str())
+}
+
+/// Whether a regular container was made: then every init container has done its work.
+fn has_begun(input: &StatusInput<'_>) -> bool {
+    let mut regular = input.pod.spec.containers.iter();
+    regular.any(|container| {
+        let newest = input.observation.newest(&container.name);
+        newest.is_some_and(|newest| newest.state != ContainerState::Unknown)
+    })
 }
 
 fn assemble(
@@ -43,9 +136,13 @@ fn assemble(
     container: &Container,
     role: ContainerRole,
     newest: Option<&ContainerObservation>,
-    state: State,
-    last_state: Option<State>,
+    known: Known,
 ) -> ContainerStatus {
+    let Known {
+        state,
+        last,
+        restarts,
+    } = known;
     let (started, ready) = (
         newest.is_some_and(|newest| has_started(container, newest, input.probes)),
         newest.is_some_and(|newest| is_ready(container, newest, input.probes)),
@@ -68,11 +165,9 @@ fn assemble(
             ContainerRole::Ephemeral => false,
         },
         started: (role != ContainerRole::Ephemeral).then_some(started),
-        restart_count: newest
-            .and_then(|newest| i32::try_from(newest.restart_count).ok())
-            .unwrap_or_default(),
+        restart_count: restarts,
         state: Some(state),
-        last_state: last_state.or_else(|| Some(State::default())),
+        last_state: last.or_else(|| Some(State::default())),
         ..ContainerStatus::default()
     }
 }
@@ -167,8 +262,31 @@ fn unknown(container_id: String, now: Timestamp) -> ContainerStateTerminated {
         container_id: Some(container_id),
         exit_code: 137,
         reason: Some("ContainerStatusUnknown".to_owned()),
-        message: Some("The container could not be located".to_owned()),
+        message: Some("The container could not be located when the pod was terminated".to_owned()),
         finished_at: Some(Time(now)),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+/// It ran, and the runtime has nothing of it any more.
+fn lost() -> ContainerStateTerminated {
+    let message = "The container could not be located when the pod was deleted.  The container \
+                   used to be Running";
+    ContainerStateTerminated {
+        exit_code: 137,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some(message.to_owned()),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+/// It must have ended well, or nothing would have come after it.
+fn done_for_sure() -> ContainerStateTerminated {
+    let message = "Unable to get init container status from container runtime and pod has been \
+                   initialized, treat it as exited normally";
+    ContainerStateTerminated {
+        reason: Some("Completed".to_owned()),
+        message: Some(message.to_owned()),
         ..ContainerStateTerminated::default()
     }
 }

@@ -267,6 +267,47 @@ fn a_restarted_container_remembers_how_it_ended() {
     assert_eq!(container.container_id.as_deref(), Some("podling://a#1"));
 }
 
+/// The status after the runtime has lost all containers of a pod that it had.
+fn after_losing(pod: &Pod, containers: Vec<ContainerObservation>) -> PodStatus {
+    let case = Case {
+        previous: Some(Case::default().status(pod, &in_ready(containers))),
+        ..Case::default()
+    };
+    case.status(pod, &in_ready(vec![]))
+}
+
+#[test]
+fn a_container_that_the_runtime_has_lost_is_told_by_what_was_known_of_it() {
+    let web = |policy| pod(policy, &[], &["a"]);
+    let first = |status: &PodStatus| status.container_statuses.clone().unwrap().remove(0);
+    let lost = after_losing(&web(Always), vec![made("a", 2, running())]);
+    assert_eq!(sentence(&lost), "Running: ContainerCreating", "it ran");
+    let a = first(&lost);
+    assert_eq!(word(a.last_state.as_ref()), "ContainerStatusUnknown 137");
+    assert_eq!(a.restart_count, 3);
+    let of_never = after_losing(&web(Never), vec![made("a", 0, running())]);
+    assert_eq!(of_never.phase.as_deref(), Some("Failed"));
+    let ended = after_losing(&web(OnFailure), vec![made("a", 1, exited(0))]);
+    assert_eq!(sentence(&ended), "Succeeded: Completed 0");
+    assert_eq!(first(&ended).restart_count, 1);
+    let never_ran = after_losing(&web(Always), vec![made("a", 0, Created)]);
+    assert_eq!(sentence(&never_ran), "Pending: ContainerCreating");
+    assert_eq!(first(&never_ran).restart_count, 0);
+}
+
+#[test]
+fn an_init_container_that_the_runtime_has_lost_has_done_its_work_when_others_were_made() {
+    let pod = pod(Always, &["i"], &["a"]);
+    let status = Case::default().status(&pod, &in_ready(vec![made("a", 0, running())]));
+    assert_eq!(sentence(&status), "Running: Completed 0 / Running");
+    assert!(status.init_container_statuses.unwrap()[0].ready);
+    let before = Case::default().status(&pod, &in_ready(vec![]));
+    assert_eq!(
+        sentence(&before),
+        "Pending: PodInitializing / PodInitializing"
+    );
+}
+
 fn conditions(status: &PodStatus) -> Vec<String> {
     let one = |one: &k8s_openapi::api::core::v1::PodCondition| {
         let reason = one.reason.as_deref().unwrap_or_default();
