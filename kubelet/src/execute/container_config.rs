@@ -19,7 +19,7 @@ use crate::model::{
     Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
     SecurityIdentity, StringMap,
 };
-use crate::resource::{QosClass, container_resources};
+use crate::resource::{Rank, container_resources};
 
 /// Paths of /proc and /sys that tell or change too much of the host.
 const MASKED_PATHS: [&str; 12] = [
@@ -64,8 +64,6 @@ pub(crate) struct Ingredients<'a> {
     pub target: Option<ContainerId>,
     /// The host's ids that the pod's users are, if it has users of its own.
     pub users: Option<IdRange>,
-    /// The pod's quality of service.
-    pub class: QosClass,
     /// Bytes of memory the node has.
     pub memory_capacity: u64,
     /// Where seccomp profiles of the node are.
@@ -126,7 +124,7 @@ pub(crate) fn container_config(
         ..
     } = ingredients;
     let resources = container_resources(
-        ingredients.class,
+        Rank::of(pod, container),
         &container.resources,
         ingredients.memory_capacity,
     );

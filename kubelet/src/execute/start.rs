@@ -17,7 +17,6 @@ use crate::model::{
     Container, ContainerId, ContainerRole, FailureReason, NetworkMode, Pod, PodObservation,
     StartContainer, StartFailure,
 };
-use crate::resource::qos_class;
 
 /// Where every program looks names up.
 const ETC_HOSTS: &str = "/etc/hosts";
@@ -182,7 +181,6 @@ impl PodExecutor {
             mounts,
             target,
             users: standing.identity.users,
-            class: qos_class(&pod.spec),
             memory_capacity: self.node.memory_capacity,
             seccomp_profiles: &self.layout.seccomp_profiles(),
             default_seccomp: self.node.pods.default_seccomp.clone(),

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::QosClass;
+use super::{QosClass, qos_class};
 use crate::cri;
-use crate::model::{Container, PodSpec, Requirements};
+use crate::model::{Container, Pod, PodSpec, Requirements};
 
 /// Length of a CPU period in microseconds.
 const PERIOD: u64 = 100_000;
@@ -17,12 +17,44 @@ const SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
 
 /// OOM score adjustment of guaranteed containers: nearly the last to go.
 const GUARANTEED_OOM_SCORE_ADJ: i64 = -997;
+/// The priority class of pods without which the node does not work.
+const NODE_CRITICAL: &str = "system-node-critical";
 /// OOM score adjustment of best-effort containers: the first to go.
 const BEST_EFFORT_OOM_SCORE_ADJ: i64 = 1000;
 
+/// How soon the kernel ends a container when memory runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Nearly last: the node does not work without it.
+    NodeCritical,
+    /// As its class says.
+    OfClass(QosClass),
+    /// No sooner than those it serves: bytes that the least of them asks for.
+    Sidecar(QosClass, u64),
+}
+
+impl Rank {
+    /// The rank of one container of a pod.
+    pub(crate) fn of(pod: &Pod, container: &Container) -> Self {
+        let written = pod.manifest.spec.as_ref();
+        let class = written.and_then(|spec| spec.priority_class_name.as_deref());
+        if class == Some(NODE_CRITICAL) {
+            return Self::NodeCritical;
+        }
+        let class = qos_class(&pod.spec);
+        let mut sidecars = pod.spec.sidecars();
+        if !sidecars.any(|one| one.name == container.name) {
+            return Self::OfClass(class);
+        }
+        let regular = pod.spec.containers.iter();
+        let least = regular.map(|one| memory_request(&one.resources)).min();
+        Self::Sidecar(class, least.unwrap_or(0))
+    }
+}
+
 /// The container's resources as the runtime takes them.
 pub(crate) fn container_resources(
-    class: QosClass,
+    rank: Rank,
     requirements: &Requirements,
     memory_capacity: u64,
 ) -> cri::Resources {
@@ -33,11 +65,7 @@ pub(crate) fn container_resources(
         .cpu_millis
         .or(limits.cpu_millis)
         .unwrap_or(0);
-    let memory = requirements
-        .requests
-        .memory_bytes
-        .or(limits.memory_bytes)
-        .unwrap_or(0);
+    let memory = memory_request(requirements);
     let memory_limit = signed(limits.memory_bytes.unwrap_or(0));
     cri::Resources {
         cpu_period: signed(PERIOD),
@@ -45,7 +73,7 @@ pub(crate) fn container_resources(
         cpu_shares: signed(shares(cpu)),
         memory_limit,
         memory_swap_limit: memory_limit,
-        oom_score_adj: oom_score_adj(class, memory, memory_capacity),
+        oom_score_adj: oom_score_adj(rank, memory, memory_capacity),
         unified: BTreeMap::new(),
     }
 }
@@ -109,8 +137,18 @@ fn quota(millis: u64) -> u64 {
     }
 }
 
+fn memory_request(requirements: &Requirements) -> u64 {
+    let asked = requirements.requests.memory_bytes;
+    asked.or(requirements.limits.memory_bytes).unwrap_or(0)
+}
+
 /// Burstable containers go the sooner the less of the node's memory they asked for.
-fn oom_score_adj(class: QosClass, memory_request: u64, memory_capacity: u64) -> i64 {
+fn oom_score_adj(rank: Rank, memory_request: u64, memory_capacity: u64) -> i64 {
+    let (class, memory_request) = match rank {
+        Rank::NodeCritical => return GUARANTEED_OOM_SCORE_ADJ,
+        Rank::OfClass(class) => (class, memory_request),
+        Rank::Sidecar(class, least) => (class, memory_request.max(least)),
+    };
     match class {
         QosClass::Guaranteed => GUARANTEED_OOM_SCORE_ADJ,
         QosClass::BestEffort => BEST_EFFORT_OOM_SCORE_ADJ,
@@ -133,8 +171,11 @@ fn signed(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::model::ResourceList;
+    use crate::model::{ResourceList, RestartPolicy};
+    use crate::plan::fixture;
 
     const GIB: u64 = 1 << 30;
 
@@ -152,7 +193,7 @@ mod tests {
     #[test]
     fn a_container_that_asks_for_nothing_gets_the_least_weight_and_no_limit() {
         let none = Requirements::default();
-        let resources = container_resources(QosClass::BestEffort, &none, GIB);
+        let resources = container_resources(Rank::OfClass(QosClass::BestEffort), &none, GIB);
         assert_eq!(resources.cpu_shares, 2);
         assert_eq!(resources.cpu_quota, 0);
         assert_eq!(resources.memory_limit, 0);
@@ -162,7 +203,7 @@ mod tests {
     #[test]
     fn limits_become_quota_and_bytes_and_stand_in_for_requests() {
         let limited = requirements(amounts(None, None), amounts(Some(500), Some(GIB)));
-        let resources = container_resources(QosClass::Guaranteed, &limited, 4 * GIB);
+        let resources = container_resources(Rank::OfClass(QosClass::Guaranteed), &limited, 4 * GIB);
         assert_eq!(resources.cpu_shares, 512);
         assert_eq!(
             (resources.cpu_quota, resources.cpu_period),
@@ -175,7 +216,7 @@ mod tests {
     #[test]
     fn a_tiny_limit_is_raised_to_what_the_kernel_takes() {
         let tiny = requirements(amounts(None, None), amounts(Some(1), None));
-        let resources = container_resources(QosClass::Burstable, &tiny, GIB);
+        let resources = container_resources(Rank::OfClass(QosClass::Burstable), &tiny, GIB);
         assert_eq!((resources.cpu_quota, resources.cpu_shares), (1_000, 2));
     }
 
@@ -190,8 +231,30 @@ mod tests {
         ];
         for (memory, expected) in rows {
             let asked = requirements(amounts(Some(1), Some(memory)), amounts(None, None));
-            let resources = container_resources(QosClass::Burstable, &asked, 4 * GIB);
+            let rank = Rank::OfClass(QosClass::Burstable);
+            let resources = container_resources(rank, &asked, 4 * GIB);
             assert_eq!(resources.oom_score_adj, expected, "{memory}");
         }
+    }
+
+    #[test]
+    fn a_sidecar_goes_no_sooner_than_those_it_serves_and_what_a_node_needs_goes_last() {
+        let mut pod = fixture::pod(RestartPolicy::Always, &[], &["web", "log"]);
+        pod.spec.init_containers = vec![fixture::sidecar("proxy")];
+        let asks = |bytes| requirements(amounts(None, Some(bytes)), amounts(None, None));
+        pod.spec.containers[0].resources = asks(2 * GIB);
+        pod.spec.containers[1].resources = asks(GIB);
+        let score = |pod: &Pod, container: &Container| {
+            let rank = Rank::of(pod, container);
+            container_resources(rank, &container.resources, 4 * GIB).oom_score_adj
+        };
+        let proxy = pod.spec.init_containers[0].clone();
+        assert_eq!(score(&pod, &pod.spec.containers[1]), 750);
+        assert_eq!(score(&pod, &proxy), 750, "it asked for nothing");
+        let mut critical = k8s_openapi::api::core::v1::Pod::default();
+        let spec = critical.spec.get_or_insert_default();
+        spec.priority_class_name = Some(NODE_CRITICAL.to_owned());
+        pod.manifest = Arc::new(critical);
+        assert_eq!(score(&pod, &proxy), -997);
     }
 }

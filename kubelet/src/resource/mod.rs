@@ -7,6 +7,6 @@ mod qos;
 mod tests;
 
 pub use cgroup::{CgroupError, PodCgroups};
-pub(crate) use limits::container_resources;
 pub(crate) use limits::{PodLimits, pod_limits};
+pub(crate) use limits::{Rank, container_resources};
 pub use qos::{CgroupDriver, QosClass, cgroup_parent, qos_class};
