@@ -34,11 +34,10 @@ const PURE: &[&str] = &[
     "runtime/src/stats/rate",
     "runtime/src/streaming/remote_command/resize",
     "runtime/src/streaming/remote_command/status",
-    "runtime/src/streaming/spdy/codec",
     "runtime/src/streaming/tokens",
     "runtime/src/streaming/upgrade",
-    "runtime/src/streaming/websocket/codec",
     "runtime/src/streaming/window",
+    "streams/src/lib",
 ];
 
 /// The file of a module, which may be a folder.

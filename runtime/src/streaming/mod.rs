@@ -7,8 +7,8 @@
 //!                                                              Sessions (role; lifecycle)
 //! ```
 //!
-//! Pure: the codecs, `tokens`, `upgrade`, `window`. What a client can make wait is bounded at every
-//! arrow, and whoever is slow waits only for himself.
+//! Pure: `tokens`, `upgrade`, `window`, and the codecs, which are a crate of their own. What a client
+//! can make wait is bounded at every arrow, and whoever is slow waits only for himself.
 
 mod connection;
 mod port_forward;

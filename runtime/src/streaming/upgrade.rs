@@ -8,7 +8,7 @@ use hyper::header::{
 use hyper::http::StatusCode;
 
 use super::remote_command::Version;
-use super::websocket::{self, Layout};
+use super::websocket::Layout;
 
 const SPDY: &str = "SPDY/3.1";
 const STREAM_VERSION: HeaderName = HeaderName::from_static("x-stream-protocol-version");
@@ -148,7 +148,8 @@ fn accept_websocket<P: Copy>(
         return Err(refuse(StatusCode::BAD_REQUEST, message));
     };
     let mut headers = upgrade_to("websocket");
-    let proof = HeaderValue::try_from(websocket::accept(key)).expect("base64 is plain ASCII");
+    let proof = HeaderValue::try_from(podling_streams::websocket::accept(key))
+        .expect("base64 is plain ASCII");
     headers.insert(SEC_WEBSOCKET_ACCEPT, proof);
     if let Some(name) = name {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));

@@ -1,8 +1,7 @@
 //! SPDY/3.1, the protocol that kubectl and crictl stream over.
 //!
-//! `codec` knows bytes, `session` a connection. No crate that is kept up speaks it.
+//! podling-streams knows bytes, `session` a connection.
 
-mod codec;
 mod session;
 
 pub(super) use session::{Opened, open};

@@ -10,9 +10,10 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
-use super::codec::{
+use podling_streams::spdy::{
     Decoder, DeflatedHeaders, Frame, Headers, INITIAL_WINDOW, ResetStatus, Rest, encode,
 };
+
 use crate::streaming::connection::{Activity, Ended, Finishing, Peer};
 use crate::streaming::stream::{self, Ends, Incoming, Message, OUTBOX, Outgoing};
 use crate::streaming::window::{Keeping, Window};
@@ -90,7 +91,7 @@ impl<I: AsyncRead + AsyncWrite> Reader<I> {
     /// Reads until the client leaves or breaks the protocol.
     pub(in crate::streaming) async fn run(mut self, activity: &Activity) -> Ended {
         loop {
-            match self.decoder.next() {
+            match self.decoder.pull() {
                 Ok(Some(frame)) => {
                     if let Err(ended) = self.on_frame(frame).await {
                         return ended;

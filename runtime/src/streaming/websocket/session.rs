@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
-use super::codec::{Decoder, Place, Received, put_close, put_message, put_pong};
+use podling_streams::websocket::{Decoder, Place, Received, put_close, put_message, put_pong};
+
 use crate::streaming::connection::{Activity, Ended, Finishing, Peer};
 use crate::streaming::stream::{self, CHUNK, Ends, Incoming, Message, OUTBOX, Outgoing};
 use crate::streaming::window::{Keeping, Window};
@@ -94,7 +95,7 @@ impl<I: AsyncRead + AsyncWrite> Reader<I> {
     /// Reads until the client leaves or breaks the protocol.
     pub(in crate::streaming) async fn run(mut self, activity: &Activity) -> Ended {
         loop {
-            match self.decoder.next() {
+            match self.decoder.pull() {
                 Ok(Some(received)) => {
                     if let Err(ended) = self.on_received(received).await {
                         return ended;

@@ -9,7 +9,7 @@ use super::{Frame, VERSION, kind};
 pub(super) const INITIAL_WINDOW_SETTING: u32 = 7;
 
 /// Appends `frame` to `out`. `headers` belongs to the connection: header blocks are one zlib stream.
-pub(crate) fn encode(frame: &Frame, headers: &mut DeflatedHeaders, out: &mut BytesMut) {
+pub fn encode(frame: &Frame, headers: &mut DeflatedHeaders, out: &mut BytesMut) {
     match frame {
         Frame::SynStream {
             id,

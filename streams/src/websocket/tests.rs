@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::codec::*;
+use super::*;
 
 fn decode(bytes: &[u8], size: usize) -> (Vec<Received>, Option<DecodeError>) {
     let mut decoder = Decoder::new();
@@ -11,7 +11,7 @@ fn decode(bytes: &[u8], size: usize) -> (Vec<Received>, Option<DecodeError>) {
     for piece in bytes.chunks(size.max(1)) {
         decoder.buffer().extend_from_slice(piece);
         loop {
-            match decoder.next() {
+            match decoder.pull() {
                 Ok(Some(received)) => all.push(received),
                 Ok(None) => break,
                 Err(error) => return (all, Some(error)),

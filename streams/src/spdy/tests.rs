@@ -15,7 +15,7 @@ fn decode(bytes: &[u8], size: usize) -> (Vec<Frame>, Option<DecodeError>) {
     for piece in bytes.chunks(size.max(1)) {
         decoder.buffer().extend_from_slice(piece);
         loop {
-            match decoder.next() {
+            match decoder.pull() {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
                 Err(error) => return (frames, Some(error)),
@@ -184,7 +184,7 @@ fn a_data_frame_is_handed_out_as_it_comes() {
     decoder
         .buffer()
         .extend_from_slice(&[0, 0, 0, 1, 1, 0xff, 0xff, 0xff, 1, 2, 3]);
-    let first = decoder.next().expect("a frame");
+    let first = decoder.pull().expect("a frame");
     assert_eq!(
         first,
         Some(Frame::Data {
@@ -193,7 +193,7 @@ fn a_data_frame_is_handed_out_as_it_comes() {
             rest: Rest::Open
         })
     );
-    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.pull(), Ok(None));
     assert!(decoder.buffer().is_empty());
 }
 

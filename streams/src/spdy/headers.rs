@@ -15,11 +15,11 @@ const STORED_LIMIT: usize = 0xffff;
 
 /// Names, in lower case, and values of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Headers(pub(crate) Vec<(String, String)>);
+pub struct Headers(pub Vec<(String, String)>);
 
 impl Headers {
     /// The value of a header; `name` is in lower case.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
@@ -108,7 +108,7 @@ impl InflatedHeaders {
 /// The sending direction: stored blocks, because what is sent is four zero bytes a stream and a
 /// compressor takes 256 KiB.
 #[derive(Debug, Default)]
-pub(crate) struct DeflatedHeaders {
+pub struct DeflatedHeaders {
     has_begun: bool,
 }
 

