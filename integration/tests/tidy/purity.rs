@@ -9,6 +9,8 @@ const ATTRIBUTE: &str = "#![deny(clippy::disallowed_methods)]";
 const PURE: &[&str] = &[
     "kubelet/src/model",
     "kubelet/src/plan",
+    "kubelet/src/server/stream/translate/client",
+    "kubelet/src/server/stream/translate/runtime",
     "kubelet/src/status",
     "node/src/kubelet/pod",
     "node/src/print",

@@ -3,14 +3,18 @@
 //! ```text
 //! client ──upgrade──► kubelet ──upgrade──► the runtime's URL
 //!        ◄── bytes, both ways, not looked at ──►
+//!        ◄── or translated, when the runtime does not speak as the client does ──►
 //! ```
 //!
 //! The kubelet finds out which container is meant and asks the runtime for a URL. What the client and
-//! the runtime agree upon (SPDY or WebSocket, and in which version) is between them.
+//! the runtime agree upon (SPDY or WebSocket, and in which version) is between them, as long as they
+//! agree.
 
+mod aim;
 mod proxy;
 mod request;
 mod target;
+mod translate;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -18,6 +22,7 @@ use axum::response::Response;
 use super::Shown;
 use super::query::Query;
 use super::refusal::Refusal;
+use aim::Aim;
 
 /// What the path names.
 #[derive(Debug, serde::Deserialize)]
@@ -38,11 +43,12 @@ pub(super) async fn exec(
     let streams = request::streams(&query)?;
     let pod = target::pod(&shown, &named)?;
     let container = target::container(&shown, &pod, &named).await?;
-    let url = shown
-        .exhibits
-        .runtime
-        .exec_url(container, query.all("command"), streams);
-    proxy::connect(url.await?, request, &shown).await
+    let aim = Aim::Exec {
+        container,
+        command: query.all("command"),
+        streams,
+    };
+    proxy::connect(&aim, request, &shown).await
 }
 
 /// Attaches to the process of a container.
@@ -54,8 +60,8 @@ pub(super) async fn attach(
     let streams = request::streams(&Query::of(request.uri()))?;
     let pod = target::pod(&shown, &named)?;
     let container = target::container(&shown, &pod, &named).await?;
-    let url = shown.exhibits.runtime.attach_url(container, streams);
-    proxy::connect(url.await?, request, &shown).await
+    let aim = Aim::Attach { container, streams };
+    proxy::connect(&aim, request, &shown).await
 }
 
 /// Forwards ports of a pod.
@@ -67,8 +73,8 @@ pub(super) async fn port_forward(
     let ports = request::ports(&request)?;
     let pod = target::pod(&shown, &named)?;
     let sandbox = target::sandbox(&shown, &pod, &named).await?;
-    let url = shown.exhibits.runtime.port_forward_url(sandbox, ports);
-    proxy::connect(url.await?, request, &shown).await
+    let aim = Aim::PortForward { sandbox, ports };
+    proxy::connect(&aim, request, &shown).await
 }
 
 /// Runs a command to its end; its output comes as one body, standard error behind standard output.

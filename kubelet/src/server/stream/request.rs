@@ -31,11 +31,7 @@ pub(super) fn streams(query: &Query) -> Result<StreamSet, Refusal> {
 /// The ports that a WebSocket client names beforehand; a client of SPDY, tunnelled or not, names each
 /// when it needs it.
 pub(super) fn ports(request: &Request) -> Result<Vec<i32>, Refusal> {
-    let protocols = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    let is_tunnel = protocols
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|protocol| protocol.trim().starts_with("SPDY/3.1+"));
+    let is_tunnel = protocols(request).any(|protocol| protocol.starts_with(TUNNEL));
     if is_tunnel || !is_upgrade_to(request, "websocket") {
         return Ok(Vec::new());
     }
@@ -56,8 +52,28 @@ pub(super) fn ports(request: &Request) -> Result<Vec<i32>, Refusal> {
         .collect()
 }
 
+/// The language of a WebSocket client that can be translated for a runtime that does not speak it:
+/// channels that can be closed, or SPDY in a tunnel.
+pub(super) fn translatable<B>(request: &http::Request<B>) -> Option<&str> {
+    if !is_upgrade_to(request, "websocket") {
+        return None;
+    }
+    let mut protocols = protocols(request);
+    protocols.find(|protocol| *protocol == "v5.channel.k8s.io" || protocol.starts_with(TUNNEL))
+}
+
+/// What a tunnel is called, before what is spoken in it.
+pub(super) const TUNNEL: &str = "SPDY/3.1+";
+
+fn protocols<B>(request: &http::Request<B>) -> impl Iterator<Item = &str> {
+    let all = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    all.filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
 /// Whether the request is one to upgrade the connection.
-pub(super) fn is_upgrade(request: &Request) -> bool {
+pub(super) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
     let connection = request.headers().get_all(CONNECTION).iter();
     connection
         .filter_map(|value| value.to_str().ok())
@@ -65,7 +81,7 @@ pub(super) fn is_upgrade(request: &Request) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case("upgrade"))
 }
 
-fn is_upgrade_to(request: &Request, protocol: &str) -> bool {
+fn is_upgrade_to<B>(request: &http::Request<B>, protocol: &str) -> bool {
     let wanted = request.headers().get(UPGRADE);
     let wanted = wanted.and_then(|value| value.to_str().ok());
     is_upgrade(request) && wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(protocol))
@@ -109,6 +125,10 @@ mod tests {
             ("Sec-WebSocket-Protocol", "SPDY/3.1+portforward.k8s.io"),
         ];
         let spdy = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")];
+        let language = translatable;
+        assert_eq!(language(&request("/p", &tunnel)), Some(tunnel[2].1));
+        assert_eq!(language(&request("/p", &socket)), None);
+        assert_eq!(language(&request("/p", &spdy)), None);
         assert_eq!(ports(&request("/p", &tunnel)).unwrap(), Vec::<i32>::new());
         assert_eq!(ports(&request("/p", &spdy)).unwrap(), Vec::<i32>::new());
         let named = ports(&request("/p?port=80,81&port=82", &socket)).unwrap();
