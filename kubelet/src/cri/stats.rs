@@ -193,6 +193,8 @@ pub struct MetricDescriptor {
 pub trait Statistics: Send + Sync {
     /// Every pod that is ready.
     fn pod_stats(&self) -> Call<'_, Vec<PodStats>>;
+    /// One pod.
+    fn pod_stats_of(&self, id: SandboxId) -> Call<'_, PodStats>;
     /// The file systems of images and containers.
     fn image_filesystems(&self) -> Call<'_, ImageFilesystems>;
     /// What the metrics of pods are.

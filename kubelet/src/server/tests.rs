@@ -24,7 +24,7 @@ use crate::event::EventLog;
 use crate::labels;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
-use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy};
+use crate::model::{Event, EventKind, Pod, PodName, RestartPolicy, SandboxId};
 use crate::node::{Identity, Portrait, Reserve};
 use crate::plan::fixture::pod;
 use crate::pulse::Pulse;
@@ -463,6 +463,42 @@ async fn what_is_used_is_told_with_pods_and_node() {
         (code.as_u16(), text.as_str()),
         (500, "failed to list pod stats: no")
     );
+}
+
+#[tokio::test]
+async fn a_sandbox_that_has_ended_does_not_hide_what_others_use() {
+    let stage = Stage::new();
+    let config = |name: &str| SandboxConfig {
+        metadata: SandboxMetadata {
+            name: name.to_owned(),
+            namespace: "default".to_owned(),
+            uid: name.to_owned(),
+            attempt: 0,
+        },
+        ..SandboxConfig::default()
+    };
+    let ended = stage.runtime.run_sandbox(config("old")).await.unwrap();
+    let ready = stage.runtime.run_sandbox(config("web")).await.unwrap();
+    let pod = |id: SandboxId, name: &str| PodStats {
+        id,
+        metadata: config(name).metadata,
+        usage: Usage::default(),
+        network: None,
+        processes: None,
+        containers: Vec::new(),
+    };
+    stage.runtime.uses(Used {
+        pods: vec![pod(ready, "web")],
+        ..Used::default()
+    });
+    stage.runtime.stop_sandbox(ended).await.unwrap();
+    stage
+        .runtime
+        .fail_next("ListPodSandboxStats", "one is not in ready state");
+    let (code, body) = stage.get("/stats/summary").await;
+    assert_eq!(code, StatusCode::OK, "{body}");
+    let summary: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(summary["pods"][0]["podRef"]["name"], "web");
 }
 
 #[tokio::test]

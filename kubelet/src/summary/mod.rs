@@ -21,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use futures::future::join_all;
 use jiff::Timestamp;
 
 pub(crate) use build::Extent;
@@ -29,9 +30,9 @@ pub(crate) use exposition::CONTENT_TYPE;
 use machine::{Around, Files};
 pub(crate) use shape::Summary;
 
-use crate::cri::{FilesystemUsage, PodStats, Runtime, RuntimeError, Scope};
+use crate::cri::{FilesystemUsage, PodStats, Runtime, RuntimeError, Sandbox, Scope};
 use crate::layout::Layout;
-use crate::model::{ContainerName, PodName};
+use crate::model::{ContainerName, PodName, SandboxState};
 
 /// Counts what is used, when somebody asks.
 pub struct Figures {
@@ -60,7 +61,7 @@ impl Figures {
     /// Everything, or only processor and memory.
     pub(crate) async fn summary(&self, extent: Extent) -> Result<Summary, RuntimeError> {
         let now = Timestamp::now();
-        let stats = self.runtime.pod_stats().await?;
+        let stats = self.pod_stats().await?;
         let around = self.surroundings(&stats, extent).await?;
         let pods = stats
             .iter()
@@ -89,6 +90,27 @@ impl Figures {
             (node.runtime, node.rlimit) = (None, None);
         }
         Ok(Summary { node, pods })
+    }
+
+    /// What pods use. A runtime may refuse the whole list because of one sandbox that has ended: then
+    /// the others are asked for one by one.
+    async fn pod_stats(&self) -> Result<Vec<PodStats>, RuntimeError> {
+        let error = match self.runtime.pod_stats().await {
+            Ok(stats) => return Ok(stats),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => error,
+        };
+        let sandboxes = self.runtime.list_sandboxes(Scope::All).await?;
+        let is_ready = |one: &Sandbox| one.state == SandboxState::Ready;
+        let (ready, ended): (Vec<_>, Vec<_>) = sandboxes.into_iter().partition(is_ready);
+        if ended.is_empty() {
+            return Err(error);
+        }
+        let stats = ready
+            .into_iter()
+            .map(|one| self.runtime.pod_stats_of(one.id));
+        // One that has ended meanwhile uses nothing.
+        Ok(join_all(stats).await.into_iter().flatten().collect())
     }
 
     /// `/metrics/resource`

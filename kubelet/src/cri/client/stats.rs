@@ -8,6 +8,7 @@ use crate::cri::convert::{
     descriptor_from_wire, filesystems_from_wire, metrics_from_wire, pod_stats_from_wire,
 };
 use crate::cri::{Call, ImageFilesystems, Metric, MetricDescriptor, PodStats, Statistics};
+use crate::model::SandboxId;
 
 impl Statistics for Client {
     fn pod_stats(&self) -> Call<'_, Vec<PodStats>> {
@@ -18,6 +19,19 @@ impl Statistics for Client {
             let list = self.within(CALL, self.deadlines.request, answer).await?;
             let items = list.stats.into_iter().map(pod_stats_from_wire);
             items.collect::<Result<_, _>>().map_err(malformed(CALL))
+        }
+        .boxed()
+    }
+
+    fn pod_stats_of(&self, id: SandboxId) -> Call<'_, PodStats> {
+        const CALL: &str = "PodSandboxStats";
+        let mut runtime = self.runtime.clone();
+        async move {
+            let answer = runtime.pod_sandbox_stats(v1::PodSandboxStatsRequest {
+                pod_sandbox_id: id.to_string(),
+            });
+            let answer = self.within(CALL, self.deadlines.request, answer).await?;
+            pod_stats_from_wire(answer.stats.unwrap_or_default()).map_err(malformed(CALL))
         }
         .boxed()
     }

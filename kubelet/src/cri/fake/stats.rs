@@ -3,7 +3,9 @@
 use futures::FutureExt;
 
 use super::FakeRuntime;
+use super::world::refused;
 use crate::cri::{Call, ImageFilesystems, Metric, MetricDescriptor, PodStats, Statistics};
+use crate::model::SandboxId;
 
 /// What is used.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,17 @@ impl Statistics for FakeRuntime {
             let mut world = self.world();
             world.enter("ListPodSandboxStats")?;
             Ok(world.used.pods.clone())
+        }
+        .boxed()
+    }
+
+    fn pod_stats_of(&self, id: SandboxId) -> Call<'_, PodStats> {
+        async move {
+            let mut world = self.world();
+            world.enter("PodSandboxStats")?;
+            let mut pods = world.used.pods.iter();
+            let found = pods.find(|pod| pod.id == id).cloned();
+            found.ok_or_else(|| refused("PodSandboxStats", "it is not ready".to_owned()))
         }
         .boxed()
     }
