@@ -12,6 +12,7 @@
 
 pub mod admit;
 pub mod app;
+pub mod collect;
 pub mod config;
 pub mod cri;
 pub mod event;
@@ -23,6 +24,7 @@ mod logs;
 pub mod metrics;
 pub mod model;
 pub mod node;
+pub mod oom;
 pub mod plan;
 pub mod pleg;
 pub mod probe;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Settings;
+use crate::collect;
 use crate::config::{Configuration, Loaded};
 use crate::execute::PodSettings;
 use crate::model::SeccompProfile;
@@ -50,6 +51,8 @@ impl Settings {
         }
         self.node_labels = loaded.flag_words("node-labels");
         self.reserve = Reserve::of(configuration);
+        self.image_collection = collect::Policy::of(configuration);
+        self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         self.log_rotation = rotate::Policy::of(configuration);
         self.pods = pods(configuration);
         self.serve(loaded, ports);

@@ -365,5 +365,6 @@ fn identity(settings: &Settings, port: Option<u16>) -> Identity {
         labels: settings.node_labels.clone(),
         port,
         reserve: settings.reserve.clone(),
+        most_images: settings.most_images,
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::collect;
 use crate::config::Configuration;
 use crate::cri::Deadlines;
 use crate::execute::PodSettings;
@@ -60,6 +61,10 @@ pub struct Settings {
     pub relist: Intervals,
     /// How long a call to the runtime may take.
     pub deadlines: Deadlines,
+    /// How many images the node object lists; all without a number.
+    pub most_images: Option<usize>,
+    /// Which images nobody needs.
+    pub image_collection: collect::Policy,
     /// When logs are rotated; never without one.
     pub log_rotation: Option<rotate::Policy>,
     /// What becomes of the pods when the kubelet ends.
@@ -124,6 +129,8 @@ impl Settings {
             rescan: Duration::from_secs(20),
             relist: Intervals::default(),
             deadlines: Deadlines::default(),
+            most_images: Some(50),
+            image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
             at_end: AtEnd::default(),
         }

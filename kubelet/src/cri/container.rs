@@ -170,6 +170,8 @@ pub struct Container {
     pub created_at: Timestamp,
     /// Labels as given.
     pub labels: BTreeMap<String, String>,
+    /// The image's id, or what the runtime calls it instead.
+    pub image_id: String,
 }
 
 /// What a container does, without details.
@@ -218,6 +220,8 @@ pub struct ContainerStatus {
     pub annotations: BTreeMap<String, String>,
     /// Its log file.
     pub log_path: String,
+    /// The images that it has mounted, by every name that the runtime gives them.
+    pub mounted_images: Vec<String>,
 }
 
 /// What a command in a container came to.

@@ -105,6 +105,10 @@ pub trait Containers: Send + Sync {
 pub trait Images: Send + Sync {
     /// The image, if it is present.
     fn image(&self, reference: ImageReference) -> Call<'_, Option<Image>>;
+    /// All images that are present.
+    fn list_images(&self) -> Call<'_, Vec<Image>>;
+    /// Removes the image; may be repeated.
+    fn remove_image(&self, reference: ImageReference) -> Call<'_, ()>;
     /// Fetches the image; there is no deadline, a large image may take its time.
     fn pull_image(
         &self,

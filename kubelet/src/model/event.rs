@@ -7,7 +7,8 @@ use super::{ContainerName, PodName, PodUid};
 /// One thing that happened to a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The pod's name; for a manifest that names none, what stands in for it.
+    /// The pod's name; for a manifest that names none, what stands in for it; for the node its name
+    /// without a namespace.
     pub pod: PodName,
     /// The pod's UID, when it has one.
     pub uid: Option<PodUid>,
@@ -19,6 +20,25 @@ pub struct Event {
     pub reason: Cow<'static, str>,
     /// A sentence.
     pub message: String,
+}
+
+impl Event {
+    /// Something that happened to the node itself.
+    pub fn of_node(node: &str, kind: EventKind, reason: &'static str, message: String) -> Self {
+        Self {
+            pod: PodName::new("", node),
+            uid: None,
+            container: None,
+            kind,
+            reason: reason.into(),
+            message,
+        }
+    }
+
+    /// Whether it happened to the node: pods have namespaces.
+    pub fn is_of_node(&self) -> bool {
+        self.pod.namespace.is_empty()
+    }
 }
 
 /// Whether somebody should look.

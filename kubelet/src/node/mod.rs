@@ -7,6 +7,7 @@
 //! ```
 
 mod facts;
+mod images;
 mod object;
 mod reserve;
 mod room;
@@ -41,6 +42,8 @@ pub struct Identity {
     pub port: Option<u16>,
     /// What is kept from pods.
     pub reserve: Reserve,
+    /// How many images are listed; all without a number.
+    pub most_images: Option<usize>,
 }
 
 impl Identity {
@@ -105,6 +108,10 @@ impl Portrait {
             Err(error) => troubles.push(error.to_string()),
         }
         let facts = facts::read(&self.identity.root, runtime);
-        object::node(&self.identity, &facts, &troubles, self.began, now)
+        let mut object = object::node(&self.identity, &facts, &troubles, self.began, now);
+        // A runtime that does not answer has troubles that are told above.
+        let images = self.runtime.list_images().await.unwrap_or_default();
+        object["status"]["images"] = images::listed(images, self.identity.most_images).into();
+        object
     }
 }

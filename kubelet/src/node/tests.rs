@@ -14,6 +14,7 @@ fn identity(configuration: &Configuration) -> Identity {
         root: "/r".into(),
         labels: vec![("rack".to_owned(), "7".to_owned())],
         port: Some(10250),
+        most_images: Some(50),
         reserve: Reserve::of(configuration),
     }
 }

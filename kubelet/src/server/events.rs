@@ -25,8 +25,13 @@ fn event(index: usize, occurrence: &Occurrence) -> Value {
         first_seen,
         last_seen,
     } = occurrence;
+    let (kind, namespace) = if event.is_of_node() {
+        ("Node", "default")
+    } else {
+        ("Pod", event.pod.namespace.as_ref())
+    };
     let mut involved = object!({
-        "kind": "Pod",
+        "kind": kind,
         "apiVersion": "v1",
         "namespace": event.pod.namespace.as_ref(),
         "name": event.pod.name.as_ref(),
@@ -46,7 +51,7 @@ fn event(index: usize, occurrence: &Occurrence) -> Value {
         "apiVersion": "v1",
         "metadata": {
             "name": format!("{}.{index}", event.pod.name),
-            "namespace": event.pod.namespace.as_ref(),
+            "namespace": namespace,
         },
         "involvedObject": involved,
         "type": kind,

@@ -54,6 +54,7 @@ impl Stage {
             root: root.path().to_owned(),
             labels: Vec::new(),
             port: None,
+            most_images: Some(50),
             reserve: Reserve::default(),
         };
         let pulse = Pulse::default();

@@ -37,7 +37,11 @@ struct Involved {
 impl Event {
     /// The namespace of what it happened to.
     pub(crate) fn namespace(&self) -> &str {
-        &self.involved_object.namespace
+        match self.involved_object.namespace.as_str() {
+            // What happens to nodes is told where nothing else is meant.
+            "" => "default",
+            namespace => namespace,
+        }
     }
 
     /// Whether it happened to that pod; its name in a manifest will do.

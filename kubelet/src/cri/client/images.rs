@@ -24,6 +24,32 @@ impl Images for Client {
         .boxed()
     }
 
+    fn list_images(&self) -> Call<'_, Vec<Image>> {
+        let mut images = self.images.clone();
+        async move {
+            let answer = images.list_images(v1::ListImagesRequest::default());
+            let list = self
+                .within("ListImages", self.deadlines.request, answer)
+                .await?;
+            Ok(list.images.into_iter().map(image_from_wire).collect())
+        }
+        .boxed()
+    }
+
+    fn remove_image(&self, reference: ImageReference) -> Call<'_, ()> {
+        let mut images = self.images.clone();
+        async move {
+            let request = v1::RemoveImageRequest {
+                image: Some(image_reference_to_wire(reference)),
+            };
+            let answer = images.remove_image(request);
+            self.within("RemoveImage", self.deadlines.request, answer)
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }
+
     fn pull_image(
         &self,
         reference: ImageReference,

@@ -142,14 +142,18 @@ pub(in crate::cri) fn container_from_wire(
         id,
         pod_sandbox_id,
         metadata,
-        image: _,
-        image_ref: _,
+        image,
+        image_ref,
         state,
         created_at,
         labels,
         annotations: _,
-        image_id: _,
+        image_id,
     } = container;
+    let named = image.map_or_else(String::new, |spec| spec.image);
+    let image_id = [image_id, image_ref, named]
+        .into_iter()
+        .find(|name| !name.is_empty());
     Ok(Container {
         id: id.into(),
         sandbox: pod_sandbox_id.into(),
@@ -157,6 +161,7 @@ pub(in crate::cri) fn container_from_wire(
         phase: phase_from_wire(state)?,
         created_at: time("Container.created_at", created_at)?,
         labels,
+        image_id: image_id.unwrap_or_default(),
     })
 }
 
@@ -177,7 +182,7 @@ pub(in crate::cri) fn container_status_from_wire(
         message,
         labels,
         annotations,
-        mounts: _,
+        mounts,
         log_path,
         resources: _,
         image_id,
@@ -215,7 +220,15 @@ pub(in crate::cri) fn container_status_from_wire(
         labels,
         annotations,
         log_path,
+        mounted_images: mounts.into_iter().flat_map(image_names).collect(),
     })
+}
+
+/// What the runtime calls the image that a mount shows, if it shows one.
+fn image_names(mount: v1::Mount) -> impl Iterator<Item = String> {
+    let names = mount.image.map(|spec| [spec.image, spec.image_ref]);
+    let names = names.into_iter().flatten();
+    names.filter(|name| !name.is_empty())
 }
 
 /// The name its author wrote, when the runtime kept it.

@@ -255,6 +255,12 @@ impl Containers for FakeRuntime {
                 labels: container.config.labels.clone(),
                 annotations: container.config.annotations.clone(),
                 log_path: log_path.display().to_string(),
+                mounted_images: container
+                    .config
+                    .mounts
+                    .iter()
+                    .filter_map(|mount| Some(mount.image.as_ref()?.image.image.clone()))
+                    .collect(),
                 id,
             })
         }
@@ -334,6 +340,30 @@ impl Images for FakeRuntime {
                 size: 1,
                 ..Image::default()
             }))
+        }
+        .boxed()
+    }
+
+    fn list_images(&self) -> Call<'_, Vec<Image>> {
+        async move {
+            let mut world = self.world();
+            world.enter("ListImages")?;
+            let present = world.present.iter().map(|id| Image {
+                id: id.clone(),
+                size: 1,
+                ..Image::default()
+            });
+            Ok(present.collect())
+        }
+        .boxed()
+    }
+
+    fn remove_image(&self, reference: ImageReference) -> Call<'_, ()> {
+        async move {
+            let mut world = self.world();
+            world.enter("RemoveImage")?;
+            world.present.remove(&reference.image);
+            Ok(())
         }
         .boxed()
     }
@@ -455,5 +485,6 @@ fn shown_container(id: &ContainerId, container: &FakeContainer) -> Container {
         phase: container.phase(),
         created_at: container.created_at,
         labels: container.config.labels.clone(),
+        image_id: container.config.image.image.clone(),
     }
 }

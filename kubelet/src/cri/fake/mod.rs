@@ -105,6 +105,11 @@ impl FakeRuntime {
         self.world().present.insert(image.to_owned());
     }
 
+    /// The images that are present.
+    pub(crate) fn images(&self) -> Vec<String> {
+        self.world().present.iter().cloned().collect()
+    }
+
     /// Says what containers of this name do when they are started.
     pub(crate) fn program(&self, container: &str, program: Program) {
         self.world().programs.insert(container.to_owned(), program);
