@@ -54,7 +54,7 @@ run: build example-images ## Run a node with the example pod until Ctrl-C
 	@exec scripts/run.sh $(RELEASE)/podling $(EXAMPLE_IMAGES) $(TARGET_DIR)/run
 
 .PHONY: test
-test: deps lint test-programs test-images ## Lint, then run every test (as root)
+test: deps lint test-programs test-images test-peers ## Lint, then run every test (as root)
 	scripts/test.sh $(TEST_FEATURES)
 
 .PHONY: lint
@@ -119,6 +119,12 @@ clean: ## Remove what was built
 .PHONY: test-programs
 test-programs:
 	cargo build --locked --workspace --bins --tests $(TEST_FEATURES)
+
+# containerd is unpacked and not installed: a service of the machine would be started by that.
+.PHONY: test-peers
+test-peers:
+	@scripts/refresh-package-lists.sh
+	@scripts/fetch-peers.sh $(TARGET_DIR)/peers
 
 .PHONY: test-images
 test-images: test-programs

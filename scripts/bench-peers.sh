@@ -23,17 +23,6 @@ peer=$root.containerd
 peer_bridge=podling-peer
 peer_socket=$peer/containerd.sock
 
-fetch_packages() {
-    [ -x "$packages/usr/bin/containerd" ] && return
-    say "Fetching Debian's containerd and runc"
-    local folder
-    folder=$(mktemp -d)
-    (cd "$folder" && apt-get -o APT::Sandbox::User=root -qq download containerd runc)
-    mkdir -p "$packages"
-    for package in "$folder"/*.deb; do dpkg-deb -x "$package" "$packages"; done
-    rm -rf "$folder"
-}
-
 # network DIRECTORY BRIDGE CIDR: the configuration of a bridge, as both runtimes read it.
 network() {
     mkdir -p "$1"
@@ -116,7 +105,7 @@ end_peers() {
 
 scripts/install-packages.sh containernetworking-plugins iptables iproute2
 version=$("$podling" --root "$root" version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)
-fetch_packages
+scripts/fetch-peers.sh "$packages"
 configure_containerd
 trap 'end_peers $?' EXIT
 trap 'end_peers 130' INT TERM

@@ -1,4 +1,4 @@
-//! One run of `podling up`.
+//! One run of `podling up`, or of `podling kubelet` over another runtime.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -36,11 +36,27 @@ pub struct Start {
     pub wrapper: Vec<String>,
 }
 
+/// The runtime of a kubelet that is alone.
+#[derive(Clone, Debug)]
+pub struct Over {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// Program and arguments that run before podling, so that it sees the same mounts.
+    pub wrapper: Vec<String>,
+}
+
 impl Daemon {
     /// Starts one that logs to `log`, behind what is there.
-    pub fn spawn(root: &Path, range: &Range, log: &Path, start: &Start) -> Self {
+    pub fn spawn(
+        root: &Path,
+        range: &Range,
+        log: &Path,
+        start: &Start,
+        over: Option<&Over>,
+    ) -> Self {
         let podling = program("podling");
-        let mut command = match start.wrapper.split_first() {
+        let wrapper = over.map_or(&start.wrapper, |over| &over.wrapper);
+        let mut command = match wrapper.split_first() {
             None => Command::new(podling),
             Some((first, rest)) => {
                 let mut command = Command::new(first);
@@ -48,18 +64,23 @@ impl Daemon {
                 command
             }
         };
-        command
-            .arg("--root")
-            .arg(root)
-            .arg("up")
-            .args(["--node-name", "node", "-v"]);
-        let pod_cidr = start.pod_cidr.clone().unwrap_or_else(|| range.pod_cidr());
-        command.args(["--pod-cidr", &pod_cidr, "--bridge", &range.bridge()]);
+        command.arg("--root").arg(root);
+        match over {
+            Some(over) => {
+                let endpoint = format!("unix://{}", over.socket.display());
+                command.args(["kubelet", "--container-runtime-endpoint", &endpoint]);
+            }
+            None => {
+                let pod_cidr = start.pod_cidr.clone().unwrap_or_else(|| range.pod_cidr());
+                command.args(["up", "--pod-cidr", &pod_cidr, "--bridge", &range.bridge()]);
+                if start.ends_pods {
+                    command.arg("--end-pods-on-exit");
+                }
+            }
+        }
+        command.args(["--node-name", "node", "-v"]);
         command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
         command.args(&start.arguments);
-        if start.ends_pods {
-            command.arg("--end-pods-on-exit");
-        }
         command
             .env_remove("PODLING_ROOT")
             .env_remove("PODLING_FAILPOINT")

@@ -3,6 +3,7 @@
 //! ```text
 //! Node ─┬─ Range     10.x.y.0/24, bridge, cgroup: nobody else's while the test runs
 //!       ├─ Daemon    podling up, killed or ended as the test asks
+//!       ├─ Containerd  its runtime instead of podling's, when a variable says so
 //!       ├─ Cri       gRPC clients on the node's socket
 //!       ├─ http      the kubelet's read-only HTTP
 //!       └─ leftovers what must be gone when the node has been stopped
@@ -14,6 +15,7 @@
 //! left of the node, and dropping a node tidies up as well as it can.
 
 pub mod census;
+pub mod containerd;
 pub mod cri;
 pub mod daemon;
 pub mod http;

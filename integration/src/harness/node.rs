@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::containerd::{self, Containerd};
 use super::cri::Cri;
-use super::daemon::{self, Daemon, Start};
+use super::daemon::{self, Daemon, Over, Start};
 use super::http::{self, Answer};
 use super::pod::Pod;
 use super::programs::{image_archive, program};
@@ -32,6 +33,8 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Node {
     daemon: Option<Daemon>,
+    /// Its runtime, when that is not podling's.
+    containerd: Option<Containerd>,
     range: Range,
     root: PathBuf,
     folder: TempDir,
@@ -54,9 +57,15 @@ impl Node {
         let folder = folder.expect("a temporary directory can be made");
         let root = options.root.unwrap_or_else(|| folder.path().join("root"));
         fs::create_dir_all(root.join("etc/podling/manifests")).expect("the root can be made");
+        let range = Range::take();
+        let containerd = match containerd::is_wanted() {
+            true => Some(Containerd::start(&root, &range).await),
+            false => None,
+        };
         let mut node = Self {
             daemon: None,
-            range: Range::take(),
+            containerd,
+            range,
             root,
             folder,
             is_stopped: false,
@@ -109,7 +118,11 @@ impl Node {
     pub async fn restart_with(&mut self, start: &Start) {
         // A stale socket must not be taken for the new kubelet's.
         let _ = fs::remove_file(self.kubelet_socket());
-        let mut daemon = Daemon::spawn(&self.root, &self.range, &self.log(), start);
+        let over = self.containerd.as_ref().map(|containerd| Over {
+            socket: containerd.socket(),
+            wrapper: containerd.wrapper(),
+        });
+        let mut daemon = Daemon::spawn(&self.root, &self.range, &self.log(), start, over.as_ref());
         let is_up = try_for(DEADLINE, async || {
             if start.failpoint.is_none() {
                 daemon.assert_alive();
@@ -142,19 +155,23 @@ impl Node {
         let image = testbox_image(&program).build();
         let archive = self.folder().join("testbox.oci.tar");
         fs::write(&archive, Layout::of(&name, &image.content()).tar(0)).expect("there is room");
-        self.cri()
-            .await
-            .import(&archive)
-            .await
-            .expect("the testbox image is imported");
+        self.import(&archive).await;
         name
     }
 
     /// Imports an image that was built from Debian packages and returns its name.
     pub async fn import_debian(&self, name: &str) -> String {
-        let imported = self.cri().await.import(&image_archive(name)).await;
-        imported.unwrap_or_else(|status| panic!("import {name}: {}", status.message()));
+        self.import(&image_archive(name)).await;
         local_name(name)
+    }
+
+    async fn import(&self, archive: &Path) {
+        if let Some(containerd) = &self.containerd {
+            return containerd.import(archive);
+        }
+        let imported = self.cri().await.import(archive).await;
+        let archive = archive.display();
+        imported.unwrap_or_else(|status| panic!("import {archive}: {}", status.message()));
     }
 
     /// Writes a manifest; the file appears at once and whole.
@@ -276,6 +293,16 @@ impl Node {
             ..Start::default()
         })
         .await;
+        if self.containerd.is_some() {
+            // A kubelet that is alone leaves its pods: they go with their manifests.
+            let cri = self.cri().await;
+            let directories = self.root.join("var/lib/podling/kubelet/pods");
+            wait_for(DEADLINE, "the last pod is gone", async || {
+                let mut left = fs::read_dir(&directories).into_iter().flatten();
+                (cri.sandboxes().await.is_empty() && left.next().is_none()).then_some(())
+            })
+            .await;
+        }
         let mut daemon = self.daemon.take().expect("it was just started");
         daemon.terminate();
         let status = daemon.wait(DEADLINE).await;
@@ -285,6 +312,11 @@ impl Node {
             daemon::tail(&self.log())
         );
 
+        if let Some(containerd) = self.containerd.take() {
+            containerd.stop().await;
+            // Its kubelet leaves the tree of its cgroups, as upstream's does.
+            leftovers::remove_cgroups(&self.range.cgroup());
+        }
         let nothing = try_for(DEADLINE, async || {
             leftovers::of(&self.root, &self.range)
                 .is_empty()
@@ -313,7 +345,10 @@ impl Node {
     }
 
     fn socket(&self) -> PathBuf {
-        self.root.join("run/podling/podling.sock")
+        match &self.containerd {
+            Some(containerd) => containerd.socket(),
+            None => self.root.join("run/podling/podling.sock"),
+        }
     }
 
     fn manifests(&self) -> PathBuf {
@@ -332,6 +367,7 @@ impl Drop for Node {
             return;
         }
         drop(self.daemon.take());
+        drop(self.containerd.take());
         for _ in 0..3 {
             processes::kill(&processes::of_node(&self.root, &self.range.cgroup()));
         }
