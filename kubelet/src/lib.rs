@@ -38,4 +38,5 @@ pub mod store;
 pub mod summary;
 pub mod sync;
 pub mod volume;
+mod watched;
 pub mod yaml;

@@ -1,19 +1,23 @@
 //! The command line.
 
+mod get;
+mod logs;
 mod looking;
 mod nri;
+mod streams;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::logging::{Format, Level};
 use crate::upstream_flags::UpstreamFlags;
-pub(crate) use looking::{
-    Describe, EventsArguments, FileArguments, GetNodesArguments, Top, TopPodsArguments,
-};
+pub(crate) use get::{EventsArguments, Get, OutputArguments, WatchArguments};
+pub(crate) use logs::LogsArguments;
+pub(crate) use looking::{Describe, FileArguments, Top, TopPodsArguments};
 pub(crate) use nri::NriArguments;
+pub(crate) use streams::{ExecArguments, Forwarding, PortForwardArguments, StreamsArguments};
 
 /// A whole Kubernetes node: kubelet, CRI runtime and pause.
 #[derive(Debug, Parser)]
@@ -35,10 +39,6 @@ pub(crate) struct Arguments {
 
 /// Every command of podling.
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one of it, and it is read once"
-)]
 pub(crate) enum Command {
     /// Those that run a node.
     #[command(flatten)]
@@ -129,7 +129,7 @@ pub(crate) enum Ask {
     /// Examine this machine: what a node needs, what is missing, and how to mend it.
     Doctor(DoctorArguments),
     /// Attach to the process of a container.
-    Attach(AttachArguments),
+    Attach(StreamsArguments),
     /// Forward ports of this machine to ports of a pod.
     PortForward(PortForwardArguments),
     /// Print the version of the command and of the daemon, when one answers.
@@ -281,185 +281,12 @@ pub(crate) struct KubeletArguments {
     pub(crate) log: LogArguments,
 }
 
-/// What `podling get` shows.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Get {
-    /// The pods of this node.
-    #[command(visible_aliases = ["pod", "po"])]
-    Pods(GetPodsArguments),
-    /// This node.
-    #[command(visible_aliases = ["node", "no"])]
-    Nodes(GetNodesArguments),
-    /// What happened to pods.
-    #[command(visible_aliases = ["event", "ev"])]
-    Events(EventsArguments),
-}
-
-/// `podling get pods`.
-#[derive(Debug, Args)]
-pub(crate) struct GetPodsArguments {
-    /// Only these pods; the name in a manifest will do, without the node's name.
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// How to print them.
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub(crate) output: Option<OutputFormat>,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Pods of all namespaces.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub(crate) all_namespaces: bool,
-}
-
-/// How `get` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// A table with addresses and nodes.
-    Wide,
-    /// A v1 List in YAML, or the one pod that was named.
-    Yaml,
-    /// The same in JSON.
-    Json,
-    /// Only `pod/NAME` or `node/NAME`.
-    Name,
-}
-
 /// The namespace of a pod.
 #[derive(Debug, Args)]
 pub(crate) struct NamespaceArguments {
     /// Namespace of the pods.
     #[arg(short, long, default_value = "default")]
     pub(crate) namespace: String,
-}
-
-/// `podling logs`.
-#[derive(Debug, Args)]
-pub(crate) struct LogsArguments {
-    /// Name of the pod.
-    pub(crate) pod: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Container of the pod [default: its first].
-    #[arg(short, long)]
-    pub(crate) container: Option<String>,
-    /// Of all containers.
-    #[arg(long, conflicts_with = "container")]
-    pub(crate) all_containers: bool,
-    /// Begin each line with its pod and container.
-    #[arg(long)]
-    pub(crate) prefix: bool,
-    /// Go on printing what is written from now on.
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Of the run before the last restart.
-    #[arg(short, long)]
-    pub(crate) previous: bool,
-    /// Only so many lines of the end.
-    #[arg(long, value_name = "LINES")]
-    pub(crate) tail: Option<u64>,
-    /// Begin each line with its time.
-    #[arg(long)]
-    pub(crate) timestamps: bool,
-    /// Only so many bytes.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) limit_bytes: Option<u64>,
-    /// Only what was written at this time or later: `2026-01-01T00:00:00Z`.
-    #[arg(long, value_name = "TIME", conflicts_with = "since")]
-    pub(crate) since_time: Option<String>,
-    /// Only what was written in this time until now: `30s`, `5m`, `1h30m`.
-    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
-    pub(crate) since: Option<std::time::Duration>,
-}
-
-/// `podling exec`.
-#[derive(Debug, Args)]
-pub(crate) struct ExecArguments {
-    /// Name of the pod.
-    pub(crate) pod: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Container of the pod [default: its first].
-    #[arg(short, long)]
-    pub(crate) container: Option<String>,
-    /// Pass standard input to the command.
-    #[arg(short = 'i', long)]
-    pub(crate) stdin: bool,
-    /// Standard input is a terminal: give the command one.
-    #[arg(short, long)]
-    pub(crate) tty: bool,
-    /// The command and its arguments, after `--`.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
-}
-
-/// `podling attach`.
-#[derive(Debug, Args)]
-pub(crate) struct AttachArguments {
-    /// Name of the pod.
-    pub(crate) pod: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Container of the pod [default: its first].
-    #[arg(short, long)]
-    pub(crate) container: Option<String>,
-    /// Pass standard input to the container.
-    #[arg(short = 'i', long)]
-    pub(crate) stdin: bool,
-    /// Standard input is a terminal, and the container has one.
-    #[arg(short, long)]
-    pub(crate) tty: bool,
-}
-
-/// `podling port-forward`.
-#[derive(Debug, Args)]
-pub(crate) struct PortForwardArguments {
-    /// Name of the pod.
-    pub(crate) pod: String,
-    /// Ports: `8080:80`, `80` for the same on both sides, `:80` for any that is free here.
-    #[arg(required = true, value_name = "[LOCAL:]REMOTE", value_parser = forwarding)]
-    pub(crate) ports: Vec<Forwarding>,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Addresses of this machine to listen on.
-    #[arg(long, value_delimiter = ',', value_name = "ADDRESS", value_parser = address,
-          default_value = "localhost")]
-    pub(crate) address: Vec<IpAddr>,
-}
-
-/// A port here and one of the pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Forwarding {
-    /// Here; 0 for any that is free.
-    pub(crate) local: u16,
-    /// The pod's.
-    pub(crate) remote: u16,
-}
-
-fn forwarding(text: &str) -> Result<Forwarding, String> {
-    let (local, remote) = text.split_once(':').unwrap_or((text, text));
-    let number = |text: &str| text.parse::<u16>().ok();
-    let local = if local.is_empty() {
-        Some(0)
-    } else {
-        number(local)
-    };
-    match (local, number(remote)) {
-        (Some(local), Some(remote)) if remote > 0 => Ok(Forwarding { local, remote }),
-        _ => Err(format!("{text:?} is not a pair of ports like 8080:80")),
-    }
-}
-
-fn address(text: &str) -> Result<IpAddr, String> {
-    if text == "localhost" {
-        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an IP address or localhost"))
 }
 
 #[cfg(test)]
@@ -494,7 +321,7 @@ mod tests {
         let Command::Ask(Ask::Exec(exec)) = arguments.command else {
             panic!("exec is parsed as exec");
         };
-        assert_eq!(exec.container.as_deref(), Some("c"));
+        assert_eq!(exec.streams.container.as_deref(), Some("c"));
         assert_eq!(exec.command, ["ls", "--root", "/x", "-c"]);
     }
 
@@ -519,19 +346,47 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_forwarded_from_the_same_another_or_any_port() {
-        for (text, local, remote) in [("80", 80, 80), ("8080:80", 8080, 80), (":80", 0, 80)] {
-            assert_eq!(forwarding(text), Ok(Forwarding { local, remote }), "{text}");
+    fn exec_without_a_command_is_refused() {
+        assert!(parse("podling exec web").is_err());
+        assert!(parse("podling exec web ls").is_err());
+    }
+
+    #[test]
+    fn logs_are_of_a_pod_or_of_pods_with_labels() {
+        for line in [
+            "podling logs web",
+            "podling logs web main --tail -1",
+            "podling logs -l app=web --all-containers --max-log-requests 9",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
         }
-        for text in ["", ":", "80:", "0", "a:80", "80:70000"] {
-            assert!(forwarding(text).is_err(), "{text}");
+        for line in [
+            "podling logs",
+            "podling logs web -l app=web",
+            "podling logs web main -c main",
+            "podling logs web -c main --all-containers",
+            "podling logs web --tail -2",
+            "podling logs web --limit-bytes 0",
+            "podling logs -l =",
+            "podling logs web --since 1m --since-time 2026-01-01T00:00:00Z",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
         }
     }
 
     #[test]
-    fn exec_without_a_command_is_refused() {
-        assert!(parse("podling exec web").is_err());
-        assert!(parse("podling exec web ls").is_err());
+    fn the_last_lines_are_printed_of_pods_that_were_selected() {
+        for (line, tail) in [
+            ("podling logs web", None),
+            ("podling logs web --tail 3", Some(3)),
+            ("podling logs -l app", Some(10)),
+            ("podling logs -l app --tail=-1", None),
+        ] {
+            let Command::Ask(Ask::Logs(logs)) = parse(line).unwrap().command else {
+                panic!("logs is parsed as logs");
+            };
+            assert_eq!(logs.tail(), tail, "{line}");
+        }
     }
 
     #[test]

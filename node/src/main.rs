@@ -15,8 +15,11 @@ mod cri;
 mod daemon;
 mod doctor;
 mod duration;
+mod jsonpath;
 mod kubelet;
 mod print;
+mod resource;
+mod select;
 mod session;
 mod upstream_flags;
 

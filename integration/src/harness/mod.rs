@@ -18,6 +18,7 @@ pub mod census;
 pub mod containerd;
 pub mod cri;
 pub mod daemon;
+mod following;
 pub mod http;
 pub mod leftovers;
 pub mod node;
@@ -33,6 +34,7 @@ pub mod wait;
 
 pub use census::Census;
 pub use cri::Cri;
+pub use following::Following;
 pub use node::{Node, Options};
 pub use page::Page;
 pub use pod::Pod;

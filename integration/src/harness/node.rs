@@ -260,13 +260,18 @@ impl Node {
 
     /// Runs the podling command against this node.
     pub fn podling(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("podling starts")
+    }
+
+    /// The podling command against this node, not yet started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("podling"));
         command
             .arg("--root")
             .arg(&self.root)
             .args(arguments)
             .env_remove("PODLING_ROOT");
-        command.output().expect("podling starts")
+        command
     }
 
     /// What the daemons of this node have logged.

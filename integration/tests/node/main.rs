@@ -34,12 +34,14 @@ mod objects;
 mod people;
 mod pod_cidr;
 mod probes;
+mod reading;
 mod restarts;
 mod service;
 mod serving;
 mod sessions;
 mod sidecars;
 mod streaming;
+mod watching;
 
 use podling_integration::harness::Pod;
 use serde_json::{Value, json};

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::model::{Event, EventKind};
 use crate::sync::{Clock, EventRecorder};
+use crate::watched::{Look, Teller, Watched};
 
 /// How many different things are remembered.
 const MOST: usize = 1000;
@@ -18,6 +19,8 @@ const MOST: usize = 1000;
 /// One thing that happened, perhaps more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
+    /// Its number, which no other has: the nanosecond of its first time, or the next that is free.
+    pub number: i128,
     /// What.
     pub event: Event,
     /// How often.
@@ -32,6 +35,7 @@ pub struct Occurrence {
 pub struct EventLog {
     clock: Arc<dyn Clock>,
     occurrences: Mutex<VecDeque<Occurrence>>,
+    teller: Teller<i128, Occurrence>,
 }
 
 impl EventLog {
@@ -40,6 +44,7 @@ impl EventLog {
         Self {
             clock,
             occurrences: Mutex::default(),
+            teller: Teller::default(),
         }
     }
 
@@ -68,17 +73,41 @@ impl EventRecorder for EventLog {
                 ..known
             },
             None => Occurrence {
+                number: free_number(&occurrences, now),
                 event,
                 count: 1,
                 first_seen: now,
                 last_seen: now,
             },
         };
+        self.teller
+            .tell(occurrence.number, Some(occurrence.clone()));
         occurrences.push_back(occurrence);
-        if occurrences.len() > MOST {
-            occurrences.pop_front();
+        if occurrences.len() > MOST
+            && let Some(oldest) = occurrences.pop_front()
+        {
+            self.teller.tell(oldest.number, None);
         }
     }
+}
+
+impl Watched for EventLog {
+    type Key = i128;
+    type Thing = Occurrence;
+
+    fn look(&self) -> Look<i128, Occurrence> {
+        let occurrences = self.occurrences();
+        let by_number = occurrences.iter().map(|one| (one.number, one.clone()));
+        (by_number.collect(), self.teller.listen())
+    }
+}
+
+/// One that is larger than every other.
+fn free_number(occurrences: &VecDeque<Occurrence>, now: Timestamp) -> i128 {
+    let largest = occurrences.iter().map(|one| one.number).max();
+    largest.map_or(now.as_nanosecond(), |largest| {
+        now.as_nanosecond().max(largest + 1)
+    })
 }
 
 fn log(event: &Event) {

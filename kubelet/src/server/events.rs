@@ -1,25 +1,33 @@
 //! `/events`: what happened, as a v1 EventList.
 
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+use http::Uri;
 use serde_json::{Value, json as object};
 
-use super::{Shown, json};
+use super::query::Query;
+use super::{Shown, json, watch};
 use crate::event::Occurrence;
 use crate::model::EventKind;
+use crate::watched::Watcher;
 
-pub(super) async fn list(State(shown): State<Shown>) -> impl IntoResponse {
-    let occurrences = shown.exhibits.events.all();
-    let items: Vec<Value> = occurrences
-        .iter()
-        .enumerate()
-        .map(|(index, one)| event(index, one))
-        .collect();
-    json(&object!({ "kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": items }))
+pub(super) async fn list(State(shown): State<Shown>, uri: Uri) -> Response {
+    let query = Query::of(&uri);
+    let events = &shown.exhibits.events;
+    if watch::is_asked(&query) {
+        let watcher = Watcher::begin(Arc::clone(events));
+        return watch::things(shown, &query, "Event", watcher, event);
+    }
+    let items: Vec<Value> = events.all().iter().map(event).collect();
+    let list = object!({ "kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": items });
+    json(&list).into_response()
 }
 
-fn event(index: usize, occurrence: &Occurrence) -> Value {
+fn event(occurrence: &Occurrence) -> Value {
     let Occurrence {
+        number,
         event,
         count,
         first_seen,
@@ -50,7 +58,7 @@ fn event(index: usize, occurrence: &Occurrence) -> Value {
         "kind": "Event",
         "apiVersion": "v1",
         "metadata": {
-            "name": format!("{}.{index}", event.pod.name),
+            "name": format!("{}.{number:x}", event.pod.name),
             "namespace": namespace,
         },
         "involvedObject": involved,

@@ -27,6 +27,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::guest::{Admission, admit};
+use super::query::Query;
 use super::refusal::Refusal;
-use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stats, stream};
+use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stats, stream, watch};
 
 /// Everything, for who is let in.
 pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission) -> Router {
@@ -113,8 +114,12 @@ fn off(words: &str) -> Refusal {
 }
 
 /// What an API server would have: the v1 Node of this kubelet.
-async fn node(State(shown): State<Shown>) -> impl IntoResponse {
-    json(&shown.exhibits.portrait.object().await)
+async fn node(State(shown): State<Shown>, uri: Uri) -> Response {
+    let query = Query::of(&uri);
+    if watch::is_asked(&query) {
+        return watch::node(shown, &query);
+    }
+    json(&shown.exhibits.portrait.object().await).into_response()
 }
 
 async fn configz(State(shown): State<Shown>) -> impl IntoResponse {

@@ -7,11 +7,13 @@ use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{Pod, PodUid};
 use crate::sync::StatusSink;
+use crate::watched::{Look, Teller, Watched};
 
 /// Every pod that is not gone for good, as the API shows it.
 #[derive(Debug, Default)]
 pub struct PodTable {
     pods: Mutex<BTreeMap<PodUid, Arc<core::Pod>>>,
+    teller: Teller<PodUid, Arc<core::Pod>>,
 }
 
 impl PodTable {
@@ -70,11 +72,31 @@ impl StatusSink for PodTable {
             status: Some(status.clone()),
             ..(*pod.manifest).clone()
         };
-        self.pods().insert(pod.uid.clone(), Arc::new(shown));
+        let mut pods = self.pods();
+        // What is published again as it was is no change for who watches.
+        if pods.get(&pod.uid).is_some_and(|before| **before == shown) {
+            return;
+        }
+        let shown = Arc::new(shown);
+        pods.insert(pod.uid.clone(), Arc::clone(&shown));
+        self.teller.tell(pod.uid.clone(), Some(shown));
     }
 
     fn forget(&self, uid: &PodUid) {
-        self.pods().remove(uid);
+        let mut pods = self.pods();
+        if pods.remove(uid).is_some() {
+            self.teller.tell(uid.clone(), None);
+        }
+    }
+}
+
+impl Watched for PodTable {
+    type Key = PodUid;
+    type Thing = Arc<core::Pod>;
+
+    fn look(&self) -> Look<PodUid, Arc<core::Pod>> {
+        let pods = self.pods();
+        (pods.clone(), self.teller.listen())
     }
 }
 

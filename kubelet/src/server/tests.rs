@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::MockConnectInfo;
+use axum::response::Response;
 use http::{Request, StatusCode};
 use k8s_openapi::api::core::v1 as core;
 use tempfile::TempDir;
@@ -33,7 +34,7 @@ use crate::sync::{EventRecorder, StatusSink, SystemClock};
 
 pub(super) struct Stage {
     pub(super) shown: Shown,
-    pod: Pod,
+    pub(super) pod: Pod,
     pub(super) runtime: FakeRuntime,
     _root: TempDir,
 }
@@ -83,13 +84,18 @@ impl Stage {
     }
 
     pub(super) async fn get(&self, path: &str) -> (StatusCode, String) {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let router = routes::admitted(self.shown.clone(), Debugging::On, Admission::Known);
-        let router = router.layer(MockConnectInfo(Guest::Known));
-        let answer = router.oneshot(request).await.unwrap();
+        let answer = self.ask(path).await;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// An answer whose body may go on.
+    pub(super) async fn ask(&self, path: &str) -> Response {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let router = routes::admitted(self.shown.clone(), Debugging::On, Admission::Known);
+        let router = router.layer(MockConnectInfo(Guest::Known));
+        router.oneshot(request).await.unwrap()
     }
 
     /// Runs the pod's container.
@@ -152,7 +158,7 @@ fn web() -> Pod {
     web
 }
 
-fn status(phase: &str) -> core::PodStatus {
+pub(super) fn status(phase: &str) -> core::PodStatus {
     core::PodStatus {
         phase: Some(phase.to_owned()),
         ..core::PodStatus::default()

@@ -4,18 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{NamespaceArguments, OutputFormat};
-
-/// `podling get nodes`.
-#[derive(Debug, Args)]
-pub(crate) struct GetNodesArguments {
-    /// This node's name, for the object itself instead of a list.
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub(crate) output: Option<OutputFormat>,
-}
+use super::NamespaceArguments;
 
 /// `podling apply` and `podling delete`.
 #[derive(Debug, Args)]
@@ -26,20 +15,6 @@ pub(crate) struct FileArguments {
     /// Directory of pod manifests [default: ROOT/etc/podling/manifests].
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Option<PathBuf>,
-}
-
-/// `podling events`.
-#[derive(Debug, Args)]
-pub(crate) struct EventsArguments {
-    /// Only of this pod; the name in a manifest will do.
-    #[arg(long = "for", value_name = "POD")]
-    pub(crate) pod: Option<String>,
-    /// Where to look.
-    #[command(flatten)]
-    pub(crate) namespace: NamespaceArguments,
-    /// Events of all namespaces.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub(crate) all_namespaces: bool,
 }
 
 /// What `podling describe` describes.

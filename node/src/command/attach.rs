@@ -3,40 +3,38 @@
 use podling_runtime::layout::Layout;
 
 use super::Outcome;
-use super::exec::{streams, wishes};
-use super::logs::chosen_container;
-use crate::args::AttachArguments;
-use crate::kubelet::{Kubelet, Path, pod};
-use crate::session;
+use super::target::{Target, streams, wishes};
+use crate::args::StreamsArguments;
+use crate::kubelet::Kubelet;
+use crate::session::{self, Ending, Wishes};
 
-pub(super) async fn run(layout: &Layout, arguments: &AttachArguments) -> Outcome {
+pub(super) async fn run(layout: &Layout, arguments: &StreamsArguments) -> Outcome {
     let kubelet = Kubelet::of(layout);
-    let pods = kubelet.pods().await?;
-    let pod = pod::find(&pods, &arguments.namespace.namespace, &arguments.pod)?;
-    let container = chosen_container(pod, arguments.container.as_deref())?;
-    pod.running_id(container)?;
-
-    let mut wishes = wishes(arguments.stdin, arguments.tty);
-    if wishes.tty && !pod.has_tty(container) {
-        eprintln!("Unable to use a TTY - container {container} did not allocate one");
+    let target = Target::find(&kubelet, arguments).await?;
+    let mut wishes = wishes(arguments);
+    if wishes.tty && !target.pod.has_tty(&target.container) {
+        eprintln!(
+            "Unable to use a TTY - container {} did not allocate one",
+            target.container
+        );
         wishes.tty = false;
     }
-    if wishes.stdin && wishes.tty {
+    let hint = !arguments.quiet && wishes.stdin && wishes.tty;
+    if hint {
         eprintln!("If you don't see a command prompt, try pressing enter.");
     }
-    let path = Path::of(["attach", pod.namespace(), pod.name(), container]);
+    Ok(attach(&kubelet, &target, wishes).await?.exit_code())
+}
+
+/// Attaches, until the container has ended or its input has.
+pub(super) async fn attach(
+    kubelet: &Kubelet,
+    target: &Target,
+    wishes: Wishes,
+) -> Result<Ending, Box<dyn std::error::Error>> {
     // What the container's terminal says comes as output, whoever listens.
-    let path = if pod.has_tty(container) && !wishes.tty {
-        streams(
-            path,
-            session::Wishes {
-                tty: true,
-                ..wishes
-            },
-        )
-    } else {
-        streams(path, wishes)
-    };
+    let tty = target.pod.has_tty(&target.container);
+    let path = streams(target.path("attach"), Wishes { tty, ..wishes });
     let stream = kubelet.stream(&path, session::PROTOCOL).await?;
-    Ok(session::run(stream, wishes).await?.exit_code())
+    Ok(session::run(stream, wishes).await?)
 }

@@ -4,10 +4,8 @@ mod apply;
 mod attach;
 mod credentials;
 mod describe;
-mod events;
 mod exec;
 mod get;
-mod get_nodes;
 mod images;
 mod import;
 mod logs;
@@ -15,6 +13,7 @@ mod output;
 mod port_forward;
 mod pull;
 mod rmi;
+mod target;
 mod top;
 mod version;
 
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 use podling_runtime::failpoint;
 use podling_runtime::layout::Layout;
 
-use crate::args::{Ask, Get};
+use crate::args::Ask;
 use crate::doctor;
 
 /// What a command comes to.
@@ -37,9 +36,8 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
         Ask::Images => images::run(layout).await,
         Ask::Rmi { images } => rmi::run(layout, &images).await,
         Ask::Import { archives } => import::run(layout, &archives).await,
-        Ask::Get {
-            what: Get::Pods(arguments),
-        } => get::run(layout, &arguments).await,
+        Ask::Get { what } => get::run(layout, what).await,
+        Ask::Events(arguments) => get::events(layout, arguments).await,
         Ask::Logs(arguments) => logs::run(layout, &arguments).await,
         Ask::Exec(arguments) => exec::run(layout, arguments).await,
         Ask::Doctor(arguments) => {
@@ -47,15 +45,8 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
-        Ask::Get {
-            what: Get::Nodes(arguments),
-        } => get_nodes::run(layout, &arguments).await,
         Ask::Apply(arguments) => apply::apply(layout, &arguments),
         Ask::Delete(arguments) => apply::delete(layout, &arguments),
-        Ask::Get {
-            what: Get::Events(arguments),
-        }
-        | Ask::Events(arguments) => events::run(layout, &arguments).await,
         Ask::Describe { what } => describe::run(layout, &what).await,
         Ask::Top { what } => top::run(layout, &what).await,
         Ask::Attach(arguments) => attach::run(layout, &arguments).await,

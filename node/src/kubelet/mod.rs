@@ -1,10 +1,11 @@
-//! The kubelet's HTTP, over its socket: pods, logs, events, and streams into pods.
+//! The kubelet's HTTP, over its socket: objects and their changes, logs, and streams into pods.
 
 mod http;
 mod log_query;
 pub(crate) mod pod;
 pub(crate) mod query;
 mod socket;
+mod watch;
 pub(crate) mod websocket;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use hyper::Response;
 use hyper::body::Incoming;
 use podling_runtime::layout::Layout;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use http::HttpError;
 pub(crate) use http::next_chunk;
@@ -20,7 +22,10 @@ pub(crate) use log_query::LogQuery;
 use pod::Pod;
 pub(crate) use query::Path;
 pub(crate) use socket::{address_file, socket};
+pub(crate) use watch::Watch;
 use websocket::{Receiver, Sender};
+
+use crate::resource::Resource;
 
 /// Why the kubelet did not give what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +75,22 @@ impl Kubelet {
         let answer = self.get(path, &[]).await?;
         let body = http::whole(answer).await.map_err(KubeletError::Answer)?;
         serde_json::from_slice(&body).map_err(|error| KubeletError::Answer(HttpError::Json(error)))
+    }
+
+    /// Every object of a kind.
+    pub(crate) async fn objects(&self, resource: Resource) -> Result<Vec<Value>, KubeletError> {
+        let mut answer: Value = self.object(resource.path()).await?;
+        if resource == Resource::Nodes {
+            return Ok(vec![answer]);
+        }
+        let items = answer["items"].take();
+        Ok(serde_json::from_value(items).unwrap_or_default())
+    }
+
+    /// The objects of a kind, and then each change of them.
+    pub(crate) async fn watch(&self, resource: Resource) -> Result<Watch, KubeletError> {
+        let path = format!("{}?watch=true&allowWatchBookmarks=true", resource.path());
+        self.get(&path, &[]).await.map(Watch::new)
     }
 
     /// A log, as a body that grows while it is followed.

@@ -63,12 +63,15 @@ pub(crate) fn decode_list(body: &[u8]) -> Result<Vec<Pod>, serde_json::Error> {
     pods.collect()
 }
 
-/// The pod of that name; the name in a static pod's manifest, without the node's, will do.
+/// The pod of that name, perhaps as `pod/NAME`; the name in a static pod's manifest, without the node's, will do.
 pub(crate) fn find<'a>(
     pods: &'a [Pod],
     namespace: &str,
     name: &str,
 ) -> Result<&'a Pod, ChoiceError> {
+    let kinds = ["pod/", "pods/", "po/"];
+    let bare = kinds.iter().find_map(|kind| name.strip_prefix(kind));
+    let name = bare.unwrap_or(name);
     let here = || pods.iter().filter(|pod| pod.namespace() == namespace);
     let on_node = |pod: &&Pod| pod.name() == format!("{name}-{}", pod.node());
     let found = here()
@@ -134,6 +137,16 @@ impl Pod {
             .chain(ephemeral)
             .map(String::as_str)
             .collect()
+    }
+
+    /// The same in the order in which they start: init, apps, ephemeral ones.
+    pub(crate) fn containers_in_order(&self) -> Vec<&str> {
+        let mut names = self.container_names();
+        let spec = self.api.spec.as_ref();
+        let apps = spec.map_or(0, |spec| spec.containers.len());
+        let init = spec.and_then(|spec| spec.init_containers.as_ref());
+        names[..apps + init.map_or(0, Vec::len)].rotate_left(apps);
+        names
     }
 
     /// Whether a container has a terminal of its own.

@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{age, table};
+use super::{Width, age, table};
 
 /// A list of events, as much of it as is shown.
 #[derive(Debug, Deserialize)]
@@ -17,7 +17,10 @@ pub(crate) struct List {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
+    metadata: Metadata,
     involved_object: Involved,
+    #[serde(default)]
+    source: Source,
     r#type: String,
     reason: String,
     message: String,
@@ -28,10 +31,33 @@ pub(crate) struct Event {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Involved {
     kind: String,
     namespace: String,
     name: String,
+    field_path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Source {
+    component: Option<String>,
+    host: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    name: String,
+}
+
+/// Which command shows events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// `get events`
+    #[default]
+    Get,
+    /// `events`: with how often they happened.
+    Events,
 }
 
 impl Event {
@@ -51,31 +77,59 @@ impl Event {
     }
 }
 
-/// The table, the oldest first.
-pub(crate) fn table(events: &[&Event], with_namespace: bool, now: Timestamp) -> String {
-    let mut header = vec!["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
-    if with_namespace {
-        header.insert(0, "NAMESPACE");
+/// The columns of the table.
+pub(crate) fn header(width: Width) -> Vec<&'static str> {
+    match width {
+        Width::Usual => vec!["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
+        Width::Wide => vec![
+            "LAST SEEN",
+            "TYPE",
+            "REASON",
+            "OBJECT",
+            "SUBOBJECT",
+            "SOURCE",
+            "MESSAGE",
+            "FIRST SEEN",
+            "COUNT",
+            "NAME",
+        ],
     }
-    let rows: Vec<_> = events
-        .iter()
-        .map(|event| {
-            let mut row = Vec::new();
-            if with_namespace {
-                row.push(event.namespace().to_owned());
-            }
-            let object = &event.involved_object;
-            row.extend([
-                interval(event, now),
-                event.r#type.clone(),
-                event.reason.clone(),
-                format!("{}/{}", object.kind, object.name),
-                event.message.trim().to_owned(),
-            ]);
-            row
-        })
-        .collect();
-    table::lay_out(&header, &rows)
+}
+
+/// The row of an event at the time `now`.
+pub(crate) fn row(event: &Event, width: Width, manner: Manner, now: Timestamp) -> Vec<String> {
+    let involved = &event.involved_object;
+    let (last, kind) = match manner {
+        Manner::Get => (
+            age::since(event.last_timestamp, now),
+            involved.kind.to_lowercase(),
+        ),
+        Manner::Events => (interval(event, now), involved.kind.clone()),
+    };
+    let mut row = vec![
+        last,
+        event.r#type.clone(),
+        event.reason.clone(),
+        format!("{kind}/{}", involved.name),
+    ];
+    if width == Width::Wide {
+        row.push(involved.field_path.clone().unwrap_or_default());
+        row.push(source(event));
+    }
+    row.push(event.message.trim().to_owned());
+    if width == Width::Wide {
+        row.push(age::since(event.first_timestamp, now));
+        row.push(event.count.to_string());
+        row.push(event.metadata.name.clone());
+    }
+    row
+}
+
+/// `kubelet, node`
+fn source(event: &Event) -> String {
+    let Source { component, host } = &event.source;
+    let parts: Vec<_> = [component, host].into_iter().flatten().cloned().collect();
+    parts.join(", ")
 }
 
 /// The rows that `describe` shows below an object.
@@ -120,15 +174,31 @@ mod tests {
     #[test]
     fn events_are_told_with_how_often_they_happened() {
         let event: Event = serde_json::from_value(json!({
-            "involvedObject": { "kind": "Pod", "namespace": "default", "name": "web-node" },
+            "metadata": { "name": "web-node.1" },
+            "involvedObject": {
+                "kind": "Pod", "namespace": "default", "name": "web-node",
+                "fieldPath": "spec.containers{web}",
+            },
+            "source": { "component": "kubelet" },
             "type": "Warning", "reason": "BackOff", "message": "again\n", "count": 3,
             "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:01:00Z",
         }))
         .unwrap();
         assert!(event.is_of("web") && event.is_of("web-node") && !event.is_of("we"));
         let now = "2026-01-01T00:01:30Z".parse().unwrap();
-        let expected = "LAST SEEN           TYPE      REASON    OBJECT         MESSAGE\n\
-                        30s (x3 over 90s)   Warning   BackOff   Pod/web-node   again\n";
-        assert_eq!(table(&[&event], false, now), expected);
+        let table =
+            |width, manner| table::lay_out(&header(width), &[row(&event, width, manner, now)]);
+        assert_eq!(
+            table(Width::Usual, Manner::Events),
+            "LAST SEEN           TYPE      REASON    OBJECT         MESSAGE\n\
+             30s (x3 over 90s)   Warning   BackOff   Pod/web-node   again\n"
+        );
+        assert_eq!(
+            table(Width::Wide, Manner::Get),
+            "LAST SEEN   TYPE      REASON    OBJECT         SUBOBJECT              SOURCE    \
+             MESSAGE   FIRST SEEN   COUNT   NAME\n\
+             30s         Warning   BackOff   pod/web-node   spec.containers{web}   kubelet   \
+             again     90s          3       web-node.1\n"
+        );
     }
 }

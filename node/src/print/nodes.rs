@@ -3,19 +3,10 @@
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{age, table};
+use super::{Width, age};
 
-/// Which columns the table has besides NAME STATUS ROLES AGE VERSION.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Width {
-    /// None.
-    Usual,
-    /// Addresses, system, kernel and runtime.
-    Wide,
-}
-
-/// The table of `nodes` at the time `now`.
-pub(crate) fn table(nodes: &[Node], width: Width, now: Timestamp) -> String {
+/// The columns of the table.
+pub(crate) fn header(width: Width) -> Vec<&'static str> {
     let mut header = vec!["NAME", "STATUS", "ROLES", "AGE", "VERSION"];
     if width == Width::Wide {
         header.extend([
@@ -26,11 +17,11 @@ pub(crate) fn table(nodes: &[Node], width: Width, now: Timestamp) -> String {
             "CONTAINER-RUNTIME",
         ]);
     }
-    let rows: Vec<_> = nodes.iter().map(|node| row(node, width, now)).collect();
-    table::lay_out(&header, &rows)
+    header
 }
 
-fn row(node: &Node, width: Width, now: Timestamp) -> Vec<String> {
+/// The row of a node at the time `now`.
+pub(crate) fn row(node: &Node, width: Width, now: Timestamp) -> Vec<String> {
     let created = node.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let status = node.status.as_ref();
     let facts = status.and_then(|status| status.node_info.as_ref());
@@ -101,6 +92,7 @@ fn address(node: &Node, kind: &str) -> Option<String> {
 mod tests {
     use serde_json::json;
 
+    use super::super::table;
     use super::*;
 
     #[test]
@@ -120,12 +112,12 @@ mod tests {
         }))
         .unwrap();
         let now = "2026-01-01T00:02:00Z".parse().unwrap();
-        let nodes = [node];
+        let table = |width| table::lay_out(&header(width), &[row(&node, width, now)]);
         assert_eq!(
-            table(&nodes, Width::Usual, now),
+            table(Width::Usual),
             "NAME     STATUS   ROLES    AGE   VERSION\nnode-a   Ready    <none>   2m    v1.36.0\n"
         );
-        let wide = table(&nodes, Width::Wide, now);
+        let wide = table(Width::Wide);
         assert!(
             wide.ends_with(
                 "10.0.0.5      <none>        Debian     6.1.0            podling://0.1.0\n"

@@ -25,15 +25,6 @@ pub(crate) fn list(items: Vec<Value>) -> Value {
     })
 }
 
-/// The object with the `apiVersion` and `kind` of a pod, which items of a PodList leave out.
-pub(crate) fn pod(mut object: Value) -> Value {
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert("apiVersion".to_owned(), "v1".into());
-        fields.insert("kind".to_owned(), "Pod".into());
-    }
-    object
-}
-
 /// JSON with a final line feed.
 pub(crate) fn to_json(object: &Value) -> Result<String, PrintError> {
     let mut bytes = Vec::new();
@@ -57,7 +48,10 @@ mod tests {
     use super::*;
 
     fn one_pod() -> Value {
-        pod(json!({ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "c" }] } }))
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "c" }] },
+        })
     }
 
     #[test]

@@ -3,46 +3,28 @@
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{age, pod_status, table};
+use super::{Width, age, pod_status};
 
-/// Which columns the table has besides NAME READY STATUS RESTARTS AGE.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Columns {
-    /// NAMESPACE, in front.
-    pub(crate) namespace: bool,
-    /// IP, NODE, NOMINATED NODE and READINESS GATES, behind.
-    pub(crate) wide: bool,
-}
-
-/// The table of `pods` at the time `now`.
-pub(crate) fn table<'a>(
-    pods: impl IntoIterator<Item = &'a Pod>,
-    columns: Columns,
-    now: Timestamp,
-) -> String {
+/// The columns of the table.
+pub(crate) fn header(width: Width) -> Vec<&'static str> {
     let mut header = vec!["NAME", "READY", "STATUS", "RESTARTS", "AGE"];
-    if columns.namespace {
-        header.insert(0, "NAMESPACE");
-    }
-    if columns.wide {
+    if width == Width::Wide {
         header.extend(["IP", "NODE", "NOMINATED NODE", "READINESS GATES"]);
     }
-    let rows: Vec<_> = pods.into_iter().map(|pod| row(pod, columns, now)).collect();
-    table::lay_out(&header, &rows)
+    header
 }
 
-fn row(pod: &Pod, columns: Columns, now: Timestamp) -> Vec<String> {
+/// The row of a pod at the time `now`.
+pub(crate) fn row(pod: &Pod, width: Width, now: Timestamp) -> Vec<String> {
     let summary = pod_status::summarize(pod);
-    let mut cells = Vec::new();
-    if columns.namespace {
-        cells.push(pod.metadata.namespace.clone().unwrap_or_default());
-    }
-    cells.push(pod.metadata.name.clone().unwrap_or_default());
-    cells.push(format!("{}/{}", summary.ready, summary.total));
-    cells.push(summary.status);
-    cells.push(restarts(summary.restarts, summary.last_restart, now));
-    cells.push(age::since(beginning(pod), now));
-    if columns.wide {
+    let mut cells = vec![
+        pod.metadata.name.clone().unwrap_or_default(),
+        format!("{}/{}", summary.ready, summary.total),
+        summary.status,
+        restarts(summary.restarts, summary.last_restart, now),
+        age::since(beginning(pod), now),
+    ];
+    if width == Width::Wide {
         cells.extend(wide_cells(pod));
     }
     cells
@@ -111,6 +93,7 @@ fn readiness_gates(pod: &Pod) -> Option<String> {
 mod tests {
     use serde_json::json;
 
+    use super::super::table;
     use super::*;
 
     fn web() -> Pod {
@@ -138,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_table_has_kubectls_columns() {
-        let text = table(&[web()], Columns::default(), now());
+        let text = table::lay_out(&header(Width::Usual), &[row(&web(), Width::Usual, now())]);
         let expected = "NAME       READY   STATUS    RESTARTS      AGE\n\
                         web-node   1/1     Running   2 (90s ago)   2m30s\n";
         assert_eq!(text, expected);
@@ -146,14 +129,9 @@ mod tests {
 
     #[test]
     fn the_wide_table_adds_address_and_node() {
-        let columns = Columns {
-            namespace: true,
-            wide: true,
-        };
-        let text = table(&[web()], columns, now());
+        let text = table::lay_out(&header(Width::Wide), &[row(&web(), Width::Wide, now())]);
         let mut lines = text.lines();
         let header = lines.next().unwrap();
-        assert!(header.starts_with("NAMESPACE   NAME "), "{header}");
         assert!(
             header.ends_with("AGE     IP          NODE   NOMINATED NODE   READINESS GATES"),
             "{header}"

@@ -5,40 +5,40 @@ const SMALLEST_COLUMN: usize = 6;
 
 /// Lays out a header and rows of as many cells; ends with a line feed.
 pub(crate) fn lay_out(header: &[&str], rows: &[Vec<String>]) -> String {
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| width_of(column, header, rows))
-        .collect();
-    let mut text = line(header.iter().copied(), &widths);
-    for row in rows {
-        text.push_str(&line(row.iter().map(String::as_str), &widths));
-    }
-    text
+    let header = header.iter().map(|name| (*name).to_owned()).collect();
+    let lines: Vec<_> = std::iter::once(header).chain(rows.to_vec()).collect();
+    Widths::default().lay_out(&lines)
 }
 
-fn width_of(column: usize, header: &[&str], rows: &[Vec<String>]) -> usize {
-    let cells = rows
-        .iter()
-        .filter_map(|row| row.get(column))
-        .map(|cell| cell.chars().count());
-    let widest = cells
-        .chain([header[column].chars().count()])
-        .max()
-        .unwrap_or(0);
-    SMALLEST_COLUMN.max(widest + PADDING)
-}
+/// How wide columns are; they only grow, so that rows which come later stand below those before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Widths(Vec<usize>);
 
-fn line<'a>(cells: impl ExactSizeIterator<Item = &'a str>, widths: &[usize]) -> String {
-    let last = cells.len().saturating_sub(1);
-    let mut text = String::new();
-    for (column, cell) in cells.enumerate() {
-        text.push_str(cell);
-        if column < last {
-            let gap = widths[column].saturating_sub(cell.chars().count());
-            text.extend(std::iter::repeat_n(' ', gap));
+impl Widths {
+    /// Lays out lines of as many cells each; ends with a line feed.
+    pub(crate) fn lay_out(&mut self, lines: &[Vec<String>]) -> String {
+        for line in lines {
+            self.0.resize(self.0.len().max(line.len()), SMALLEST_COLUMN);
+            for (width, cell) in self.0.iter_mut().zip(line) {
+                *width = (*width).max(cell.chars().count() + PADDING);
+            }
         }
+        lines.iter().map(|line| self.line(line)).collect()
     }
-    text.push('\n');
-    text
+
+    fn line(&self, cells: &[String]) -> String {
+        let last = cells.len().saturating_sub(1);
+        let mut text = String::new();
+        for (column, cell) in cells.iter().enumerate() {
+            text.push_str(cell);
+            if column < last {
+                let gap = self.0[column].saturating_sub(cell.chars().count());
+                text.extend(std::iter::repeat_n(' ', gap));
+            }
+        }
+        text.push('\n');
+        text
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +58,16 @@ mod tests {
     #[test]
     fn a_table_without_rows_is_its_header() {
         assert_eq!(lay_out(&["NAME", "AGE"], &[]), "NAME   AGE\n");
+    }
+
+    #[test]
+    fn rows_that_come_later_keep_the_widths_and_widen_them() {
+        let mut widths = Widths::default();
+        assert_eq!(widths.lay_out(&[row(&["NAME", "B"])]), "NAME   B\n");
+        assert_eq!(
+            widths.lay_out(&[row(&["a-long-name", "1"])]),
+            "a-long-name   1\n"
+        );
+        assert_eq!(widths.lay_out(&[row(&["a", "1"])]), "a             1\n");
     }
 }

@@ -1,0 +1,60 @@
+//! The kinds of objects that a node shows.
+#![deny(clippy::disallowed_methods)]
+
+use serde_json::Value;
+
+/// A kind of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// The pods of this node.
+    Pods,
+    /// This node.
+    Nodes,
+    /// What happened to pods.
+    Events,
+}
+
+impl Resource {
+    /// Where the kubelet shows them.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Pods => "/pods",
+            Self::Nodes => "/node",
+            Self::Events => "/events",
+        }
+    }
+
+    /// What one is called.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pods => "pod",
+            Self::Nodes => "node",
+            Self::Events => "event",
+        }
+    }
+
+    /// What several are called.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Nodes => "nodes",
+            Self::Events => "events",
+        }
+    }
+
+    /// Whether they have namespaces.
+    pub(crate) fn is_namespaced(self) -> bool {
+        !matches!(self, Self::Nodes)
+    }
+}
+
+/// The name of an object.
+pub(crate) fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// The namespace of an object.
+pub(crate) fn namespace(object: &Value) -> &str {
+    let namespace = object["metadata"]["namespace"].as_str();
+    namespace.unwrap_or("default")
+}
