@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::credential::CredentialMetrics;
 use crate::probe::ProbeMetrics;
 
 type Operation = [(&'static str, &'static str); 1];
@@ -54,6 +55,7 @@ pub struct Metrics {
     running_pods: Gauge,
     running_containers: Family<Operation, Gauge>,
     probes: ProbeMetrics,
+    credentials: CredentialMetrics,
 }
 
 impl Metrics {
@@ -76,6 +78,7 @@ impl Metrics {
             running_pods: Gauge::default(),
             running_containers: Family::default(),
             probes: ProbeMetrics::default(),
+            credentials: CredentialMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.register(node_name));
         metrics
@@ -153,6 +156,11 @@ impl Metrics {
         &self.probes
     }
 
+    /// Those of programs that give credentials.
+    pub fn credentials(&self) -> &CredentialMetrics {
+        &self.credentials
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -176,6 +184,7 @@ impl Metrics {
             self.running_containers.clone(),
         );
         self.register_pods(&mut registry);
+        self.credentials.register(&mut registry);
         self.register_relists(&mut registry);
         registry.register(
             "runtime_operations",
@@ -306,6 +315,7 @@ fn operation_type(call: &'static str) -> &'static str {
         "ExecSync" => "exec_sync",
         "ReopenContainerLog" => "reopen_container_log",
         "ImageStatus" => "image_status",
+        "ListImages" => "list_images",
         "PullImage" => "pull_image",
         "Version" => "version",
         "Status" => "status",

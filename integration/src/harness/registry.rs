@@ -13,6 +13,13 @@ use super::wait::{DEADLINE, wait_until};
 use crate::images::push::push;
 use crate::images::{Content, Layout};
 
+/// Who may ask a registry that is protected.
+pub const USERNAME: &str = "user";
+/// What he has to show.
+pub const PASSWORD: &str = "word";
+/// The same as bcrypt writes it.
+const HASH: &str = "$2b$04$podlingpodlingpodlingedmto/8dcLDJ74ZTNTVVslMBsXKooiLK";
+
 /// A running registry.
 #[derive(Debug)]
 pub struct Registry {
@@ -30,27 +37,36 @@ impl Registry {
             .tempdir();
         let folder = folder.expect("a temporary directory can be made");
         let address = free_address();
-        let config = folder.path().join("config.yml");
-        fs::write(&config, configuration(folder.path(), address)).expect("there is room");
-        let log = File::create(folder.path().join("log")).expect("there is room");
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("docker-registry is installed: run `make deps`");
         let registry = Self {
-            child,
+            child: spawn(folder.path(), &configuration(folder.path(), address)),
             address,
             folder,
         };
+        registry.wait_for(200).await;
+        registry
+    }
+
+    /// From now on it gives what it has only to [`USERNAME`] with [`PASSWORD`].
+    pub async fn protect(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+        let folder = self.folder.path();
+        let users = folder.join("htpasswd");
+        fs::write(&users, format!("{USERNAME}:{HASH}\n")).expect("there is room");
+        let text = format!(
+            "{}auth: {{ htpasswd: {{ realm: test, path: '{}' }} }}\n",
+            configuration(folder, self.address),
+            users.display()
+        );
+        self.child = spawn(folder, &text);
+        self.wait_for(401).await;
+    }
+
+    async fn wait_for(&self, status: u16) {
         wait_until(DEADLINE, "the registry answers", || {
-            http::get(address, "/v2/").is_ok_and(|answer| answer.status == 200)
+            http::get(self.address, "/v2/").is_ok_and(|answer| answer.status == status)
         })
         .await;
-        registry
     }
 
     /// `HOST:PORT`, as it stands in image references.
@@ -95,6 +111,20 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(folder: &Path, configuration: &str) -> Child {
+    let config = folder.join("config.yml");
+    fs::write(&config, configuration).expect("there is room");
+    let log = File::create(folder.join("log")).expect("there is room");
+    let command = Command::new("docker-registry")
+        .arg("serve")
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    command.expect("docker-registry is installed: run `make deps`")
 }
 
 /// A port that was free a moment ago: the registry cannot take one of the kernel's choice.

@@ -33,6 +33,7 @@ mod nri;
 mod objects;
 mod people;
 mod pod_cidr;
+mod private_images;
 mod probes;
 mod reading;
 mod restarts;

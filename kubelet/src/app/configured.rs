@@ -8,9 +8,11 @@ use std::sync::Arc;
 use super::Settings;
 use crate::collect;
 use crate::config::{Configuration, Loaded};
-use crate::execute::PodSettings;
+use crate::credential::ProviderPlaces;
+use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
+use crate::pulled::Policy;
 use crate::resource::CgroupDriver;
 use crate::rotate;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
@@ -55,6 +57,9 @@ impl Settings {
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         self.log_rotation = rotate::Policy::of(configuration);
         self.pods = pods(configuration);
+        self.pulls = pulls(configuration);
+        self.providers = providers(loaded);
+        self.verification = verification(configuration);
         self.serve(loaded, ports);
         self.configuration = Arc::new(configuration.to_json());
         self
@@ -132,6 +137,44 @@ fn page(configuration: &Configuration) -> Option<Page> {
     let period = configuration.http_check_frequency.to_std();
     let page = Page::read(url, headers, period);
     (!url.is_empty()).then(|| page.expect("the configuration was found valid"))
+}
+
+/// How images are pulled.
+fn pulls(configuration: &Configuration) -> PullSettings {
+    let number = |number: i32| u32::try_from(number).unwrap_or(0);
+    let at_most = configuration.max_parallel_image_pulls;
+    let at_most = at_most.and_then(|count| usize::try_from(count).ok());
+    PullSettings {
+        at_once: match configuration.serialize_image_pulls {
+            Some(false) => at_most.filter(|count| *count > 0),
+            Some(true) | None => Some(1),
+        },
+        per_second: number(configuration.registry_pull_qps),
+        burst: number(configuration.registry_burst),
+    }
+}
+
+/// For which images it matters who may have them.
+fn verification(configuration: &Configuration) -> Option<Policy> {
+    let policy = Policy::read(
+        &configuration.image_pull_credentials_verification_policy,
+        &configuration.preloaded_images_verification_allowlist,
+    );
+    configuration
+        .is_open("KubeletEnsureSecretPulledImages", true)
+        .then(|| policy.expect("the configuration was found valid"))
+}
+
+/// The programs that give credentials, if there are any.
+fn providers(loaded: &Loaded) -> Option<ProviderPlaces> {
+    let given = |name: &str| loaded.flag(name).unwrap_or_default();
+    let config = given("image-credential-provider-config");
+    let programs = given("image-credential-provider-bin-dir");
+    let is_given = !config.is_empty() || !programs.is_empty();
+    is_given.then(|| ProviderPlaces {
+        config: config.into(),
+        programs: programs.into(),
+    })
 }
 
 /// What holds for the node's pods.
@@ -278,6 +321,19 @@ mod tests {
             SeccompProfile::RuntimeDefault
         );
         assert_eq!(settings.server.tls.pki, Path::new("/root/pki"));
+    }
+
+    #[test]
+    fn pulls_are_as_many_as_configured() {
+        let at_once = |flags: &[(&str, &str)]| configured(flags, Ports::Free).pulls.at_once;
+        assert_eq!(at_once(&[]), Some(1));
+        assert_eq!(at_once(&[("serialize-image-pulls", "false")]), None);
+        let pulls = configured(
+            &[("registry-qps", "0"), ("registry-burst", "3")],
+            Ports::Free,
+        )
+        .pulls;
+        assert_eq!((pulls.per_second, pulls.burst), (0, 3));
     }
 
     #[test]

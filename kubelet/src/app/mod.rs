@@ -28,9 +28,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admit::NodeFacts;
+use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
 use crate::event::EventLog;
-use crate::execute::{Allocatable, Node, Parts, PodExecutor};
+use crate::execute::{Allocatable, ImageParts, Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ use crate::model::PodSource;
 use crate::node::{Identity, Portrait};
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
+use crate::pulled::PullRecords;
 use crate::pulse::Pulse;
 use crate::resource::PodCgroups;
 use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
@@ -51,7 +53,7 @@ use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
-use start::{listen, make_directories, meet};
+use start::{listen, make_directories, meet, recover, wallet};
 
 /// Inputs on their way to the sync loop.
 const INBOX: usize = 1024;
@@ -80,6 +82,9 @@ pub enum AppError {
         #[source]
         source: io::Error,
     },
+    /// The programs that give credentials cannot be used.
+    #[error("cannot use credential provider plugins")]
+    Providers(#[from] ProviderError),
     /// One of its tasks ended before it was told to.
     #[error("the kubelet's {0} ended by itself")]
     PartEnded(&'static str),
@@ -100,14 +105,15 @@ impl Roles for Cast {
 /// Runs a kubelet until `shutdown`.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
-    let doors = listen(&settings).await?;
     let metrics = Metrics::new(&settings.node_name);
+    let wallet = wallet(&settings, &metrics)?;
+    let doors = listen(&settings).await?;
     let client = Client::new(
         &settings.runtime_socket,
         settings.deadlines,
         metrics.clone(),
     );
-    let kubelet = Kubelet::build(settings, Arc::new(client), metrics);
+    let kubelet = Kubelet::build(settings, Arc::new(client), metrics, wallet);
     let ended = kubelet.run(doors, shutdown).await;
     let socket = &kubelet.settings.server.addresses.socket;
     for file in kubelet.settings.address_file.iter().chain(socket) {
@@ -129,15 +135,24 @@ struct Kubelet {
     pulse: Pulse,
     /// The node, as pods are let in to it.
     node: watch::Sender<Arc<NodeFacts>>,
+    wallet: Arc<Wallet>,
+    records: Option<Arc<PullRecords>>,
 }
 
 impl Kubelet {
-    fn build(mut settings: Settings, runtime: Arc<dyn Runtime>, metrics: Metrics) -> Self {
+    fn build(
+        mut settings: Settings,
+        runtime: Arc<dyn Runtime>,
+        metrics: Metrics,
+        wallet: Wallet,
+    ) -> Self {
         if settings.node_ips.is_empty() {
             settings.node_ips = vec![host::address()];
         }
         let layout = Layout::new(&settings.root, &settings.pod_logs);
         let node = identity(&settings, None).for_admission(&settings.pods.allowed_unsafe_sysctls);
+        let policy = settings.verification.clone();
+        let records = policy.map(|policy| PullRecords::new(&settings.root, policy));
         Self {
             node: watch::Sender::new(Arc::new(node)),
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
@@ -148,6 +163,8 @@ impl Kubelet {
             layout,
             metrics,
             pulse: Pulse::default(),
+            wallet: Arc::new(wallet),
+            records: records.map(Arc::new),
         }
     }
 
@@ -179,6 +196,9 @@ impl Kubelet {
         stop: &CancellationToken,
         shutdown: &CancellationToken,
     ) -> Result<(), AppError> {
+        if let Some(records) = &self.records {
+            recover(self.runtime.as_ref(), records).await;
+        }
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (shelf, objects) = shelf(&self.settings.root);
         let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
@@ -332,6 +352,11 @@ impl Kubelet {
                 pods: settings.pods.clone(),
                 resolv_conf: settings.resolv_conf.clone(),
                 hosts_file: settings.hosts_file.clone(),
+            },
+            images: ImageParts {
+                wallet: Arc::clone(&self.wallet),
+                pulls: settings.pulls,
+                records: self.records.clone(),
             },
         });
         World {

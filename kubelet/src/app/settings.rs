@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::collect;
 use crate::config::Configuration;
+use crate::credential::{DockerFiles, ProviderPlaces};
 use crate::cri::Deadlines;
-use crate::execute::PodSettings;
+use crate::execute::{PodSettings, PullSettings};
 use crate::node::Reserve;
 use crate::pleg::Intervals;
+use crate::pulled::Policy;
 use crate::resource::CgroupDriver;
 use crate::rotate;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
@@ -45,6 +47,14 @@ pub struct Settings {
     pub address_file: Option<PathBuf>,
     /// What holds for the node's pods.
     pub pods: PodSettings,
+    /// How many images are pulled at once, and how often.
+    pub pulls: PullSettings,
+    /// Whose logins at registries every pod may use, beside those of the kubelet's own directory.
+    pub home: Option<PathBuf>,
+    /// For which images it matters who may have them; nothing when it never does.
+    pub verification: Option<Policy>,
+    /// The programs that give credentials.
+    pub providers: Option<ProviderPlaces>,
     /// Labels of the node object, beside those that every node has.
     pub node_labels: Vec<(String, String)>,
     /// What is kept from pods.
@@ -121,6 +131,10 @@ impl Settings {
             },
             address_file: None,
             pods: PodSettings::default(),
+            pulls: PullSettings::default(),
+            home: None,
+            verification: Some(Policy::default()),
+            providers: None,
             node_labels: Vec::new(),
             reserve: Reserve::of(&Configuration::default()),
             configuration: Arc::new(Configuration::default().to_json()),
@@ -134,6 +148,13 @@ impl Settings {
             log_rotation: rotate::Policy::of(&Configuration::default()),
             at_end: AtEnd::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Where docker's files of logins may lie.
+    pub(super) fn docker_files(&self) -> DockerFiles {
+        DockerFiles::new(&self.root, self.home.as_deref())
     }
 }
 

@@ -1,13 +1,18 @@
 //! What comes before a kubelet can work: its directories, its address, its runtime.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{AppError, Settings};
+use crate::credential::{ProviderError, Wallet};
 use crate::cri::Runtime;
+use crate::metrics::Metrics;
+use crate::pulled::PullRecords;
 use crate::server::{Doors, write_addresses};
+use crate::sync::{Clock, SystemClock};
 
 /// How often a runtime that is not there is asked again.
 const MEET_AGAIN: Duration = Duration::from_millis(200);
@@ -21,6 +26,36 @@ pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
         })?;
     }
     Ok(())
+}
+
+/// What registries are shown.
+pub(super) fn wallet(settings: &Settings, metrics: &Metrics) -> Result<Wallet, ProviderError> {
+    Wallet::open(
+        settings.docker_files(),
+        settings.providers.as_ref(),
+        metrics.credentials().clone(),
+        Arc::new(SystemClock),
+    )
+}
+
+/// Sees pulls through that an earlier kubelet did not.
+pub(super) async fn recover(runtime: &dyn Runtime, records: &Arc<PullRecords>) {
+    let images = match runtime.list_images().await {
+        Ok(images) => images,
+        Err(error) => {
+            warn!(%error, "cannot see which images were being pulled");
+            return;
+        }
+    };
+    let (records, now) = (Arc::clone(records), SystemClock.now());
+    match tokio::task::spawn_blocking(move || records.recover(&images, now)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(
+            error = &error as &dyn std::error::Error,
+            "pulls stay unknown"
+        ),
+        Err(error) => warn!(%error, "pulls stay unknown"),
+    }
 }
 
 /// Listens, and writes down where.

@@ -39,7 +39,12 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
     make_directories(&settings).unwrap();
     let doors = listen(&settings).await.unwrap();
     let metrics = Metrics::new("node-a");
-    let kubelet = Kubelet::build(settings, Arc::new(runtime.clone()), metrics);
+    let kubelet = Kubelet::build(
+        settings,
+        Arc::new(runtime.clone()),
+        metrics,
+        Wallet::default(),
+    );
     let shutdown = CancellationToken::new();
     let told = shutdown.clone();
     let task = tokio::spawn(async move { kubelet.run(doors, told).await });

@@ -64,13 +64,15 @@ pub(super) fn validate(configuration: &Configuration, machine: Machine) -> Vec<S
     complaints.0
 }
 
-/// Whether a feature gate is open, by the configuration or else by default.
+impl Configuration {
+    /// Whether a feature gate is open, by the configuration or else by default.
+    pub(crate) fn is_open(&self, name: &str, default: bool) -> bool {
+        self.feature_gates.get(name).copied().unwrap_or(default)
+    }
+}
+
 fn gate(configuration: &Configuration, name: &str, default: bool) -> bool {
-    configuration
-        .feature_gates
-        .get(name)
-        .copied()
-        .unwrap_or(default)
+    configuration.is_open(name, default)
 }
 
 fn addresses(configuration: &Configuration, complaints: &mut Complaints) {

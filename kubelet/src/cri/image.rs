@@ -1,5 +1,7 @@
 //! Images: what is asked for and what the runtime has.
 
+use std::fmt;
+
 /// An image as a pod names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ImageReference {
@@ -16,6 +18,22 @@ impl ImageReference {
             image: image.to_owned(),
             user_specified: image.to_owned(),
         }
+    }
+}
+
+/// A name and a password for a registry.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Login({:?})", self.username)
     }
 }
 

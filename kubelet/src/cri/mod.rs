@@ -31,7 +31,7 @@ pub use container::{
 };
 pub use convert::ConvertError;
 pub use error::{Refusal, RuntimeError};
-pub use image::{Image, ImageReference, PulledImage};
+pub use image::{Image, ImageReference, Login, PulledImage};
 pub use sandbox::{
     DnsConfig, IdRange, NamespaceMode, Namespaces, PortMapping, Sandbox, SandboxConfig,
     SandboxMetadata, SandboxStatus,
@@ -113,6 +113,7 @@ pub trait Images: Send + Sync {
     fn pull_image(
         &self,
         reference: ImageReference,
+        login: Option<Login>,
         sandbox_config: SandboxConfig,
     ) -> Call<'_, PulledImage>;
 }

@@ -22,6 +22,7 @@ fn looked_up() -> LookedUp {
     };
     let secret = Secret {
         data: [("key".to_owned(), b"1234".to_vec())].into(),
+        ..Secret::default()
     };
     let missing = ObjectKey::new(ObjectKind::ConfigMap, "default", "nowhere");
     let file = FoundFile {

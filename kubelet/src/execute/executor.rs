@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::images::ImagePuller;
+use super::images::{ImageParts, ImagePuller};
 use super::node::Node;
 use super::report::Reporter;
 use super::sandbox::Standing;
@@ -33,6 +33,8 @@ pub struct Parts {
     pub cgroups: PodCgroups,
     /// What pods see of the node.
     pub node: Node,
+    /// How images come.
+    pub images: ImageParts,
 }
 
 /// Carries plans out against a runtime.
@@ -59,9 +61,10 @@ impl PodExecutor {
             objects,
             cgroups,
             node,
+            images,
         } = parts;
         Self {
-            images: ImagePuller::new(Arc::clone(&runtime), clock),
+            images: ImagePuller::new(Arc::clone(&runtime), clock, images),
             volumes: Volumes::new(layout.clone()),
             fetcher: Fetcher::new(),
             runtime,

@@ -30,6 +30,7 @@ mod network;
 mod node;
 mod order;
 mod payload;
+mod pulls;
 mod report;
 mod sandbox;
 mod sandbox_config;
@@ -42,5 +43,7 @@ mod volumes;
 
 pub use executor::{Parts, PodExecutor};
 pub(crate) use expand::expand;
+pub use images::ImageParts;
 pub use node::{Allocatable, Node, PodSettings};
+pub use pulls::PullSettings;
 pub use users::IdPool;

@@ -51,7 +51,7 @@ impl PodExecutor {
                 written: reference,
                 policy: *pull_policy,
             };
-            let ensured = self.images.ensure(pod, wanted, &standing.config, report);
+            let ensured = self.images.ensure(pod, wanted, standing, report);
             let image = ImageReference {
                 image: ensured.await?.id,
                 user_specified: reference.clone(),

@@ -143,6 +143,7 @@ mod tests {
         };
         let secret = Secret {
             data: [("key".to_owned(), b"1234".to_vec())].into(),
+            ..Secret::default()
         };
         let missing = ObjectKey::new(ObjectKind::ConfigMap, "default", "nowhere");
         [

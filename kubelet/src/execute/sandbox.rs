@@ -10,6 +10,7 @@ use super::hostname::{Hostname, hostname};
 use super::report::Reporter;
 use super::sandbox_config::{Place, sandbox_config};
 use super::users;
+use crate::credential::PullSecret;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::model::{
     CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
@@ -30,6 +31,8 @@ pub(super) struct Standing {
     pub ips: Vec<IpAddr>,
     /// Where each volume is on the host.
     pub volumes: BTreeMap<String, Mounted>,
+    /// What its images may be pulled with.
+    pub pull_secrets: Vec<PullSecret>,
 }
 
 /// What a pod is called, and who its users are.
@@ -89,6 +92,7 @@ impl PodExecutor {
             identity,
             ips,
             volumes,
+            pull_secrets: self.pull_secrets(pod, &report).await,
         })
     }
 

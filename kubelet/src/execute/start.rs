@@ -101,7 +101,7 @@ impl PodExecutor {
         };
         let image = self
             .images
-            .ensure(pod, wanted, &standing.config, report)
+            .ensure(pod, wanted, standing, report)
             .await
             .map_err(no_image)?;
         let shown = self

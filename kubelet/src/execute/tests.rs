@@ -1,6 +1,7 @@
 //! The executor against the runtime in memory, driven by the real plan.
 
 mod hooks;
+mod pulls;
 mod sidecars;
 
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Allocatable, Node, Parts, PodExecutor, PodSettings};
+use super::{Allocatable, ImageParts, Node, Parts, PodExecutor, PodSettings};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::cri::{HandlerFeatures, RuntimeFeatures};
 use crate::layout::Layout;
@@ -81,6 +82,7 @@ impl Stage {
             // The cgroups of tests are nobody's business but the runtime's.
             cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
             node,
+            images: ImageParts::default(),
         });
         let observer = RuntimeObserver::new(Arc::new(runtime.clone()), layout.clone());
         let clock = runtime.clock();

@@ -14,6 +14,29 @@ pub fn with_default_tag(reference: &str) -> Result<String, InvalidImageName> {
     })
 }
 
+/// The whole name of what a reference means, without tag and digest: `nginx` is
+/// `docker.io/library/nginx`.
+pub fn repository(reference: &str) -> Result<String, InvalidImageName> {
+    let name = written_name(reference)?;
+    Ok(match name.split_once('/') {
+        Some(("index.docker.io", rest)) => format!("docker.io/{rest}"),
+        Some((host, _)) if is_host(host) => name.to_owned(),
+        Some(_) => format!("docker.io/{name}"),
+        None => format!("docker.io/library/{name}"),
+    })
+}
+
+/// The name in a reference, without tag and digest.
+pub fn written_name(reference: &str) -> Result<&str, InvalidImageName> {
+    version(reference).ok_or_else(|| InvalidImageName(reference.to_owned()))?;
+    let name = reference
+        .split_once('@')
+        .map_or(reference, |(name, _)| name);
+    let last_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    let tag = name[last_slash..].find(':');
+    Ok(tag.map_or(name, |colon| &name[..last_slash + colon]))
+}
+
 /// Whether the reference means the tag that moves.
 pub fn is_latest(reference: &str) -> bool {
     matches!(
@@ -112,6 +135,28 @@ mod tests {
         for (reference, expected) in rows {
             assert_eq!(with_default_tag(reference).as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn a_name_is_completed_and_loses_tag_and_digest() {
+        let digest = format!("quay.io/app:v1@sha256:{}", "a".repeat(64));
+        let rows = [
+            ("nginx", "nginx", "docker.io/library/nginx"),
+            ("team/app:v1", "team/app", "docker.io/team/app"),
+            (
+                "index.docker.io/a/b",
+                "index.docker.io/a/b",
+                "docker.io/a/b",
+            ),
+            ("localhost/app", "localhost/app", "localhost/app"),
+            ("host:5000/app:v1", "host:5000/app", "host:5000/app"),
+            (digest.as_str(), "quay.io/app", "quay.io/app"),
+        ];
+        for (reference, written, whole) in rows {
+            assert_eq!(written_name(reference), Ok(written));
+            assert_eq!(repository(reference).as_deref(), Ok(whole));
+        }
+        assert!(repository("A b").is_err());
     }
 
     #[test]

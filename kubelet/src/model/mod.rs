@@ -51,7 +51,7 @@ pub use event::{Event, EventKind};
 pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use hook::{Hook, Lifecycle};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
-pub use image_name::{InvalidImageName, is_latest, with_default_tag};
+pub use image_name::{InvalidImageName, is_latest, repository, with_default_tag, written_name};
 pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret};
 pub use observation::{
     ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,

@@ -134,8 +134,23 @@ impl ConfigMap {
 /// Configuration that not everybody may read.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret {
+    /// Its UID; empty when its manifest says none.
+    pub uid: String,
+    /// What it is for; the field `type` of its manifest.
+    pub kind: String,
     /// Bytes by key.
     pub data: BTreeMap<String, Vec<u8>>,
+}
+
+impl Secret {
+    /// The kind of those with docker's `config.json`.
+    pub const DOCKER_CONFIG_JSON: &str = "kubernetes.io/dockerconfigjson";
+    /// Where that is.
+    pub const DOCKER_CONFIG_JSON_KEY: &str = ".dockerconfigjson";
+    /// The kind of those with docker's `.dockercfg`.
+    pub const DOCKER_CFG: &str = "kubernetes.io/dockercfg";
+    /// Where that is.
+    pub const DOCKER_CFG_KEY: &str = ".dockercfg";
 }
 
 /// Its keys alone: what is under them has no business in a log.
@@ -168,6 +183,7 @@ mod tests {
     fn what_a_secret_holds_is_never_printed() {
         let secret = Secret {
             data: BTreeMap::from([("password".to_owned(), b"hunter2".to_vec())]),
+            ..Secret::default()
         };
         assert_eq!(format!("{secret:?}"), "{\"password\"}");
     }

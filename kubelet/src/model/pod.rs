@@ -106,6 +106,8 @@ pub struct PodSpec {
     pub active_deadline: Option<Duration>,
     /// The name of the RuntimeClass it runs as, if it asks for one.
     pub runtime_class: Option<String>,
+    /// The names of Secrets that its images may be pulled with.
+    pub pull_secrets: Vec<String>,
     /// Run one after the other, each to success, before the others start.
     pub init_containers: Vec<Container>,
     /// The containers proper; at least one.

@@ -13,7 +13,14 @@ impl Pod {
             .flat_map(|container| container.references(namespace))
             .chain(self.volume_references())
             .chain(self.runtime_class())
+            .chain(self.pull_secrets())
             .collect()
+    }
+
+    /// The Secrets that its images may be pulled with.
+    fn pull_secrets(&self) -> impl Iterator<Item = ObjectKey> {
+        let names = self.spec.pull_secrets.iter();
+        names.map(|name| ObjectKey::new(ObjectKind::Secret, &self.name.namespace, name))
     }
 
     /// The way the pod is run, if it asks for one.

@@ -105,6 +105,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             restart_policy: policy,
             termination_grace_period: Duration::from_secs(30),
             active_deadline: None,
+            pull_secrets: Vec::new(),
             init_containers: init.iter().map(|name| container(name)).collect(),
             containers: regular.iter().map(|name| container(name)).collect(),
             ephemeral_containers: Vec::new(),

@@ -27,6 +27,7 @@ const HANDLED: &[&str] = &[
     "spec.hostUsers",
     "spec.hostname",
     "spec.hostnameOverride",
+    "spec.imagePullSecrets",
     "spec.nodeName",
     "spec.nodeSelector",
     "spec.os",

@@ -68,6 +68,8 @@ pub(super) fn start(
     if flags.listen.is_some() {
         settings.server.addresses.read_only = flags.listen;
     }
+    // A node with a root of its own has nothing to do with the machine's logins.
+    settings.home = std::env::home_dir().filter(|_| layout.root() == Path::new("/"));
     let stop = CancellationToken::new();
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))

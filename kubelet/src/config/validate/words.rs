@@ -2,6 +2,7 @@
 
 use super::{Complaints, gate};
 use crate::config::Configuration;
+use crate::pulled::Policy;
 
 pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) {
     let fields: [(&str, &str, &[&str]); 9] = [
@@ -76,6 +77,13 @@ fn policies(configuration: &Configuration, complaints: &mut Complaints) {
          `imagePullCredentialsVerificationPolicy` is not \"NeverVerifyAllowlistedImages\""
             .to_owned()
     });
+    let read = Policy::read(
+        policy,
+        &configuration.preloaded_images_verification_allowlist,
+    );
+    for problem in read.err().into_iter().flatten() {
+        complaints.when(true, || problem);
+    }
     let policy = &configuration.memory_reservation_policy;
     complaints.when(
         policy == "TieredReservation" && !gate(configuration, "MemoryQoS", false),

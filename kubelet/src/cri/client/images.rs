@@ -4,8 +4,10 @@ use futures::FutureExt;
 use podling_proto::runtime::v1;
 
 use super::Client;
-use crate::cri::convert::{image_from_wire, image_reference_to_wire, sandbox_to_wire};
-use crate::cri::{Call, Image, ImageReference, Images, PulledImage, SandboxConfig};
+use crate::cri::convert::{
+    image_from_wire, image_reference_to_wire, login_to_wire, sandbox_to_wire,
+};
+use crate::cri::{Call, Image, ImageReference, Images, Login, PulledImage, SandboxConfig};
 
 impl Images for Client {
     fn image(&self, reference: ImageReference) -> Call<'_, Option<Image>> {
@@ -53,13 +55,14 @@ impl Images for Client {
     fn pull_image(
         &self,
         reference: ImageReference,
+        login: Option<Login>,
         sandbox_config: SandboxConfig,
     ) -> Call<'_, PulledImage> {
         let mut images = self.images.clone();
         async move {
             let request = v1::PullImageRequest {
                 image: Some(image_reference_to_wire(reference)),
-                auth: None,
+                auth: login.map(login_to_wire),
                 sandbox_config: Some(sandbox_to_wire(sandbox_config)),
             };
             let pulled = self.timed("PullImage", images.pull_image(request)).await?;

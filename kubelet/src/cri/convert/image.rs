@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use podling_proto::runtime::v1;
 
-use crate::cri::{Image, ImageReference};
+use crate::cri::{Image, ImageReference, Login};
 
 pub(in crate::cri) fn image_reference_to_wire(reference: ImageReference) -> v1::ImageSpec {
     v1::ImageSpec {
@@ -13,6 +13,17 @@ pub(in crate::cri) fn image_reference_to_wire(reference: ImageReference) -> v1::
         user_specified_image: reference.user_specified,
         runtime_handler: String::new(),
         image_ref: String::new(),
+    }
+}
+
+pub(in crate::cri) fn login_to_wire(login: Login) -> v1::AuthConfig {
+    v1::AuthConfig {
+        username: login.username,
+        password: login.password,
+        auth: String::new(),
+        server_address: String::new(),
+        identity_token: String::new(),
+        registry_token: String::new(),
     }
 }
 

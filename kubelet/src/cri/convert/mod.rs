@@ -22,7 +22,7 @@ pub(super) use container::{
     container_from_wire, container_status_from_wire, container_to_wire, exec_output_from_wire,
     selector,
 };
-pub(super) use image::{image_from_wire, image_reference_to_wire};
+pub(super) use image::{image_from_wire, image_reference_to_wire, login_to_wire};
 pub(super) use sandbox::{sandbox_from_wire, sandbox_status_from_wire, sandbox_to_wire};
 pub(super) use stats::{
     descriptor_from_wire, filesystems_from_wire, metrics_from_wire, pod_stats_from_wire,

@@ -10,7 +10,7 @@ use super::world::{FakeContainer, FakeSandbox, refused};
 use super::{Command, FakeRuntime, Program};
 use crate::cri::{
     Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Health,
-    Image, ImageReference, Images, NamespaceMode, PulledImage, Refusal, RuntimeCondition,
+    Image, ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, RuntimeCondition,
     RuntimeError, RuntimeEvent, RuntimeFeatures, RuntimeVersion, Sandbox, SandboxConfig,
     SandboxStatus, Sandboxes, Scope,
 };
@@ -371,6 +371,7 @@ impl Images for FakeRuntime {
     fn pull_image(
         &self,
         reference: ImageReference,
+        login: Option<Login>,
         _sandbox_config: SandboxConfig,
     ) -> Call<'_, PulledImage> {
         const CALL: &str = "PullImage";
@@ -382,6 +383,13 @@ impl Images for FakeRuntime {
                     CALL,
                     format!("{}: manifest unknown", reference.image),
                 ));
+            }
+            if world
+                .protected
+                .get(&reference.image)
+                .is_some_and(|wanted| Some(wanted) != login.as_ref())
+            {
+                return Err(refused(CALL, "authorization failed".to_owned()));
             }
             world.present.insert(reference.image.clone());
             Ok(PulledImage {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{Refusal, RuntimeError, RuntimeEvent, RuntimeFeatures};
+use super::{Login, Refusal, RuntimeError, RuntimeEvent, RuntimeFeatures};
 use crate::model::{ContainerId, PodUid};
 use crate::sync::Clock;
 
@@ -98,6 +98,11 @@ impl FakeRuntime {
     /// Makes an image pullable.
     pub(crate) fn publish(&self, image: &str) {
         self.world().published.insert(image.to_owned());
+    }
+
+    /// Makes an image one that is only given away to whoever shows this.
+    pub(crate) fn protect(&self, image: &str, login: Login) {
+        self.world().protected.insert(image.to_owned(), login);
     }
 
     /// Makes an image present.

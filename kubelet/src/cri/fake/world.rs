@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Command, Program, Used};
 use crate::cri::{
-    ContainerConfig, ContainerPhase, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
+    ContainerConfig, ContainerPhase, Login, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
 };
 use crate::model::{ContainerId, ContainerState, Exit, PodUid, SandboxId};
 
@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) containers: BTreeMap<ContainerId, FakeContainer>,
     pub(super) present: BTreeSet<String>,
     pub(super) published: BTreeSet<String>,
+    /// What must be shown for an image.
+    pub(super) protected: HashMap<String, Login>,
     pub(super) programs: HashMap<String, Program>,
     pub(super) commands: HashMap<String, Command>,
     pub(super) ran: Vec<String>,

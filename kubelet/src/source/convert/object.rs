@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::credential::{read_cfg, read_json};
 use crate::model::{ConfigMap, Object, ObjectKey, ObjectKind, Secret};
 use crate::source::Problem;
 use crate::source::decode::Written;
@@ -75,11 +76,35 @@ fn secret(secret: core::Secret) -> Result<(ObjectKey, Object), Invalid> {
     let mut data = bytes(secret.data);
     let texts = secret.string_data.unwrap_or_default().into_iter();
     data.extend(texts.map(|(key, text)| (key, text.into_bytes())));
+    let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
+    let uid = secret.metadata.uid.clone().unwrap_or_default();
     checked(ObjectKind::Secret, &secret.metadata, |problems| {
         keys("data", data.keys(), problems);
         size(data.values().map(Vec::len), problems);
-        Object::Secret(Arc::new(Secret { data }))
+        logins(&kind, &data, problems);
+        Object::Secret(Arc::new(Secret { uid, kind, data }))
     })
+}
+
+/// Logins are there and can be read.
+fn logins(kind: &str, data: &BTreeMap<String, Vec<u8>>, problems: &mut Problems) {
+    let key = match kind {
+        Secret::DOCKER_CONFIG_JSON => Secret::DOCKER_CONFIG_JSON_KEY,
+        Secret::DOCKER_CFG => Secret::DOCKER_CFG_KEY,
+        _ => return,
+    };
+    let field = format!("data[{key}]");
+    let Some(bytes) = data.get(key) else {
+        return problems.required(field);
+    };
+    let read = match kind {
+        Secret::DOCKER_CFG => read_cfg(bytes),
+        _ => read_json(bytes),
+    };
+    if let Err(error) = read {
+        let message = format!("Invalid value: \"<secret contents redacted>\": {error}");
+        problems.invalid(field, message);
+    }
 }
 
 pub(super) fn checked(

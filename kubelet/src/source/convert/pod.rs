@@ -44,6 +44,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         termination_grace_period: grace(spec, problems),
         active_deadline: deadline(spec, problems),
         runtime_class: runtime_class(spec, problems),
+        pull_secrets: pull_secrets(spec),
         init_containers,
         containers,
         ephemeral_containers: Vec::new(),
@@ -59,6 +60,13 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         dns: network::dns(spec, problems),
         security: security::pod(spec, problems),
     }
+}
+
+/// An entry without a name has always been let pass.
+fn pull_secrets(spec: &core::PodSpec) -> Vec<String> {
+    let secrets = spec.image_pull_secrets.iter().flatten();
+    let names = secrets.map(|secret| secret.name.clone());
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 fn metadata(pod: &core::Pod, problems: &mut Problems) {

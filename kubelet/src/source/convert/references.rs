@@ -15,13 +15,6 @@ pub(super) fn refuse(spec: &core::PodSpec, problems: &mut Problems) {
         refused("spec.serviceAccountName", "a ServiceAccount", problems);
     }
     if spec
-        .image_pull_secrets
-        .as_ref()
-        .is_some_and(|secrets| !secrets.is_empty())
-    {
-        refused("spec.imagePullSecrets", "Secrets", problems);
-    }
-    if spec
         .resource_claims
         .as_ref()
         .is_some_and(|claims| !claims.is_empty())
