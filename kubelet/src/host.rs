@@ -31,6 +31,15 @@ fn outward_address() -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
+/// The version of the machine's cgroups.
+pub(crate) fn cgroup_version() -> i64 {
+    if cgroups_rs::fs::hierarchies::is_cgroup2_unified_mode() {
+        2
+    } else {
+        1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,9 @@
 //! The kubelet's metrics, under the names that dashboards of Kubernetes know.
 
+mod pods;
+mod requests;
+mod starts;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +17,11 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::credential::CredentialMetrics;
 use crate::probe::ProbeMetrics;
+
+pub(crate) use pods::Working;
+pub use pods::{Lifecycle, PodMetrics, Wanted};
+pub use requests::{Door, RequestMetrics};
+pub use starts::{StartMetrics, Users};
 
 type Operation = [(&'static str, &'static str); 1];
 type Word = [(&'static str, String); 1];
@@ -56,6 +65,11 @@ pub struct Metrics {
     running_containers: Family<Operation, Gauge>,
     probes: ProbeMetrics,
     credentials: CredentialMetrics,
+    starts: StartMetrics,
+    pods: PodMetrics,
+    requests: RequestMetrics,
+    sli: Histogram,
+    cgroup_version: Gauge,
 }
 
 impl Metrics {
@@ -79,6 +93,11 @@ impl Metrics {
             running_containers: Family::default(),
             probes: ProbeMetrics::default(),
             credentials: CredentialMetrics::default(),
+            starts: StartMetrics::default(),
+            pods: PodMetrics::default(),
+            requests: RequestMetrics::default(),
+            sli: start_latency(),
+            cgroup_version: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.register(node_name));
         metrics
@@ -96,9 +115,31 @@ impl Metrics {
         }
     }
 
-    /// A pod runs, so long after the kubelet saw it first.
-    pub fn pod_started(&self, after: Duration) {
+    /// A pod runs, so long after the kubelet saw it first, and has waited so long for images and init
+    /// containers.
+    pub fn pod_started(&self, after: Duration, waited: Duration) {
         self.pod_starts.observe(after.as_secs_f64());
+        self.sli.observe(after.saturating_sub(waited).as_secs_f64());
+    }
+
+    /// The version of the machine's cgroups.
+    pub fn cgroup_version(&self, version: i64) {
+        self.cgroup_version.set(version);
+    }
+
+    /// Those of what is done for pods.
+    pub fn starts(&self) -> &StartMetrics {
+        &self.starts
+    }
+
+    /// Those of pods and workers.
+    pub fn pods(&self) -> &PodMetrics {
+        &self.pods
+    }
+
+    /// Those of the server.
+    pub fn requests(&self) -> &RequestMetrics {
+        &self.requests
     }
 
     /// A worker takes a pod up for the first time, so long after the kubelet saw it first.
@@ -185,6 +226,14 @@ impl Metrics {
         );
         self.register_pods(&mut registry);
         self.credentials.register(&mut registry);
+        self.starts.register(&mut registry);
+        self.pods.register(&mut registry);
+        self.requests.register(&mut registry);
+        registry.register(
+            "cgroup_version",
+            "The version of the machine's cgroups",
+            self.cgroup_version.clone(),
+        );
         self.register_relists(&mut registry);
         registry.register(
             "runtime_operations",
@@ -212,6 +261,20 @@ impl Metrics {
             Unit::Seconds,
             self.pod_starts.clone(),
         );
+        for (name, help, times) in [
+            (
+                "pod_start_sli_duration",
+                "How long after it was seen first a pod ran, without pulls and init containers",
+                &self.sli,
+            ),
+            (
+                "pod_start_total_duration",
+                "How long after it was made a pod ran",
+                &self.pod_starts,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, times.clone());
+        }
         registry.register_with_unit(
             "pod_worker_start_duration",
             "How long after it was seen first a pod was taken up by a worker",
@@ -290,6 +353,13 @@ fn start_latency() -> Histogram {
     ])
 }
 
+/// The buckets that Prometheus' own clients have.
+fn default_latency() -> Histogram {
+    Histogram::new([
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ])
+}
+
 fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 12))
 }
@@ -332,7 +402,7 @@ mod tests {
         let metrics = Metrics::new("node-a");
         let second = Duration::from_secs(1);
         metrics.operation("RunPodSandbox", second, true);
-        metrics.pod_started(second);
+        metrics.pod_started(second, Duration::ZERO);
         metrics.worker_started(second);
         metrics.worked(Work::Kill, second);
         metrics.relisting(second);
@@ -340,6 +410,8 @@ mod tests {
         let text = metrics.text();
         for line in [
             "kubelet_pod_start_duration_seconds_count 1",
+            "kubelet_pod_start_sli_duration_seconds_count 1",
+            "kubelet_pod_start_total_duration_seconds_count 1",
             "kubelet_pod_worker_start_duration_seconds_count 1",
             "kubelet_pod_worker_duration_seconds_count{operation_type=\"kill\"} 1",
             "kubelet_pleg_relist_interval_seconds_count 1",

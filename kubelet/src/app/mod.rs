@@ -47,7 +47,7 @@ use crate::source::{
     FileParts, FileSource, Gatherer, HttpParts, HttpSource, NodeIdentity, Page, Saying,
 };
 use crate::status::Facts;
-use crate::store::{LocalObjects, shelf};
+use crate::store::{LocalObjects, Shelf, shelf};
 use crate::summary::Figures;
 use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
 
@@ -106,6 +106,7 @@ impl Roles for Cast {
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
     let metrics = Metrics::new(&settings.node_name);
+    metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
     let doors = listen(&settings).await?;
     let client = Client::new(
@@ -171,7 +172,9 @@ impl Kubelet {
     async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
-        let (settings, exhibits) = (self.settings.server.clone(), self.exhibits(&doors));
+        let (shelf, objects) = shelf(&self.settings.root);
+        let exhibits = self.exhibits(&doors, objects.clone());
+        let settings = self.settings.server.clone();
         let to_server = stop.clone();
         parts.spawn(async move {
             if let Err(error) = serve(doors, &settings, exhibits, to_server).await {
@@ -180,7 +183,10 @@ impl Kubelet {
             "server"
         });
         let ended = match meet(self.runtime.as_ref(), &shutdown).await {
-            Some(runtime_name) => self.work(runtime_name, &mut parts, &stop, &shutdown).await,
+            Some(runtime_name) => {
+                let world = self.world(runtime_name, objects);
+                self.work(world, shelf, &mut parts, &stop, &shutdown).await
+            }
             None => Ok(()),
         };
         stop.cancel();
@@ -191,7 +197,8 @@ impl Kubelet {
     /// Works until `shutdown`, and ends the pods then if they shall end.
     async fn work(
         &self,
-        runtime_name: String,
+        world: World<Cast>,
+        shelf: Shelf,
         parts: &mut JoinSet<&'static str>,
         stop: &CancellationToken,
         shutdown: &CancellationToken,
@@ -200,7 +207,6 @@ impl Kubelet {
             recover(self.runtime.as_ref(), records).await;
         }
         let (inbox, inputs) = mpsc::channel(INBOX);
-        let (shelf, objects) = shelf(&self.settings.root);
         let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
         parts.spawn(async move {
             generator.run(to_generator).await;
@@ -214,8 +220,7 @@ impl Kubelet {
             "gatherer of manifests"
         });
         self.start_upkeep(parts, stop);
-        let world = Arc::new(self.world(runtime_name, objects));
-        let mut sync = tokio::spawn(run_sync(world, inputs, to_sync));
+        let mut sync = tokio::spawn(run_sync(Arc::new(world), inputs, to_sync));
 
         // The arms are only waited for once; what they would have said is asked below.
         tokio::select! {
@@ -237,7 +242,7 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
-    fn exhibits(&self, doors: &Doors) -> Exhibits {
+    fn exhibits(&self, doors: &Doors, objects: LocalObjects) -> Exhibits {
         let settings = &self.settings;
         let port = doors.addresses()[0].map(|address| address.port());
         let identity = identity(settings, port);
@@ -249,12 +254,15 @@ impl Kubelet {
             layout: self.layout.clone(),
             runtime: Arc::clone(&self.runtime),
             configuration: Arc::clone(&self.settings.configuration),
-            figures: Arc::new(Figures::new(
-                Arc::clone(&self.runtime),
-                self.layout.clone(),
-                &self.settings.root,
-                &self.settings.node_name,
-            )),
+            figures: Arc::new(
+                Figures::new(
+                    Arc::clone(&self.runtime),
+                    self.layout.clone(),
+                    &self.settings.root,
+                    &self.settings.node_name,
+                )
+                .with_objects(Arc::new(objects)),
+            ),
             portrait: Arc::new(Portrait::new(
                 identity,
                 Arc::clone(&self.runtime),
@@ -358,6 +366,7 @@ impl Kubelet {
                 pulls: settings.pulls,
                 records: self.records.clone(),
             },
+            metrics: self.metrics.clone(),
         });
         World {
             executor: Arc::new(executor),

@@ -10,6 +10,7 @@ use super::report::Reporter;
 use super::sandbox::Standing;
 use crate::cri::Runtime;
 use crate::layout::Layout;
+use crate::metrics::Metrics;
 use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
 use crate::probe::http::Fetcher;
 use crate::resource::PodCgroups;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub node: Node,
     /// How images come.
     pub images: ImageParts,
+    /// Where it is counted what is done.
+    pub metrics: Metrics,
 }
 
 /// Carries plans out against a runtime.
@@ -48,6 +51,7 @@ pub struct PodExecutor {
     pub(super) volumes: Volumes,
     pub(super) images: ImagePuller,
     pub(super) fetcher: Fetcher,
+    pub(super) metrics: Metrics,
 }
 
 impl PodExecutor {
@@ -62,9 +66,10 @@ impl PodExecutor {
             cgroups,
             node,
             images,
+            metrics,
         } = parts;
         Self {
-            images: ImagePuller::new(Arc::clone(&runtime), clock, images),
+            images: ImagePuller::new(Arc::clone(&runtime), clock, images, metrics.starts()),
             volumes: Volumes::new(layout.clone()),
             fetcher: Fetcher::new(),
             runtime,
@@ -73,6 +78,7 @@ impl PodExecutor {
             objects,
             cgroups,
             node,
+            metrics,
         }
     }
 
@@ -110,10 +116,13 @@ impl PodExecutor {
         standing: &Standing,
     ) -> SyncReport {
         let mut report = SyncReport::default();
+        let starts = self.metrics.starts();
         for start in &actions.start {
+            starts.container(start.role);
             match self.start(pod, observation, start, standing).await {
                 Ok(()) => report.started.push(start.name.clone()),
                 Err(failure) => {
+                    starts.container_failed(start.role, failure.reason.as_str());
                     report.containers.insert(start.name.clone(), failure);
                 }
             }
@@ -162,10 +171,12 @@ impl Executor for PodExecutor {
         let volumes = self.volumes.clone();
         let cgroups = self.cgroups.clone();
         let logs = self.layout.pod_log(name, uid);
-        let owner = uid.clone();
+        let (owner, starts) = (uid.clone(), self.metrics.starts().clone());
         let cleaned = tokio::task::spawn_blocking(move || {
             volumes.tear_down(&owner)?;
+            let began = std::time::Instant::now();
             cgroups.remove(&owner)?;
+            starts.cgroup("destroy", began.elapsed());
             crate::volume::remove_tree(&logs)?;
             Ok(())
         });

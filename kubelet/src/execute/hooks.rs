@@ -12,7 +12,7 @@ use crate::model::{
     Container, ContainerId, ContainerName, FailureReason, Hook, HttpGet, KillContainer, KillReason,
     NetworkMode, Pod, PodName, PodObservation, PodUid, Scheme, StartFailure,
 };
-use crate::probe::http::{Caller, FetchError, Fetcher, Place};
+use crate::probe::http::{Caller, FetchError, Place};
 
 /// Whose hook it is.
 struct Subject<'a> {
@@ -91,11 +91,16 @@ impl PodExecutor {
                 tracing::warn!(%why, "a hook failed");
                 report.warning("FailedPreStopHook", "PreStopHook failed".to_owned());
             }
-            Err(_) => tracing::info!(
-                pod = %subject.pod,
-                container = %subject.container,
-                "the hook did not end within the grace period"
-            ),
+            Err(_) => {
+                if matches!(hook, Hook::Sleep(_)) {
+                    self.metrics.starts().cut_sleep();
+                }
+                tracing::info!(
+                    pod = %subject.pod,
+                    container = %subject.container,
+                    "the hook did not end within the grace period"
+                );
+            }
         }
     }
 
@@ -113,7 +118,7 @@ impl PodExecutor {
             ),
             Hook::HttpGet(get) => (
                 format!("HTTP lifecycle hook ({})", get.path),
-                fetch(&self.fetcher, get, subject, report).await,
+                self.fetch(get, subject, report).await,
             ),
             Hook::Sleep(pause) => {
                 tokio::time::sleep(*pause).await;
@@ -147,6 +152,35 @@ impl PodExecutor {
         }
     }
 
+    /// Any answer will do. A server that does not speak TLS is asked in the clear.
+    async fn fetch(
+        &self,
+        get: &HttpGet,
+        subject: &Subject<'_>,
+        report: &Reporter<'_>,
+    ) -> Result<(), String> {
+        let fetcher = &self.fetcher;
+        let place = Place::of(get, &[], subject.ip).map_err(|error| error.to_string())?;
+        match fetcher.fetch(get, &place, Caller::Lifecycle, None).await {
+            Ok(_) => Ok(()),
+            Err(encrypted @ FetchError::NotEncrypted { .. }) => {
+                let plain = in_the_clear(get);
+                let at = Place::of(&plain, &[], subject.ip).map_err(|error| error.to_string())?;
+                let answer = fetcher.fetch(&plain, &at, Caller::Lifecycle, None).await;
+                answer.map_err(|_| encrypted.to_string())?;
+                let message = format!(
+                    "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP \
+                     succeeded",
+                    at.address
+                );
+                report.warning("LifecycleHTTPFallback", message);
+                self.metrics.starts().http_fallback();
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// The address at which a pod's hooks find it.
     pub(super) fn address_of(&self, observation: &PodObservation) -> Option<IpAddr> {
         let sandbox = observation.newest_sandbox()?;
@@ -173,32 +207,6 @@ fn complaint(command: &[String], output: ExecOutput) -> String {
         output.exit_code,
         String::from_utf8_lossy(&said)
     )
-}
-
-/// Any answer will do. A server that does not speak TLS is asked in the clear.
-async fn fetch(
-    fetcher: &Fetcher,
-    get: &HttpGet,
-    subject: &Subject<'_>,
-    report: &Reporter<'_>,
-) -> Result<(), String> {
-    let place = Place::of(get, &[], subject.ip).map_err(|error| error.to_string())?;
-    match fetcher.fetch(get, &place, Caller::Lifecycle, None).await {
-        Ok(_) => Ok(()),
-        Err(encrypted @ FetchError::NotEncrypted { .. }) => {
-            let plain = in_the_clear(get);
-            let at = Place::of(&plain, &[], subject.ip).map_err(|error| error.to_string())?;
-            let answer = fetcher.fetch(&plain, &at, Caller::Lifecycle, None).await;
-            answer.map_err(|_| encrypted.to_string())?;
-            let message = format!(
-                "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
-                at.address
-            );
-            report.warning("LifecycleHTTPFallback", message);
-            Ok(())
-        }
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// The same page without TLS, and without what must not be seen.

@@ -12,6 +12,7 @@ use super::sandbox::{Standing, chain};
 use crate::config;
 use crate::credential::{Credential, PullSecret, SecretName, Wallet};
 use crate::cri::{Image, ImageReference, Login, Runtime, RuntimeError, SandboxConfig};
+use crate::metrics::StartMetrics;
 use crate::model::{
     FailureReason, Object, ObjectKey, ObjectKind, Pod, PodUid, PullPolicy, StartFailure,
     repository, with_default_tag,
@@ -37,6 +38,7 @@ pub(crate) struct ImagePuller {
     wallet: Arc<Wallet>,
     gate: Gate,
     records: Option<Arc<PullRecords>>,
+    starts: StartMetrics,
     failures: Mutex<HashMap<Attempt, Backoff>>,
 }
 
@@ -70,13 +72,19 @@ struct Pulled {
 
 impl ImagePuller {
     /// A puller without memory of failures.
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, clock: Arc<dyn Clock>, parts: ImageParts) -> Self {
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        clock: Arc<dyn Clock>,
+        parts: ImageParts,
+        starts: &StartMetrics,
+    ) -> Self {
         let ImageParts {
             wallet,
             pulls,
             records,
         } = parts;
         Self {
+            starts: starts.clone(),
             records,
             runtime,
             clock,
@@ -139,6 +147,7 @@ impl ImagePuller {
     /// Forgets the failures of a pod that is gone.
     pub(crate) fn forget(&self, uid: &PodUid) {
         self.failures().retain(|attempt, _| attempt.pod != *uid);
+        self.starts.waited_for_images(uid);
     }
 
     async fn look(
@@ -220,7 +229,10 @@ impl ImagePuller {
             Ok(Pulled { image, with, took }) => {
                 intent.fulfil(&image, with, self.clock.now()).await;
                 self.failures().remove(&attempt);
-                let in_all = self.clock.now().duration_since(began).unsigned_abs();
+                let now = self.clock.now();
+                let in_all = now.duration_since(began).unsigned_abs();
+                self.starts.waited(&pod.uid, began, now);
+                self.starts.pulled(image.size, in_all);
                 let message = format!(
                     "Successfully pulled image {written:?} in {} ({} including waiting). Image \
                      size: {} bytes.",

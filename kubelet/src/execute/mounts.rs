@@ -51,9 +51,12 @@ impl PodExecutor {
                 written: reference,
                 policy: *pull_policy,
             };
-            let ensured = self.images.ensure(pod, wanted, standing, report);
+            let starts = self.metrics.starts();
+            starts.image_volume();
+            let ensured = self.images.ensure(pod, wanted, standing, report).await;
+            starts.image_volume_done(&ensured);
             let image = ImageReference {
-                image: ensured.await?.id,
+                image: ensured?.id,
                 user_specified: reference.clone(),
             };
             shown.insert(volume.name.clone(), image);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use tokio::time::Instant;
+
 use super::admit::{Refusal, needs_features, refusal};
 use super::dns::{NodeDns, Resolver, resolver};
 use super::executor::PodExecutor;
@@ -12,6 +14,7 @@ use super::sandbox_config::{Place, sandbox_config};
 use super::users;
 use crate::credential::PullSecret;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
+use crate::metrics::Users;
 use crate::model::{
     CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
     UserMode,
@@ -80,7 +83,12 @@ impl PodExecutor {
                     ips,
                 )
             }
-            TargetSandbox::Create(create) => self.create(pod, create, &identity, &report).await?,
+            TargetSandbox::Create(create) => {
+                let (starts, users) = (self.metrics.starts(), users_of(pod));
+                starts.pod(users);
+                let made = self.create(pod, create, &identity, &report).await;
+                made.inspect_err(|_| starts.pod_failed(users))?
+            }
         };
         let ips = match pod.spec.namespaces.network {
             NetworkMode::Pod => ips,
@@ -182,6 +190,7 @@ impl PodExecutor {
 
         let cgroups = self.cgroups.clone();
         let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
+        let began = Instant::now();
         tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))
             .await
             .map_err(|panicked| fail(report, CGROUP, panicked.to_string()))?
@@ -193,6 +202,7 @@ impl PodExecutor {
                     format!("unable to ensure pod container exists: {why}"),
                 )
             })?;
+        self.metrics.starts().cgroup("create", began.elapsed());
 
         let logs = self.layout.pod_log(&pod.name, &pod.uid);
         tokio::fs::create_dir_all(&logs).await.map_err(|error| {
@@ -222,7 +232,10 @@ impl PodExecutor {
         for (reason, message) in self.resolver(pod, report).await?.warnings {
             report.warning(reason, message);
         }
+        let began = Instant::now();
         let made = self.runtime.run_sandbox(config.clone()).await;
+        let starts = self.metrics.starts();
+        starts.sandbox(&identity.handler, began.elapsed(), &made);
         let id = made.map_err(|error| {
             let message = format!("Failed to create pod sandbox: {}", error.explanation());
             fail(report, FAILED, message)
@@ -277,6 +290,13 @@ impl PodExecutor {
             node_ips: &self.node.ips,
         };
         Ok(resolver(pod, node))
+    }
+}
+
+fn users_of(pod: &Pod) -> Users {
+    match pod.spec.namespaces.user {
+        UserMode::Host => Users::Shared,
+        UserMode::Pod => Users::Own,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Allocatable, ImageParts, Node, Parts, PodExecutor, PodSettings};
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::cri::{HandlerFeatures, RuntimeFeatures};
 use crate::layout::Layout;
+use crate::metrics::Metrics;
 use crate::model::{
     AccessMode, ConfigMap, EnvFrom, EnvValue, EnvVar, Event, FailureReason, Files, FilesKind,
     FilesSource, HostPathKind, LabelSelector, Medium, MountPropagation, NetworkMode, Object,
@@ -83,6 +84,7 @@ impl Stage {
             cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
             node,
             images: ImageParts::default(),
+            metrics: Metrics::new("node-a"),
         });
         let observer = RuntimeObserver::new(Arc::new(runtime.clone()), layout.clone());
         let clock = runtime.clock();

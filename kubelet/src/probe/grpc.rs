@@ -19,16 +19,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is asked.
 #[derive(Clone, PartialEq, prost::Message)]
-struct HealthCheckRequest {
+pub(super) struct HealthCheckRequest {
     #[prost(string, tag = "1")]
-    service: String,
+    pub(super) service: String,
 }
 
 /// What is answered.
 #[derive(Clone, PartialEq, prost::Message)]
-struct HealthCheckResponse {
+pub(super) struct HealthCheckResponse {
     #[prost(int32, tag = "1")]
-    status: i32,
+    pub(super) status: i32,
 }
 
 const SERVING: i32 = 1;

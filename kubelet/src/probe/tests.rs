@@ -1,7 +1,10 @@
 //! Probes against servers on the loopback, and against the runtime in memory.
 
+mod servers;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +43,10 @@ fn pod(port: u16) -> Pod {
 
 /// What a probe comes to of a pod on the loopback, whose port `main` is this one.
 async fn outcome(action: ProbeAction, port: u16) -> ProbeOutcome {
+    outcome_within(fixture::probe().timeout, action, port).await
+}
+
+async fn outcome_within(timeout: Duration, action: ProbeAction, port: u16) -> ProbeOutcome {
     let (prober, _root) = prober();
     let pod = pod(port);
     let target = Target {
@@ -50,6 +57,7 @@ async fn outcome(action: ProbeAction, port: u16) -> ProbeOutcome {
     };
     let probe = Probe {
         action,
+        timeout,
         ..fixture::probe()
     };
     prober.probe(&target, &probe).await

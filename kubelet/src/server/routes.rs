@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use http::{StatusCode, Uri};
 
+use crate::metrics::{Door, RequestMetrics};
+
 use super::guest::{Admission, admit};
 use super::query::Query;
 use super::refusal::Refusal;
-use super::{Debugging, Shown, events, healthz, json, logs, pods, running, stats, stream, watch};
+use super::{
+    Debugging, Exhibits, Shown, events, healthz, json, logs, pods, running, stats, stream, watch,
+};
 
 /// Everything, for who is let in.
 pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission) -> Router {
@@ -19,13 +24,23 @@ pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission)
         Debugging::On => streams().merge(switched_off()),
         Debugging::Off => debugging_off(),
     };
+    let requests = shown.exhibits.metrics.requests().clone();
     let router = common().merge(below).with_state(shown);
-    router.layer(middleware::from_fn_with_state(Arc::new(admission), admit))
+    let router = router.layer(middleware::from_fn_with_state(Arc::new(admission), admit));
+    router.layer(middleware::from_fn_with_state(
+        (requests, Door::ReadWrite),
+        count,
+    ))
 }
 
 /// What changes nothing.
 pub(super) fn read_only(shown: Shown) -> Router {
-    common().merge(debugging_off()).with_state(shown)
+    let requests = shown.exhibits.metrics.requests().clone();
+    let router = common().merge(debugging_off()).with_state(shown);
+    router.layer(middleware::from_fn_with_state(
+        (requests, Door::ReadOnly),
+        count,
+    ))
 }
 
 /// Whether the kubelet lives.
@@ -48,6 +63,7 @@ fn common() -> Router<Shown> {
         .route("/stats/summary", get(stats::summary))
         .route("/metrics", get(metrics))
         .route("/metrics/cadvisor", get(stats::cadvisor))
+        .route("/metrics/probes", get(probe_metrics))
         .route("/metrics/resource", get(stats::resource))
 }
 
@@ -127,10 +143,41 @@ async fn configz(State(shown): State<Shown>) -> impl IntoResponse {
     json(&serde_json::json!({ "kubeletconfig": configuration }))
 }
 
-async fn metrics(State(shown): State<Shown>) -> ([(http::HeaderName, &'static str); 1], String) {
+/// Counts a request while it is answered.
+async fn count(
+    State((requests, door)): State<(RequestMetrics, Door)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _asked = requests.asked(door, request.method().as_str(), request.uri().path());
+    next.run(request).await
+}
+
+type OpenMetrics = ([(http::HeaderName, &'static str); 1], String);
+
+async fn metrics(State(shown): State<Shown>) -> OpenMetrics {
+    let Exhibits {
+        metrics,
+        figures,
+        pods,
+        ..
+    } = &shown.exhibits;
+    let counted = metrics.text();
+    let measured = figures.kubelet_metrics(&pods.all()).await;
+    open_metrics(match counted.strip_suffix(END) {
+        Some(counted) => format!("{counted}{measured}{END}"),
+        None => counted,
+    })
+}
+
+async fn probe_metrics(State(shown): State<Shown>) -> OpenMetrics {
+    open_metrics(shown.exhibits.metrics.probes().text())
+}
+
+/// How such a text ends.
+const END: &str = "# EOF\n";
+
+fn open_metrics(text: String) -> OpenMetrics {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (
-        [(http::header::CONTENT_TYPE, TYPE)],
-        shown.exhibits.metrics.text(),
-    )
+    ([(http::header::CONTENT_TYPE, TYPE)], text)
 }

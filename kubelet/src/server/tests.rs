@@ -211,6 +211,16 @@ async fn events_are_listed() {
 }
 
 #[tokio::test]
+async fn metrics_of_probes_are_served_for_themselves() {
+    let stage = Stage::new();
+    let (status, text) = stage.get("/metrics/probes").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let (_, text) = stage.get("/metrics").await;
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[tokio::test]
 async fn metrics_have_the_names_that_dashboards_know() {
     let stage = Stage::new();
     let metrics = &stage.shown.exhibits.metrics;

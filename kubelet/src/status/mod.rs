@@ -10,11 +10,13 @@
 
 mod conditions;
 mod containers;
+mod ended;
 mod generate;
 mod phase;
 
 #[cfg(test)]
 mod tests;
 
+pub use ended::{Ended, newly_ended};
 pub use generate::{Facts, StatusInput, generate};
 pub use phase::Phase;

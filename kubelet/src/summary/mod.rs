@@ -10,7 +10,9 @@
 
 mod build;
 mod cadvisor;
+mod claims;
 mod exposition;
+mod kubelet;
 mod machine;
 mod resource;
 mod shape;
@@ -23,6 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
 
 pub(crate) use build::Extent;
 use build::{Filesystem, Surroundings};
@@ -33,6 +36,7 @@ pub(crate) use shape::Summary;
 use crate::cri::{FilesystemUsage, PodStats, Runtime, RuntimeError, Sandbox, Scope};
 use crate::layout::Layout;
 use crate::model::{ContainerName, PodName, SandboxState};
+use crate::store::Objects;
 
 /// Counts what is used, when somebody asks.
 pub struct Figures {
@@ -40,6 +44,8 @@ pub struct Figures {
     layout: Layout,
     root: PathBuf,
     node_name: String,
+    /// Has the claims of pods.
+    objects: Option<Arc<dyn Objects>>,
     last_cpu: Mutex<Option<(Timestamp, u64)>>,
 }
 
@@ -51,11 +57,31 @@ impl Figures {
             layout,
             root: root.to_owned(),
             node_name: node_name.to_owned(),
+            objects: None,
             last_cpu: Mutex::default(),
         };
         // So that the first who asks gets a rate.
         figures.nano_cores(&files().stat, Timestamp::now());
         figures
+    }
+
+    /// The same, of a node with these objects.
+    #[must_use]
+    pub fn with_objects(self, objects: Arc<dyn Objects>) -> Self {
+        Self {
+            objects: Some(objects),
+            ..self
+        }
+    }
+
+    /// What `/metrics` says beside what is counted.
+    pub(crate) async fn kubelet_metrics(&self, pods: &[Arc<core::Pod>]) -> String {
+        let summary = self.summary(Extent::Whole).await.ok();
+        let claims = match &self.objects {
+            Some(objects) => claims::in_use(objects.as_ref(), pods).await,
+            None => Vec::new(),
+        };
+        kubelet::text(summary.as_ref(), &claims)
     }
 
     /// Everything, or only processor and memory.

@@ -212,6 +212,15 @@ impl Roster {
         self.sources == Sources::Closed && self.in_runtime.is_some() && self.active.is_empty()
     }
 
+    /// How many pods shall run, and how many of them have a worker.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let wanted = self.active.values();
+        let active = wanted
+            .filter(|active| active.course == Course::Wanted)
+            .count();
+        (active + self.waiting.len(), active)
+    }
+
     fn want(&mut self, pod: Arc<Pod>) -> Option<Step> {
         if self.sources == Sources::Closed {
             return None;

@@ -59,6 +59,8 @@ pub async fn run<R: Roles>(
             () = tokio::time::sleep(BEAT) => Vec::new(),
         };
         steps.into_iter().for_each(|step| crew.take(step));
+        let (desired, active) = roster.counts();
+        crew.world.metrics.pods().are(desired, active);
     }
     crew.tasks.shutdown().await;
 }
@@ -95,7 +97,10 @@ impl<R: Roles> Crew<R> {
             Step::LetIn(uid) => self.order(&uid, Orders::let_in),
             Step::Refuse(pod, refusal) => self.refuse(pod, refusal),
             Step::Preempt { pod, lacking } => self.preempt(&pod, &lacking),
-            Step::EndOrphan(pod) => self.start(pod.uid, pod.name, Goal::End { grace: None }),
+            Step::EndOrphan(pod) => {
+                self.world.metrics.pods().orphan();
+                self.start(pod.uid, pod.name, Goal::End { grace: None });
+            }
             Step::Update(pod) => {
                 let uid = pod.uid.clone();
                 self.order(&uid, |orders| orders.update(pod));

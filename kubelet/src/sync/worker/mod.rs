@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::metrics::Work;
+use crate::metrics::{Lifecycle, Wanted, Work, Working};
 use crate::model::{
     ContainerName, Demise, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid,
     ProbeResults, StartFailure, SyncReport,
@@ -97,6 +97,8 @@ pub(super) struct Worker<R: Roles> {
     told: Vec<HeldBack>,
     /// The last plan carried out, so that one without effect is not repeated at once.
     last_plan: PodActions,
+    /// Where it is counted to be.
+    counted: Working,
 }
 
 impl<R: Roles> Worker<R> {
@@ -111,6 +113,7 @@ impl<R: Roles> Worker<R> {
         ),
     ) -> Self {
         Self {
+            counted: world.metrics.pods().worker(),
             uid,
             name,
             world,
@@ -134,6 +137,7 @@ impl<R: Roles> Worker<R> {
         loop {
             let orders = self.orders.borrow_and_update().clone();
             self.follow(&orders);
+            self.count();
             let next = match self.state.clone() {
                 State::Syncing => match &orders.goal {
                     Goal::Inspect(pod) => self.inspect(pod).await,
@@ -152,6 +156,21 @@ impl<R: Roles> Worker<R> {
                 return self.uid;
             }
         }
+    }
+
+    /// Counts the worker where it is.
+    fn count(&mut self) {
+        let (lifecycle, ending) = match &self.state {
+            State::Syncing => (Lifecycle::Sync, None),
+            State::Terminating(ending) => (Lifecycle::Terminating, Some(ending)),
+            State::Terminated(ending) => (Lifecycle::Terminated, Some(ending)),
+        };
+        let wanted = match (&self.pod, ending) {
+            (None, _) => Wanted::RuntimeOnly,
+            (Some(_), Some(Ending::Unwanted)) => Wanted::Orphan,
+            (Some(_), _) => Wanted::Desired,
+        };
+        self.counted.at(lifecycle, wanted);
     }
 
     /// The only place where orders change the state.
@@ -215,6 +234,7 @@ impl<R: Roles> Worker<R> {
             None => {
                 let waited = self.world.clock.now().duration_since(pod.seen_at);
                 self.world.metrics.worker_started(waited.unsigned_abs());
+                self.world.metrics.starts().met(pod.spec.containers.len());
                 Work::Create
             }
             Some(last) if !Arc::ptr_eq(&last, pod) => Work::Update,

@@ -1,7 +1,11 @@
 //! What a worker says of its pod: its status, and what people should know.
 
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::PodStatus;
+
 use crate::model::{Demise, Event, EventKind, HeldBack, Pod, PodObservation};
-use crate::status::{Phase, StatusInput, generate};
+use crate::status::{Phase, StatusInput, generate, newly_ended};
 use crate::sync::{Clock, EventRecorder, Report, Roles, StatusSink};
 
 use super::{Ending, Worker};
@@ -46,7 +50,13 @@ impl<R: Roles> Worker<R> {
             == Some(Phase::Pending.as_str());
         if was_pending && phase == Phase::Running {
             let took = self.world.clock.now().duration_since(pod.seen_at);
-            self.world.metrics.pod_started(took.unsigned_abs());
+            let metrics = &self.world.metrics;
+            let waited = metrics.starts().waited_for_images(&pod.uid) + time_of_init(&status);
+            metrics.pod_started(took.unsigned_abs(), waited);
+        }
+        for ended in newly_ended(self.status.as_ref(), &status) {
+            let pods = self.world.metrics.pods();
+            pods.terminated(ended.kind, ended.exit_code, &ended.reason);
         }
         self.world.statuses.publish(pod, &status);
         self.show_probes(pod, observation, (&status, phase), &probes);
@@ -93,6 +103,17 @@ impl<R: Roles> Worker<R> {
             message,
         }
     }
+}
+
+/// How long init containers have run.
+fn time_of_init(status: &PodStatus) -> Duration {
+    let statuses = status.init_container_statuses.iter().flatten();
+    let ended = statuses.filter_map(|status| status.state.as_ref()?.terminated.as_ref());
+    let times = ended.filter_map(|ended| {
+        let (from, until) = (ended.started_at.as_ref()?, ended.finished_at.as_ref()?);
+        Some(until.0.duration_since(from.0).unsigned_abs())
+    });
+    times.sum()
 }
 
 /// An error and its causes in one line.
