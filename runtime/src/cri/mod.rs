@@ -7,6 +7,7 @@ mod calls;
 mod decode;
 mod encode;
 mod events;
+mod exec_sync;
 mod filter;
 mod image_service;
 mod info;

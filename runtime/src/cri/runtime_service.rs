@@ -11,7 +11,7 @@ use podling_proto::runtime::v1 as cri;
 use podling_proto::runtime::v1::runtime_service_server::RuntimeService;
 use tonic::{Request, Response, Status};
 
-use super::decode::{DecodeError, container_config, sandbox_config};
+use super::decode::{container_config, sandbox_config};
 use super::encode::{container_status, sandbox_status};
 use super::stats::Statistics;
 use super::{events, info, list, metrics, runtime_status, streaming, streams, update};
@@ -229,26 +229,10 @@ impl RuntimeService for Runtime {
         Ok(Response::new(cri::ReopenContainerLogResponse {}))
     }
 
-    async fn exec_sync(
-        &self,
-        request: Request<cri::ExecSyncRequest>,
-    ) -> Answer<cri::ExecSyncResponse> {
-        let cri::ExecSyncRequest {
-            container_id,
-            cmd,
-            timeout,
-        } = request.into_inner();
-        if cmd.is_empty() {
-            return Err(DecodeError::Missing("cmd").into());
-        }
-        // Zero and less set no limit, as the contract has it.
-        let limit = Some(seconds(timeout)).filter(|limit| !limit.is_zero());
-        let outcome = self.lifecycle.exec_sync(&container_id, cmd, limit).await?;
-        Ok(Response::new(cri::ExecSyncResponse {
-            stdout: outcome.stdout,
-            stderr: outcome.stderr,
-            exit_code: outcome.exit_code,
-        }))
+    async fn exec_sync(&self, _: Request<cri::ExecSyncRequest>) -> Answer<cri::ExecSyncResponse> {
+        Err(Status::internal(
+            "ExecSync is answered before it comes here",
+        ))
     }
 
     async fn exec(&self, request: Request<cri::ExecRequest>) -> Answer<cri::ExecResponse> {
@@ -446,7 +430,7 @@ impl RuntimeService for Runtime {
 }
 
 /// Whole seconds; less than nothing is nothing.
-fn seconds(count: i64) -> Duration {
+pub(super) fn seconds(count: i64) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(0))
 }
 

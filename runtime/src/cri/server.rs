@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::calls::Calls;
+use super::exec_sync::WithExecSync;
 use super::image_service::Images;
 use super::node_service::Node;
 use super::runtime_service::Runtime;
@@ -29,7 +30,7 @@ use crate::streaming::Urls;
 /// The largest message that is taken or sent: what the kubelet allows for lists.
 pub(super) const MESSAGE_LIMIT: usize = 16 << 20;
 /// Room for both 16 MiB streams of an ExecSync answer.
-const ANSWER_LIMIT: usize = 2 * MESSAGE_LIMIT + (1 << 20);
+pub(super) const ANSWER_LIMIT: usize = 2 * MESSAGE_LIMIT + (1 << 20);
 
 /// How long calls that are underway may take to end once the runtime stops: a command that a client
 /// waits for may never.
@@ -89,6 +90,7 @@ pub async fn serve(
     let node = NodeServer::new(Node {
         images: Arc::clone(&lifecycle.parts().images),
     });
+    let execs = lifecycle.clone();
     let statistics = Statistics {
         lifecycle: lifecycle.clone(),
         stats,
@@ -101,7 +103,11 @@ pub async fn serve(
     };
     let runtime = RuntimeServiceServer::new(runtime)
         .max_decoding_message_size(MESSAGE_LIMIT)
-        .max_encoding_message_size(ANSWER_LIMIT);
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    let runtime = WithExecSync {
+        inner: runtime,
+        lifecycle: execs,
+    };
     let images = ImageServiceServer::new(images)
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);

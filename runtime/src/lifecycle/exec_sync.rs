@@ -25,15 +25,65 @@ const CAPTURE_LIMIT: usize = 16 << 20;
 /// holds its streams open.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// What most commands say fits into the first piece.
+const FIRST_PIECE: usize = 16 << 10;
+/// Large enough to go back to the kernel as soon as it is let go of.
+const PIECE: usize = 1 << 20;
+
 /// What came of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ExecOutcome {
     /// The first 16 MiB of standard output.
-    pub stdout: Vec<u8>,
+    pub stdout: Captured,
     /// The first 16 MiB of standard error.
-    pub stderr: Vec<u8>,
+    pub stderr: Captured,
     /// Exit code; 128 + n when signal n killed it.
     pub exit_code: i32,
+}
+
+/// What a command said, in pieces: they are filled one after the other and never moved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Captured(Vec<Vec<u8>>);
+
+impl Captured {
+    /// How many bytes it is.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pieces, in order.
+    pub fn into_pieces(self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.into_iter()
+    }
+
+    /// A piece with room, as long as there may be more.
+    fn room(&mut self) -> Option<&mut Vec<u8>> {
+        let left = CAPTURE_LIMIT - self.len();
+        if left == 0 {
+            return None;
+        }
+        let is_full = |piece: &Vec<u8>| piece.len() == piece.capacity();
+        if self.0.last().is_none_or(is_full) {
+            let size = if self.0.is_empty() {
+                FIRST_PIECE
+            } else {
+                PIECE
+            };
+            self.0.push(Vec::with_capacity(size.min(left)));
+        }
+        self.0.last_mut()
+    }
+}
+
+impl FromIterator<Vec<u8>> for Captured {
+    fn from_iter<T: IntoIterator<Item = Vec<u8>>>(pieces: T) -> Self {
+        Self(pieces.into_iter().collect())
+    }
 }
 
 /// Runs `command` in a running container. A `limit` of `None` waits for ever; at the limit the
@@ -99,8 +149,8 @@ async fn collect(
     stdout: &mut pipe::Receiver,
     stderr: &mut pipe::Receiver,
     deadline: Option<Instant>,
-) -> Result<(i32, Vec<u8>, Vec<u8>), LifecycleError> {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
+) -> Result<(i32, Captured, Captured), LifecycleError> {
+    let (mut out, mut err) = (Captured::default(), Captured::default());
     let exit_code = {
         let streams = async {
             tokio::join!(capture(stdout, &mut out), capture(stderr, &mut err));
@@ -140,12 +190,15 @@ async fn until_drained(
 }
 
 /// Reads to the end, keeping the beginning.
-async fn capture(pipe: &mut pipe::Receiver, kept: &mut Vec<u8>) {
-    let mut chunk = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
-        let room = CAPTURE_LIMIT - kept.len();
-        kept.extend_from_slice(&chunk[..count.min(room)]);
+async fn capture(pipe: &mut pipe::Receiver, kept: &mut Captured) {
+    while let Some(piece) = kept.room() {
+        let read = pipe.read_buf(piece).await;
+        if !matches!(read, Ok(1..)) {
+            return;
+        }
     }
+    let mut dropped = vec![0; FIRST_PIECE];
+    while let Ok(1..) = pipe.read(&mut dropped).await {}
 }
 
 #[cfg(test)]
@@ -163,12 +216,14 @@ mod tests {
                 writer.write_all(&chunk).await.expect("somebody reads");
             }
         });
-        let mut kept = Vec::new();
+        let mut kept = Captured::default();
         capture(&mut reader, &mut kept).await;
         written.await.expect("all of it was read");
         assert_eq!(kept.len(), CAPTURE_LIMIT);
-        // What a growing vector reserves, and no more.
-        assert!(kept.capacity() <= 2 * CAPTURE_LIMIT);
+        let reserved: usize = kept.0.iter().map(Vec::capacity).sum();
+        assert_eq!(reserved, CAPTURE_LIMIT);
+        let mut bytes = kept.into_pieces().flatten();
+        assert!(bytes.all(|byte| byte == b'x'));
     }
 
     #[tokio::test(start_paused = true)]

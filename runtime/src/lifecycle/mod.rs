@@ -51,7 +51,7 @@ use tracing::Span;
 
 pub use error::LifecycleError;
 pub use events::{Event, EventKind, Events};
-pub use exec_sync::ExecOutcome;
+pub use exec_sync::{Captured, ExecOutcome};
 pub use measure::Scope;
 pub use parts::{Parts, Programs};
 pub use pod::{PodHandle, PodSnapshot};
