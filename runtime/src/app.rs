@@ -24,7 +24,7 @@ use crate::network::{
     BridgeSettings, CniSettings, Keeper, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
 };
 use crate::nri;
-use crate::spec::HostFacts;
+use crate::spec::{HostFacts, Selinux};
 use crate::stats::Stats;
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
@@ -371,6 +371,9 @@ fn look_at_host(layout: &Layout) -> Result<HostFacts, AppError> {
         let error = &error as &dyn std::error::Error;
         // Who asks for the profile by name of a field is refused; the others run without.
         tracing::warn!(error, "the default AppArmor profile is not loaded");
+    }
+    if host::selinux_state() == Selinux::Enabled(None) {
+        tracing::warn!("the SELinux policy has no container_t: pods get no labels");
     }
     let tried = host::can_have_user_namespaces(&layout.state_dir());
     if let Err(error) = &tried {

@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) security_modules: Option<String>,
     /// Whether `apparmor_parser` is installed.
     pub(super) has_apparmor_parser: bool,
+    /// Whether SELinux is on with a policy that knows nothing of containers.
+    pub(super) lacks_container_labels: bool,
     /// Addresses that podling listens on, and whether they are free or already podling's.
     pub(super) addresses: Vec<(String, Trial)>,
     /// Sockets of other runtimes that answer.

@@ -6,6 +6,7 @@ mod devices;
 mod mounts;
 mod profiles;
 mod propagation;
+mod selinux;
 pub mod trial;
 mod user_namespaces;
 
@@ -21,6 +22,7 @@ pub use apparmor::{AppArmorError, has_apparmor_profile, load_apparmor_default};
 pub use devices::{DeviceError, all_devices, device_nodes, devices};
 pub use mounts::{MountError, resolve_mounts};
 pub use profiles::{ProfileError, check_apparmor_profile, seccomp_profile};
+pub use selinux::{LabelError, check_selinux_context, label_tree, selinux_state};
 pub use user_namespaces::can_have_user_namespaces;
 
 const CAP_SYS_RESOURCE: u32 = 24;
@@ -73,6 +75,7 @@ pub fn read() -> Result<HostFacts, HostError> {
         // Depends on where images lie: `can_have_user_namespaces` tells.
         user_namespaces: false,
         apparmor: apparmor::state(),
+        selinux: selinux_state(),
         open_files: open_files().map_err(|source| HostError::Limits { source })?,
     })
 }

@@ -49,7 +49,7 @@ pub fn overlay(dir: &Path) -> io::Result<()> {
             work,
             target: target.clone(),
         };
-        overlay::mount_overlay(&mounted)?;
+        overlay::mount_overlay(&mounted, None)?;
         fs::write(target.join("written"), "")?;
         fs::remove_file(target.join("removed"))?;
         let is_whole = target.join("written").exists()

@@ -108,6 +108,25 @@ pub(super) fn adjust(spec: &mut Spec, facts: &Facts) {
     }
     let mounts = spec.mounts().clone().unwrap_or_default();
     spec.set_mounts(Some(adjust_mounts(mounts, facts)));
+    label_mounts(spec);
+}
+
+/// File systems that a container has for itself get its label. libcontainer would give it to all, also
+/// to those that are there before the container (mqueue), which the kernel refuses.
+fn label_mounts(spec: &mut Spec) {
+    let Some(linux) = spec.linux_mut() else {
+        return;
+    };
+    let Some(label) = linux.mount_label().clone() else {
+        return;
+    };
+    linux.set_mount_label(None);
+    let is_own = |mount: &&mut Mount| matches!(mount.typ().as_deref(), Some("tmpfs" | "devpts"));
+    for mount in spec.mounts_mut().iter_mut().flatten().filter(is_own) {
+        let mut options = mount.options().clone().unwrap_or_default();
+        options.push(format!("context={label}"));
+        mount.set_options(Some(options));
+    }
 }
 
 fn adjust_process(process: &mut Process, facts: &Facts) {

@@ -152,6 +152,31 @@ fn row_17_labels_are_not_libcontainers_business() {
 }
 
 #[test]
+fn row_17_a_mount_label_goes_to_the_file_systems_that_are_the_containers_own() {
+    let mounts = json!([
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+        {"destination": "/dev/pts", "type": "devpts", "source": "devpts"},
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nodev"]},
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/data", "type": "bind", "source": "/data", "options": ["rbind"]},
+    ]);
+    let spec = adjusted(|spec| {
+        spec["linux"]["mountLabel"] = json!("u:object_r:f:s0:c1,c2");
+        spec["mounts"] = mounts;
+    });
+    assert!(spec["linux"].get("mountLabel").is_none());
+    let label = "context=u:object_r:f:s0:c1,c2";
+    let labelled: Vec<&str> = spec["mounts"]
+        .as_array()
+        .expect("mounts")
+        .iter()
+        .filter(|mount| mount["options"].to_string().contains(label))
+        .filter_map(|mount| mount["destination"].as_str())
+        .collect();
+    assert_eq!(labelled, ["/dev", "/dev/pts"]);
+}
+
+#[test]
 fn seccomp_is_not_libcontainers_business_and_its_capabilities_are_lent() {
     let mut spec = spec(|spec| {
         spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ERRNO"});

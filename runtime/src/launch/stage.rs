@@ -65,8 +65,9 @@ pub(super) fn prepare(
     let namespace = enter_b(taken.ids.as_ref()).map_err(failed_at("new mount namespace"))?;
     let at_cgroups = failed_at("showing the container its cgroups");
     let cgroups = CgroupView::open(&request.cgroup_dirs, spec).map_err(&at_cgroups)?;
-    let mut staging =
+    let staging =
         Staging::begin(place.clone(), taken.ids).map_err(failed_at("making a place for mounts"))?;
+    let mut staging = staging.labelled(mount_label(spec));
     let cgroup_view = staging.place_cgroups(cgroups).map_err(&at_cgroups)?;
     let (rootfs, sources) = fill_b(request, spec, taken.sources, &mut staging)?;
     if has_ids {
@@ -97,8 +98,9 @@ pub(super) fn prepare_beside_cgroups(
     let place = place_beside_cgroups().map_err(failed_at("finding a place for mounts"))?;
     let taken = take(request, host, spec, &place)?;
     let namespace = enter_b(taken.ids.as_ref()).map_err(failed_at("new mount namespace"))?;
-    let mut staging =
+    let staging =
         Staging::begin(place, taken.ids).map_err(failed_at("making a place for mounts"))?;
+    let mut staging = staging.labelled(mount_label(spec));
     let scratch = staging
         .directory()
         .map_err(failed_at("scratch directory"))?;
@@ -110,6 +112,14 @@ pub(super) fn prepare_beside_cgroups(
         sources,
         scratch,
     })
+}
+
+fn mount_label(spec: &Spec) -> Option<String> {
+    let linux = spec.linux().as_ref()?;
+    linux
+        .mount_label()
+        .clone()
+        .filter(|label| !label.is_empty())
 }
 
 /// What was taken from where this process was before.

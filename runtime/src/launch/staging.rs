@@ -49,6 +49,7 @@ pub(super) struct Staging {
     place: PathBuf,
     next: usize,
     user_namespace: Option<OwnedFd>,
+    label: Option<String>,
 }
 
 impl Staging {
@@ -61,7 +62,13 @@ impl Staging {
             place,
             next: 0,
             user_namespace,
+            label: None,
         })
+    }
+
+    /// The same, in which files of images have this SELinux label.
+    pub(super) fn labelled(self, label: Option<String>) -> Self {
+        Self { label, ..self }
     }
 
     /// Shows the container's cgroups; where.
@@ -75,7 +82,7 @@ impl Staging {
     /// come, if it is not the host's root; where.
     pub(super) fn place_root(&mut self, overlay: &Overlay) -> io::Result<PathBuf> {
         if self.user_namespace.is_none() {
-            mount_overlay(overlay)?;
+            mount_overlay(overlay, self.label.as_deref())?;
             return Ok(overlay.target.clone());
         }
         let overlay = Overlay {
@@ -84,7 +91,7 @@ impl Staging {
             ..overlay.clone()
         };
         fs::create_dir(&overlay.target)?;
-        mount_overlay(&overlay)?;
+        mount_overlay(&overlay, self.label.as_deref())?;
         Ok(overlay.target)
     }
 
@@ -96,7 +103,7 @@ impl Staging {
             // overlayfs wants two directories when there is none for changes.
             lower.push(self.directory()?);
         }
-        mount_read_only(&lower, &whole)?;
+        mount_read_only(&lower, &whole, self.label.as_deref())?;
         let part = MountTree::beneath(&whole, &Path::new("/").join(&image.sub_path))?;
         self.place(part)
     }

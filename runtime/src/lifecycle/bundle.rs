@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LifecycleError;
 use super::pod::Pod;
-use super::{device_edits, paths};
+use super::{device_edits, labels, paths};
 use crate::cdi::{self, Edits, LookUpError, NameError};
 use crate::cgroup::CgroupPath;
-use crate::host::{self, DeviceError, MountError, ProfileError};
+use crate::host::{self, DeviceError, LabelError, MountError, ProfileError};
 use crate::image::ImageRecord;
 use crate::model::config::{ContainerConfig, NamespaceMode, Resources};
 use crate::model::container::User;
@@ -55,6 +55,9 @@ pub(super) enum BundleError {
     /// A profile that the request names cannot be had.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// Something cannot have its SELinux label.
+    #[error(transparent)]
+    Label(#[from] LabelError),
     /// The writable layer cannot be made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -81,6 +84,7 @@ impl BundleError {
             | Self::CdiName(_)
             | Self::CdiDevice(_)
             | Self::Profile(_)
+            | Self::Label(_)
             | Self::Spec(_)
             | Self::Adjust(_)
             | Self::Exec(_) => true,
@@ -174,6 +178,7 @@ impl Bundle {
         for note in &described.notes {
             tracing::info!(container = %self.container.id, "{note}");
         }
+        labels::give_volumes(&described.spec, &self.container.config)?;
         let template = exec_template(&described.spec)?;
         let user = User {
             uid: template.uid,
@@ -231,6 +236,7 @@ impl Bundle {
             rootfs,
             cgroup_path: self.cgroup_path.as_str(),
         })?;
+        labels::check(&described.spec)?;
         Ok(described)
     }
 
@@ -314,6 +320,7 @@ fn sandbox_facts(
         pause_pid,
         target_pid: target_pid(pod, config)?,
         user_namespace: pod.sandbox.config.security.namespaces.user,
+        selinux: pod.sandbox.selinux.clone(),
         hostname: pod.sandbox.config.hostname.clone(),
         hostname_file: Some(dir.join("hostname")),
         hosts_file: Some(dir.join("hosts")),

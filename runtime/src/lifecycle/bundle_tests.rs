@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::model::config::SecurityProfile;
 use crate::model::{ContainerId, SandboxId};
-use crate::spec::{AppArmor, CgroupMode, OpenFiles};
+use crate::spec::{AppArmor, CgroupMode, OpenFiles, Selinux};
 
 const DESCRIPTION: &str = r#"
 cdiVersion: "1.0.0"
@@ -32,6 +32,7 @@ fn host() -> HostFacts {
         swap_limit: true,
         recursive_read_only: true,
         apparmor: AppArmor::Disabled,
+        selinux: Selinux::Disabled,
         open_files: OpenFiles {
             soft: 1024,
             hard: 4096,
@@ -59,6 +60,7 @@ fn bundle(root: &Path, config: ContainerConfig) -> Bundle {
         accounts: Accounts::default(),
         sandbox: SandboxFacts {
             user_namespace: None,
+            selinux: None,
             id: sandbox_id.clone(),
             pause_pid: 7,
             target_pid: None,

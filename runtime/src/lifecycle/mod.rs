@@ -23,6 +23,7 @@ mod exec_sync;
 mod exits;
 mod image_volumes;
 mod inspect;
+mod labels;
 mod measure;
 mod nri;
 mod oci_state;
@@ -84,7 +85,7 @@ impl Lifecycle {
     /// attempt joins the first request.
     pub async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxId, LifecycleError> {
         let cgroup_parent = paths::cgroup_parent(&self.parts, &config).to_owned();
-        let sandbox = SandboxRecord {
+        let mut sandbox = SandboxRecord {
             created_at: clock::now(),
             boot_id: self.parts.boot_id.clone(),
             cgroup_parent: Some(cgroup_parent),
@@ -95,18 +96,21 @@ impl Lifecycle {
         let host = paths::host(&self.parts, &sandbox)?;
         run_sandbox::check_user_namespace(&sandbox.config.security, &host)?;
         let metadata = sandbox.config.metadata.clone();
-        let (handle, unowned) = pod::prepare(PodSnapshot {
-            sandbox,
-            containers: BTreeMap::new(),
-        });
-        let handle = match self.parts.pods.claim(&metadata, handle.clone()) {
-            pods::Claim::Entered => {
+        let entered = self.parts.pods.enter(&metadata, |levels| {
+            sandbox.selinux = labels::of_pod(&sandbox.config.security, &host, levels)?;
+            Ok(pod::prepare(PodSnapshot {
+                sandbox,
+                containers: BTreeMap::new(),
+            }))
+        })?;
+        let handle = match entered {
+            pods::Entered::New(handle, unowned) => {
                 let origin = pod::Origin::New(Span::current());
-                let owner = pod::run(Arc::clone(&self.parts), unowned, origin);
+                let owner = pod::run(Arc::clone(&self.parts), *unowned, origin);
                 self.parts.tasks.spawn(owner);
                 handle
             }
-            pods::Claim::Taken(first) => first,
+            pods::Entered::Taken(first) => first,
         };
         handle.brought_up().await?;
         match handle.snapshot().sandbox.state {

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::LifecycleError;
-use super::pod::{PodHandle, PodSnapshot};
+use super::pod::{PodHandle, PodSnapshot, Unowned};
 use crate::model::config::PodMetadata;
 use crate::model::{ContainerId, SandboxId};
 
@@ -26,6 +26,14 @@ struct Index {
     by_key: HashMap<SandboxKey, SandboxId>,
 }
 
+/// Who has the name of a pod that was to be made.
+pub(super) enum Entered {
+    /// The pod that was made for it.
+    New(PodHandle, Box<Unowned>),
+    /// Somebody had it already.
+    Taken(PodHandle),
+}
+
 /// What became of the wish for a name.
 #[derive(Debug)]
 pub(super) enum Claim {
@@ -36,6 +44,26 @@ pub(super) enum Claim {
 }
 
 impl Pods {
+    /// Enters the pod that `make` makes, unless its (uid, attempt) is taken. `make` is told the SELinux
+    /// levels of all pods; nobody takes one meanwhile.
+    pub(super) fn enter<E>(
+        &self,
+        metadata: &PodMetadata,
+        make: impl FnOnce(&BTreeSet<String>) -> Result<(PodHandle, Unowned), E>,
+    ) -> Result<Entered, E> {
+        let key = (metadata.uid.clone(), metadata.attempt);
+        let mut index = self.lock();
+        if let Some(taken) = index.by_key.get(&key).and_then(|id| index.by_id.get(id)) {
+            return Ok(Entered::Taken(taken.clone()));
+        }
+        let level = |pod: &PodHandle| pod.snapshot().sandbox.selinux.clone()?.process.level;
+        let levels = index.by_id.values().filter_map(level).collect();
+        let (handle, unowned) = make(&levels)?;
+        index.by_key.insert(key, handle.id().clone());
+        index.by_id.insert(handle.id().clone(), handle.clone());
+        Ok(Entered::New(handle, Box::new(unowned)))
+    }
+
     /// Enters a pod unless its (uid, attempt) is taken.
     pub(super) fn claim(&self, metadata: &PodMetadata, handle: PodHandle) -> Claim {
         let key = (metadata.uid.clone(), metadata.attempt);

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::error::{LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{nri, paths, stop_sandbox, tear_down};
+use super::{labels, nri, paths, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::host;
 use crate::metrics::Phase;
@@ -24,7 +24,7 @@ use crate::model::SandboxState;
 use crate::model::config::{NamespaceMode, SandboxSecurity, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
 use crate::monitor::MonitorClient;
-use crate::monitor::protocol::{PauseFilter, PauseUser, PodNamespace, SandboxSpec};
+use crate::monitor::protocol::{PauseFilter, PauseLabels, PauseUser, PodNamespace, SandboxSpec};
 use crate::network::{AttachRequest, Wishes};
 use crate::spec::{self, HostFacts, files};
 
@@ -158,7 +158,20 @@ fn write_files(pod: &Pod) -> Result<(), LifecycleError> {
             None => copy_or_empty("/etc/resolv.conf", &dir.join("resolv.conf")),
         })
         .and_then(|()| copy_or_empty("/etc/hosts", &dir.join("hosts")));
-    written.map_err(|error| LifecycleError::failed("write the sandbox's files", error))
+    written.map_err(|error| LifecycleError::failed("write the sandbox's files", error))?;
+    label_files(pod, &dir)
+}
+
+/// They are the pod's to SELinux too.
+fn label_files(pod: &Pod, dir: &Path) -> Result<(), LifecycleError> {
+    let Some(labels) = &pod.sandbox.selinux else {
+        return Ok(());
+    };
+    let files = ["hostname", "resolv.conf", "hosts"].map(|name| dir.join(name));
+    let labelled = files
+        .iter()
+        .try_for_each(|file| host::label_tree(file, &labels.mount));
+    labelled.map_err(|error| LifecycleError::failed("label the sandbox's files", error))
 }
 
 /// A copy of a file of the host, which a host may also lack.
@@ -218,6 +231,15 @@ fn sandbox_spec(pod: &Pod, cgroup_dirs: Vec<PathBuf>) -> Result<SandboxSpec, Lif
         shm_size: SHM_SIZE,
         filter: pause_filter(&security.seccomp)?,
         user_namespace: security.namespaces.user,
+        labels: pause_labels(pod),
+    })
+}
+
+fn pause_labels(pod: &Pod) -> Option<PauseLabels> {
+    let process = labels::of_pause(&pod.sandbox, &pod.parts.host)?;
+    Some(PauseLabels {
+        process: process.to_string(),
+        mount: pod.sandbox.selinux.as_ref()?.mount.to_string(),
     })
 }
 

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::selinux::SelinuxOptions;
+
 /// Labels or annotations, sorted by key.
 pub type StringMap = BTreeMap<String, String>;
 
@@ -187,6 +189,9 @@ pub struct SandboxSecurity {
     pub privileged: bool,
     /// Seccomp profile of the sandbox process.
     pub seccomp: SecurityProfile,
+    /// What is named of its SELinux context, which is also its containers'.
+    #[serde(default)]
+    pub selinux: Option<SelinuxOptions>,
 }
 
 /// `SecurityProfile` of seccomp or AppArmor.
@@ -273,6 +278,9 @@ pub struct Mount {
     pub readonly: bool,
     /// Read-only with everything mounted below it.
     pub recursive_read_only: bool,
+    /// Whether its files become the container's to SELinux too.
+    #[serde(default)]
+    pub selinux_relabel: bool,
     /// How mount events travel.
     pub propagation: Propagation,
     /// The ids that its files are shown with; must be the pod's.
@@ -397,6 +405,9 @@ pub struct ContainerSecurity {
     pub seccomp: SecurityProfile,
     /// AppArmor profile; `None` when the client says nothing, which is not the same as unconfined.
     pub apparmor: Option<SecurityProfile>,
+    /// What is named of its SELinux context; the rest is its pod's.
+    #[serde(default)]
+    pub selinux: Option<SelinuxOptions>,
 }
 
 /// User and group, before the image has its say.

@@ -11,6 +11,7 @@ pub mod handler;
 pub mod id;
 pub mod process;
 pub mod sandbox;
+pub mod selinux;
 
 pub use config::{ContainerConfig, SandboxConfig};
 pub use container::{ContainerRecord, ContainerState, ExitStatus};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::SandboxConfig;
 use super::id::SandboxId;
+use super::selinux::PodLabels;
 
 /// One sandbox, as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct SandboxRecord {
     /// default finds them where they are. `None` in records of versions that did not write it.
     #[serde(default)]
     pub cgroup_parent: Option<String>,
+    /// What its processes and files are to SELinux; the level is no other pod's. `None` without SELinux.
+    #[serde(default)]
+    pub selinux: Option<PodLabels>,
     /// How far it has come.
     pub state: SandboxState,
 }
@@ -65,6 +69,7 @@ impl SandboxRecord {
             created_at: 0,
             boot_id: String::new(),
             cgroup_parent: None,
+            selinux: None,
             state: SandboxState::Reserved,
         }
     }

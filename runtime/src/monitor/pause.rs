@@ -10,11 +10,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::pause_filter;
-use super::protocol::{PauseFilter, PodNamespace, SandboxSpec};
+use super::protocol::{PauseFilter, PauseLabels, PodNamespace, SandboxSpec};
 use crate::model::process::CapabilityMasks;
 use crate::sys::process::{Child, Clone3, Forked, clone3, exit_now};
 use crate::sys::{
-    cgroup, credentials, mount, oom, program, seccomp, signal, stdio, user_namespace,
+    cgroup, credentials, label, mount, oom, program, seccomp, signal, stdio, user_namespace,
 };
 
 /// What pause is made from.
@@ -130,6 +130,10 @@ impl Pause<'_> {
     fn execute(&self) -> io::Result<std::convert::Infallible> {
         signal::reset()?;
         rustix::process::setsid()?;
+        if let Some(PauseLabels { process, .. }) = &self.spec.labels {
+            label::set_selinux_label(self.host_proc, process)
+                .map_err(at(&format!("SELinux label {process:?}")))?;
+        }
         let user = &self.spec.user;
         let ids = credentials::Ids {
             uid: user.uid,
@@ -154,7 +158,10 @@ impl Pause<'_> {
     /// the host for a container to find under `/proc/1/root`.
     fn mount_empty_root(&self) -> io::Result<OwnedFd> {
         let flags = mount::PLAIN | MountFlags::RDONLY;
-        mount::tmpfs(self.mount_point, flags, "mode=555,size=4k,nr_inodes=1")?;
+        let labels = self.spec.labels.as_ref();
+        let context = labels.map_or_else(String::new, PauseLabels::mount_option);
+        let options = format!("mode=555,size=4k,nr_inodes=1{context}");
+        mount::tmpfs(self.mount_point, flags, &options)?;
         mount::open_dir(self.mount_point)
     }
 }

@@ -54,6 +54,25 @@ pub struct SandboxSpec {
     /// The ids of the user namespace that owns all the others; `None` is the host's.
     #[serde(default)]
     pub user_namespace: Option<UserNamespace>,
+    /// SELinux labels; `None` without SELinux.
+    #[serde(default)]
+    pub labels: Option<PauseLabels>,
+}
+
+/// SELinux labels of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseLabels {
+    /// What pause changes to.
+    pub process: String,
+    /// What its program and the pod's shared memory are.
+    pub mount: String,
+}
+
+impl PauseLabels {
+    /// What is added to the options of a mount.
+    pub fn mount_option(&self) -> String {
+        format!(",context=\"{}\"", self.mount)
+    }
 }
 
 /// Which system calls pause may make.

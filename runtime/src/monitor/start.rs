@@ -18,7 +18,7 @@ use super::client::SOCKET;
 use super::exec;
 use super::exits::ExitRecords;
 use super::pause::Pause;
-use super::protocol::{PauseStarted, PodNamespace, Reply, SandboxSpec};
+use super::protocol::{PauseLabels, PauseStarted, PodNamespace, Reply, SandboxSpec};
 use super::server::{Monitor, Surroundings};
 use super::wire;
 use crate::sys::{mount, seqpacket, signal, stdio};
@@ -85,7 +85,7 @@ fn start(spec: &SandboxSpec) -> io::Result<Serving> {
         mount_shm(&run_dir, spec)?;
     }
     let launch = program(&spec.launch)?;
-    let pause = program(&spec.pause)?;
+    let pause = pause_program(spec)?;
     let host_proc = mount::open_dir(Path::new("/proc"))?;
     let exits = ExitRecords::open(&run_dir)?;
     let signals = signal::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
@@ -160,11 +160,25 @@ fn mount_shm(run_dir: &Path, spec: &SandboxSpec) -> io::Result<()> {
         _ => {}
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let options = format!("mode=1777,size={size},uid={uid},gid={gid}");
+    let labels = spec.labels.as_ref();
+    let context = labels.map_or_else(String::new, PauseLabels::mount_option);
+    let options = format!("mode=1777,size={size},uid={uid},gid={gid}{context}");
     mount::tmpfs(&dir, flags, &options)
 }
 
+/// What a label lets a process begin with are files of containers.
+fn pause_program(spec: &SandboxSpec) -> io::Result<OwnedFd> {
+    match &spec.labels {
+        None => program(&spec.pause),
+        Some(labels) => mount::labelled_program(&spec.pause, &labels.mount)
+            .map_err(|error| named(&spec.pause, &error)),
+    }
+}
+
 fn program(path: &Path) -> io::Result<OwnedFd> {
-    mount::read_only_program(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    mount::read_only_program(path).map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -7,8 +7,8 @@ use oci_spec::runtime::{Root, Spec};
 use super::linux::linux;
 use super::process::process;
 use super::{
-    ContainerSpec, SpecError, SpecInput, capabilities, device_mounts, mounts, stop_signal, user,
-    user_namespace, volumes,
+    ContainerSpec, SpecError, SpecInput, capabilities, device_mounts, mounts, selinux, stop_signal,
+    user, user_namespace, volumes,
 };
 
 /// The version of the OCI runtime spec that is written.
@@ -27,10 +27,22 @@ pub fn container_spec(input: &SpecInput<'_>) -> Result<ContainerSpec, SpecError>
     let identity = user::identity(&config.security, image, input.accounts)?;
     user_namespace::check(&config.security, &identity, sandbox)?;
     let masks = capabilities::capabilities(&config.security, host, &mut notes)?;
-    let process = process(input, &identity, &masks, &mut notes)?;
+    let labels = selinux::container_labels(
+        config.security.selinux.as_ref(),
+        config.security.privileged,
+        sandbox.selinux.as_ref(),
+        &host.selinux,
+    )?;
+    let (process_label, mount_label) = labels
+        .map(|labels| (labels.process.to_string(), labels.mount.to_string()))
+        .unzip();
+    let mut process = process(input, &identity, &masks, &mut notes)?;
+    process.set_selinux_label(process_label);
     let mut directories = vec![process.cwd().display().to_string()];
     directories.extend(volumes::volumes(image, input.mounts)?);
     let mounts = mounts::mounts(input.mounts, &config.security, sandbox, host)?;
+    let mut linux = linux(input, masks.bounding, &mut notes)?;
+    linux.set_mount_label(mount_label);
     let mut spec = Spec::default();
     spec.set_version(VERSION.to_owned())
         .set_root(Some(root(input)))
@@ -38,7 +50,7 @@ pub fn container_spec(input: &SpecInput<'_>) -> Result<ContainerSpec, SpecError>
         // The hostname is set in the pod's namespace, once.
         .set_hostname(None)
         .set_mounts(Some(device_mounts::add(mounts, input.device_mounts)?))
-        .set_linux(Some(linux(input, masks.bounding, &mut notes)?))
+        .set_linux(Some(linux))
         // Nothing a client or an image says ever runs on the host or becomes an annotation.
         .set_hooks(None)
         .set_annotations(Some(annotations(input)));

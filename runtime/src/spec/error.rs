@@ -97,6 +97,17 @@ pub enum SpecError {
         "the runtime's default AppArmor profile is requested, and it is not loaded: is apparmor_parser installed?"
     )]
     NoDefaultAppArmor,
+    /// A context is requested that nobody can enforce.
+    #[error("SELinux options are requested, and SELinux is not enabled on this machine")]
+    NoSelinux,
+    /// The policy knows nothing of containers.
+    #[error(
+        "SELinux options are requested, and the policy of this machine has no container_t: is container-selinux installed?"
+    )]
+    NoSelinuxPolicy,
+    /// There are more pods than pairs of categories.
+    #[error("every pair of SELinux categories is taken by another pod")]
+    NoCategories,
     /// A device path outside /dev, or odd permissions.
     #[error("device {0:?}: {1}")]
     Device(String, &'static str),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, OpenFiles, SandboxFacts};
+use super::{AppArmor, CgroupMode, HostFacts, ImageFacts, OpenFiles, SandboxFacts, Selinux};
 use crate::model::SandboxId;
 
 pub(crate) fn host() -> HostFacts {
@@ -15,6 +15,7 @@ pub(crate) fn host() -> HostFacts {
         recursive_read_only: true,
         user_namespaces: true,
         apparmor: AppArmor::Disabled,
+        selinux: Selinux::Disabled,
         open_files: OpenFiles {
             soft: 1024,
             hard: 524_288,
@@ -34,6 +35,7 @@ pub(crate) fn sandbox() -> SandboxFacts {
         resolv_conf: file("resolv.conf"),
         shm_dir: PathBuf::from("/run/sandboxes/s/shm"),
         user_namespace: None,
+        selinux: None,
     }
 }
 

@@ -6,6 +6,7 @@ use oci_spec::runtime::LinuxDeviceType;
 
 use super::DeviceMount;
 use crate::model::config::{ContainerConfig, Mount, UserNamespace};
+use crate::model::selinux::{Context, PodLabels};
 use crate::model::{ContainerId, SandboxId};
 
 /// All inputs of [`container_spec`](super::container_spec).
@@ -86,6 +87,8 @@ pub struct SandboxFacts {
     pub shm_dir: PathBuf,
     /// The pod's user namespace; `None` is the host's.
     pub user_namespace: Option<UserNamespace>,
+    /// What its processes and files are to SELinux.
+    pub selinux: Option<PodLabels>,
 }
 
 impl SandboxFacts {
@@ -115,6 +118,8 @@ pub struct HostFacts {
     pub user_namespaces: bool,
     /// AppArmor.
     pub apparmor: AppArmor,
+    /// SELinux.
+    pub selinux: Selinux,
     /// How many files a container's processes may have open.
     pub open_files: OpenFiles,
 }
@@ -138,6 +143,26 @@ pub enum AppArmor {
         /// The runtime's own profile, when it is loaded.
         default_profile: Option<String>,
     },
+}
+
+/// What SELinux can do for containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selinux {
+    /// The kernel does not have it, or there is no policy.
+    Disabled,
+    /// It is on; what its policy has for containers, if it has anything.
+    Enabled(Option<Box<SelinuxPolicy>>),
+}
+
+/// What a policy has for containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelinuxPolicy {
+    /// What processes are.
+    pub process: Context,
+    /// What files are.
+    pub file: Context,
+    /// What processes are that nothing confines.
+    pub privileged: Context,
 }
 
 /// How cgroups are mounted.

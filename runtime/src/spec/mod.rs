@@ -37,6 +37,7 @@ mod process;
 mod protected_paths;
 mod resources;
 mod seccomp;
+mod selinux;
 mod stop_signal;
 mod sysctls;
 mod user;
@@ -53,10 +54,11 @@ pub use error::{Note, PathFault, SpecError};
 pub use exec::{ExecCommand, ExecError, exec_process};
 pub use input::{
     Accounts, AppArmor, CgroupMode, HostDevice, HostFacts, ImageFacts, OpenFiles, SandboxFacts,
-    SpecInput,
+    Selinux, SelinuxPolicy, SpecInput,
 };
 pub use resources::limits;
 pub use seccomp::check_seccomp_profile;
+pub use selinux::{pause_label, pod_labels};
 pub use stop_signal::parse_signal;
 pub use sysctls::sysctls;
 

@@ -34,14 +34,15 @@ fn the_last_state_counts() {
 }
 
 #[test]
-fn a_record_of_an_earlier_version_has_no_cgroup_parent_and_is_whole() {
+fn a_record_of_an_earlier_version_has_neither_cgroup_parent_nor_labels_and_is_whole() {
     let (_root, store) = store();
     let sandbox = record(1);
     store.sandboxes.create(&sandbox).unwrap();
     let path = store.sandboxes.journal(sandbox.id.as_str());
     let earlier = fs::read_to_string(&path)
         .unwrap()
-        .replace("\"cgroup_parent\":null,", "");
+        .replace("\"cgroup_parent\":null,\"selinux\":null,", "");
+    assert!(!earlier.contains("selinux"), "{earlier}");
     fs::write(&path, earlier).unwrap();
     let found = store.sandboxes.load().unwrap();
     assert!(matches!(&found[..], [Found::Record(found)] if *found == sandbox));

@@ -1,13 +1,15 @@
 //! Mounts and namespaces of mounts.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_bind, mount_change,
     mount_remount, unmount,
 };
 use rustix::process::{chdir, fchdir};
@@ -100,6 +102,25 @@ pub fn read_only_program(path: &Path) -> io::Result<OwnedFd> {
     let tree = MountTree::of(path)?;
     tree.make_read_only()?;
     Ok(tree.into())
+}
+
+/// A copy of a program on a read-only file system of its own that is in no namespace, where everything
+/// has this SELinux label.
+pub fn labelled_program(path: &Path, label: &str) -> io::Result<OwnedFd> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "context", label)?;
+    fsconfig_create(&context)?;
+    let none = MountAttrFlags::empty();
+    let files = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, none)?;
+    let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o755);
+    let copy = rustix::fs::openat(&files, "program", create, mode)?;
+    rustix::fs::fchmod(&copy, mode)?;
+    io::copy(&mut File::open(path)?, &mut File::from(copy))?;
+    let files = MountTree::from(files);
+    files.make_read_only()?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(&files, "program", flags, Mode::empty())?)
 }
 
 /// Makes `root`, a mount point, this process's root and lets go of everything else.

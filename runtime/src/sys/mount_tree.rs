@@ -120,6 +120,13 @@ impl AsFd for MountTree {
     }
 }
 
+impl From<OwnedFd> for MountTree {
+    /// What a new mount is named by before it is attached.
+    fn from(mount: OwnedFd) -> Self {
+        Self(mount)
+    }
+}
+
 impl From<MountTree> for OwnedFd {
     fn from(tree: MountTree) -> Self {
         tree.0

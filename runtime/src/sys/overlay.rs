@@ -20,17 +20,19 @@ use rustix::mount::{
 
 use crate::snapshot::Overlay;
 
-/// Mounts the overlay at its target in the calling process's mount namespace.
-pub fn mount_overlay(overlay: &Overlay) -> io::Result<()> {
-    mount_layers(&Layers::of(overlay))
+/// Mounts the overlay at its target in the calling process's mount namespace. With an SELinux label all
+/// of its files have that one.
+pub fn mount_overlay(overlay: &Overlay, label: Option<&str>) -> io::Result<()> {
+    mount_layers(&Layers::of(overlay, label))
 }
 
 /// Mounts at least two directories, top first, over each other at `target`, read-only.
-pub fn mount_read_only(lower: &[PathBuf], target: &Path) -> io::Result<()> {
+pub fn mount_read_only(lower: &[PathBuf], target: &Path, label: Option<&str>) -> io::Result<()> {
     mount_layers(&Layers {
         lower,
         upper_and_work: None,
         target,
+        label,
     })
 }
 
@@ -40,14 +42,16 @@ struct Layers<'a> {
     /// Where changes go; without, there are none.
     upper_and_work: Option<(&'a Path, &'a Path)>,
     target: &'a Path,
+    label: Option<&'a str>,
 }
 
 impl<'a> Layers<'a> {
-    fn of(overlay: &'a Overlay) -> Self {
+    fn of(overlay: &'a Overlay, label: Option<&'a str>) -> Self {
         Self {
             lower: &overlay.lower,
             upper_and_work: Some((&overlay.upper, &overlay.work)),
             target: &overlay.target,
+            label,
         }
     }
 }
@@ -71,6 +75,9 @@ fn mount_by_directory(layers: &Layers<'_>) -> Result<(), Errno> {
         fsconfig_set_string(context, "upperdir", upper)?;
         fsconfig_set_string(context, "workdir", work)?;
         fsconfig_set_flag(context, "volatile")?;
+    }
+    if let Some(label) = layers.label {
+        fsconfig_set_string(context, "context", label)?;
     }
     fsconfig_create(context)?;
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;
@@ -108,6 +115,10 @@ fn mount_by_descriptor(layers: &Layers<'_>) -> io::Result<()> {
             format!("lowerdir={names},upperdir={upper},workdir={work},volatile")
         }
         None => format!("lowerdir={names}"),
+    };
+    let options = match layers.label {
+        Some(label) => format!("{options},context=\"{label}\""),
+        None => options,
     };
     let options = std::ffi::CString::new(options).expect("the names have no NUL");
     mount(

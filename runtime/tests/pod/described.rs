@@ -7,6 +7,7 @@ use std::fs;
 use podling_runtime::cgroup::{CgroupPath, Cgroups};
 use podling_runtime::host;
 use podling_runtime::model::process::ProcessSpec;
+use podling_runtime::model::selinux::PodLabels;
 use podling_runtime::model::{ContainerConfig, SandboxId};
 use podling_runtime::monitor::Stdio3;
 use podling_runtime::monitor::protocol::{ContainerStatus, ExecRequest};
@@ -26,6 +27,7 @@ pub(crate) struct Description {
     pub(crate) devices: Vec<HostDevice>,
     pub(crate) device_mounts: Vec<DeviceMount>,
     pub(crate) seccomp_profile: Option<String>,
+    pub(crate) selinux: Option<PodLabels>,
 }
 
 impl Description {
@@ -64,6 +66,7 @@ impl Pod {
             hosts_file: None,
             resolv_conf: None,
             shm_dir: self.run_dir().join("shm"),
+            selinux: what.selinux.clone(),
         };
         let described = container_spec(&SpecInput {
             id: container.id(),

@@ -96,6 +96,7 @@ impl Pod {
             shm_size: 1 << 20,
             filter: PauseFilter::None,
             user_namespace: None,
+            labels: None,
         };
         change(&mut spec);
         let monitor = program("podling-monitor", env!("CARGO_BIN_EXE_podling-monitor"));

@@ -10,8 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use podling_runtime::host::{can_have_user_namespaces, trial};
+use podling_runtime::host::{can_have_user_namespaces, selinux_state, trial};
 use podling_runtime::layout::Layout;
+use podling_runtime::spec::Selinux;
 use rustix::process::{Resource, getrlimit};
 
 use super::facts::{Facts, Kernel, Process, Trial};
@@ -43,6 +44,7 @@ pub(super) async fn facts(layout: &Layout, named: Option<&Path>) -> Facts {
         disk: files::disk(&images),
         security_modules: files::security_modules(),
         has_apparmor_parser: files::has_program("apparmor_parser"),
+        lacks_container_labels: selinux_state() == Selinux::Enabled(None),
         addresses: addresses(layout, &configuration),
         other_runtimes: other_runtimes(),
         is_running: cri::connect(&layout.socket()).await.is_ok(),

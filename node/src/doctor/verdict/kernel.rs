@@ -92,11 +92,11 @@ fn security_modules(facts: &Facts) -> Finding {
         );
     };
     let has = |name| active.split(',').any(|module| module == name);
-    if has("selinux") {
+    if facts.lacks_container_labels {
         return Finding::limited(
             check,
             active,
-            "labels of SELinux are not given to containers: run permissive, or without it",
+            "install container-selinux: the SELinux policy has no container_t, and pods get no labels",
         );
     }
     if has("apparmor") && !facts.has_apparmor_parser {

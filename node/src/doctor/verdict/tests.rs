@@ -50,6 +50,7 @@ fn well() -> Facts {
         },
         security_modules: Some("capability,landlock,yama".to_owned()),
         has_apparmor_parser: false,
+        lacks_container_labels: false,
         addresses: vec![("127.0.0.1:10255".to_owned(), Ok(()))],
         other_runtimes: Vec::new(),
         is_running: false,
@@ -96,7 +97,7 @@ fn each_trial_of_the_kernel_counts() {
         (|f| f.cgroups.made = no(), "cgroups delegation", Missing),
         (|f| f.security_modules = None, "security modules", Limited),
         (
-            |f| f.security_modules = Some("capability,selinux".into()),
+            |f| f.lacks_container_labels = true,
             "security modules",
             Limited,
         ),

@@ -5,6 +5,7 @@ use podling_proto::runtime::v1 as cri;
 use super::user_namespace::user_namespace;
 use super::{DecodeError, invalid};
 use crate::model::config::{NamespaceMode, Namespaces, SecurityProfile};
+use crate::model::selinux::SelinuxOptions;
 
 /// A uid or gid: CRI carries them as 64 bits, the kernel knows 32, and -1 means "leave alone" to it.
 pub(super) fn id32(
@@ -129,12 +130,111 @@ fn localhost(field: &'static str, reference: String) -> Result<SecurityProfile, 
     Ok(SecurityProfile::Localhost(name.to_owned()))
 }
 
-/// Refuses options that need SELinux, which is not supported.
-pub(super) fn no_selinux(options: Option<&cri::SeLinuxOption>) -> Result<(), DecodeError> {
-    match options {
-        Some(options) if *options != cri::SeLinuxOption::default() => {
-            Err(DecodeError::Unsupported("selinux_options"))
+/// What is named of an SELinux context; nothing, if nothing is.
+pub(super) fn selinux(
+    options: Option<cri::SeLinuxOption>,
+) -> Result<Option<SelinuxOptions>, DecodeError> {
+    let cri::SeLinuxOption {
+        user,
+        role,
+        r#type,
+        level,
+    } = options.unwrap_or_default();
+    let named = SelinuxOptions {
+        user: context_word("selinux_options.user", user)?,
+        role: context_word("selinux_options.role", role)?,
+        kind: context_word("selinux_options.type", r#type)?,
+        level: context_level(level)?,
+    };
+    Ok(Some(named).filter(|named| *named != SelinuxOptions::default()))
+}
+
+fn context_word(field: &'static str, word: String) -> Result<Option<String>, DecodeError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match word.chars().all(is_plain) {
+        true => Ok(Some(word).filter(|word| !word.is_empty())),
+        false => Err(invalid(
+            field,
+            word,
+            "letters, digits, '_', '-' and '.' are expected",
+        )),
+    }
+}
+
+/// `s0`, `s0-s1`, and categories behind them: `s0:c1,c5.c9`.
+fn context_level(level: String) -> Result<Option<String>, DecodeError> {
+    let (sensitivities, categories) = match level.split_once(':') {
+        Some((sensitivities, categories)) => (sensitivities, Some(categories)),
+        None => (level.as_str(), None),
+    };
+    let is_sensitivity = |text: &str| is_numbered(text, 's', 1);
+    let is_range = |text: &str| {
+        let mut ends = text.split('.');
+        ends.clone().count() <= 2 && ends.all(|end| is_numbered(end, 'c', 4))
+    };
+    let mut ends = sensitivities.split('-');
+    let is_level = ends.clone().count() <= 2
+        && ends.all(is_sensitivity)
+        && categories.is_none_or(|all| all.split(',').all(is_range));
+    match (level.is_empty(), is_level) {
+        (true, _) => Ok(None),
+        (false, true) => Ok(Some(level)),
+        (false, false) => Err(invalid(
+            "selinux_options.level",
+            level,
+            "a level such as s0:c1,c2 is expected",
+        )),
+    }
+}
+
+/// A letter and a number of so many digits at most.
+fn is_numbered(text: &str, letter: char, digits: usize) -> bool {
+    text.strip_prefix(letter).is_some_and(|number| {
+        (1..=digits).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(level: &str) -> Result<Option<SelinuxOptions>, DecodeError> {
+        selinux(Some(cri::SeLinuxOption {
+            level: level.to_owned(),
+            ..Default::default()
+        }))
+    }
+
+    #[test]
+    fn a_level_is_sensitivities_and_categories() {
+        for good in ["s0", "s0-s1", "s0:c4,c5", "s0-s0:c0.c1023", "s0:c1,c5.c9"] {
+            assert_eq!(level(good).unwrap().unwrap().level.as_deref(), Some(good));
         }
-        _ => Ok(()),
+        for bad in [
+            "s0,c4,c5",
+            "c4",
+            "s",
+            "s0:",
+            "s0:c",
+            "s0:c10000",
+            "s0:c1.c2.c3",
+            "s0-s1-s2",
+            "s0 ",
+            "s0:c1\n",
+            "S0",
+        ] {
+            assert!(level(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn who_names_nothing_asks_for_nothing() {
+        assert_eq!(selinux(None).unwrap(), None);
+        assert_eq!(selinux(Some(Default::default())).unwrap(), None);
+        let with_colon = cri::SeLinuxOption {
+            r#type: "spc_t:s0".to_owned(),
+            ..Default::default()
+        };
+        assert!(selinux(Some(with_colon)).is_err());
     }
 }

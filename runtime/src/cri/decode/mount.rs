@@ -12,7 +12,7 @@ pub(super) fn mount(mount: cri::Mount) -> Result<Mount, DecodeError> {
         container_path,
         host_path,
         readonly,
-        selinux_relabel: _, // There is nothing to relabel without SELinux.
+        selinux_relabel,
         propagation,
         uid_mappings,
         gid_mappings,
@@ -26,6 +26,7 @@ pub(super) fn mount(mount: cri::Mount) -> Result<Mount, DecodeError> {
         host_path,
         readonly,
         recursive_read_only,
+        selinux_relabel,
         propagation: propagation_of(propagation)?,
         mapping: of_mount(&uid_mappings, &gid_mappings)?,
         image: image_source(image, image_sub_path)?,

@@ -2,7 +2,7 @@
 
 use podling_proto::runtime::v1 as cri;
 
-use super::common::{groups, id32, namespaces, no_selinux, profile};
+use super::common::{groups, id32, namespaces, profile, selinux};
 use super::container::resources_of;
 use super::{DecodeError, invalid};
 use crate::model::SandboxConfig;
@@ -179,7 +179,6 @@ fn security(context: cri::LinuxSandboxSecurityContext) -> Result<SandboxSecurity
         // Pause has no image whose groups could count.
         supplemental_groups_policy: _,
     } = context;
-    no_selinux(selinux_options.as_ref())?;
     Ok(SandboxSecurity {
         namespaces: namespaces(namespace_options)?,
         run_as_user: id32("run_as_user", run_as_user)?,
@@ -187,5 +186,6 @@ fn security(context: cri::LinuxSandboxSecurityContext) -> Result<SandboxSecurity
         supplemental_groups: groups(supplemental_groups)?,
         privileged,
         seccomp: profile("seccomp", seccomp, &seccomp_profile_path)?,
+        selinux: selinux(selinux_options)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use podling_proto::runtime::v1 as cri;
 
-use super::common::{groups, id32, namespaces, no_selinux, profile};
+use super::common::{groups, id32, namespaces, profile, selinux};
 use super::{DecodeError, invalid};
 use crate::model::config::{Capabilities, ContainerSecurity, RunAs, SupplementalGroupsPolicy};
 
@@ -29,7 +29,6 @@ pub(super) fn security(
         apparmor,
         supplemental_groups_policy,
     } = context;
-    no_selinux(selinux_options.as_ref())?;
     let user = RunAs {
         uid: id32("run_as_user", run_as_user)?,
         username: run_as_username,
@@ -59,6 +58,7 @@ pub(super) fn security(
             (None, "") => None,
             _ => Some(profile("apparmor", apparmor, &apparmor_profile)?),
         },
+        selinux: selinux(selinux_options)?,
     })
 }
 

@@ -171,7 +171,7 @@ fn mount(mount: &Mount, record: &ContainerRecord) -> cri::Mount {
         container_path: mount.container_path.clone(),
         host_path: mount.host_path.clone(),
         readonly: mount.readonly,
-        selinux_relabel: false,
+        selinux_relabel: mount.selinux_relabel,
         propagation: propagation.into(),
         uid_mappings: mapping.map(|all| ids(all.uid, all)).into_iter().collect(),
         gid_mappings: mapping.map(|all| ids(all.gid, all)).into_iter().collect(),

@@ -54,13 +54,13 @@ fn every_layer_is_seen(mount: impl FnOnce(&Overlay) + Send + 'static, count: usi
 
 #[test]
 fn five_hundred_layers_are_mounted_one_by_one() {
-    every_layer_is_seen(|overlay| mount_overlay(overlay).unwrap(), 500);
+    every_layer_is_seen(|overlay| mount_overlay(overlay, None).unwrap(), 500);
 }
 
 #[test]
 fn an_older_kernel_mounts_two_hundred_layers_by_descriptor() {
     every_layer_is_seen(
-        |overlay| mount_by_descriptor(&Layers::of(overlay)).unwrap(),
+        |overlay| mount_by_descriptor(&Layers::of(overlay, None)).unwrap(),
         200,
     );
 }
@@ -72,7 +72,7 @@ fn paths_too_long_for_one_option_are_mounted_all_the_same() {
         let deep = dir.path().join("d".repeat(200)).join("e,:\\".repeat(50));
         fs::create_dir_all(&deep).unwrap();
         let overlay = layered(&deep, 3);
-        mount_overlay(&overlay).unwrap();
+        mount_overlay(&overlay, None).unwrap();
         assert_eq!(fs::read_to_string(overlay.target.join("top")).unwrap(), "2");
         let flags = rustix::mount::UnmountFlags::DETACH;
         rustix::mount::unmount(&overlay.target, flags).unwrap();
@@ -86,7 +86,7 @@ fn a_layer_that_is_missing_is_reported() {
         let mut overlay = layered(dir.path(), 2);
         overlay.lower.push(dir.path().join("missing"));
         assert_eq!(
-            mount_overlay(&overlay).unwrap_err().kind(),
+            mount_overlay(&overlay, None).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
     });
