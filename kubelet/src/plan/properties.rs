@@ -181,7 +181,8 @@ proptest! {
         mut observation in some_observation(),
     ) {
         let steps = converge(&pod, &mut observation);
-        prop_assert!(steps <= 4 + 2 * pod.spec.init_containers.len(), "{steps} steps");
+        // An init container of which nobody knows whether it has done its work may cost another sandbox.
+        prop_assert!(steps <= 6 + 2 * pod.spec.init_containers.len(), "{steps} steps");
         if !has_ended(&pod, &observation) {
             let newest = observation.newest_sandbox().expect("a running pod has a sandbox");
             for container in &pod.spec.containers {
