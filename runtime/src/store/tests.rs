@@ -41,7 +41,9 @@ fn a_record_of_an_earlier_version_has_neither_cgroup_parent_nor_labels_and_is_wh
     let path = store.sandboxes.journal(sandbox.id.as_str());
     let earlier = fs::read_to_string(&path)
         .unwrap()
-        .replace("\"cgroup_parent\":null,\"selinux\":null,", "");
+        .replace("\"cgroup_parent\":null,", "")
+        .replace("\"selinux\":null,", "")
+        .replace(",\"selinux\":null", "");
     assert!(!earlier.contains("selinux"), "{earlier}");
     fs::write(&path, earlier).unwrap();
     let found = store.sandboxes.load().unwrap();
