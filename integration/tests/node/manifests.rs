@@ -1,6 +1,6 @@
 //! Manifests come, change and go, and the pods follow.
 
-use podling_integration::harness::Node;
+use podling_integration::harness::{DEADLINE, Node, wait_until};
 
 use crate::{is_running, one, pod};
 
@@ -23,10 +23,10 @@ async fn editing_a_manifest_replaces_the_pod() {
         second.uid(),
         "a static pod's UID comes from its manifest"
     );
-    assert!(
-        node.logs(&second, "main").starts_with("1\n"),
-        "the new arguments count"
-    );
+    wait_until(DEADLINE, "the new arguments count", || {
+        node.logs(&second, "main").starts_with("1\n")
+    })
+    .await;
     node.stop().await;
 }
 
