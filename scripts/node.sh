@@ -43,7 +43,9 @@ start_daemon() {
 # Starts the node, and has it ended however the script ends.
 start_node() {
     say "Starting a node below $(realpath --relative-to=. "$root")"
+    # On a machine whose disk is nearly full a kubelet lets no pod in; what is shown here is pods.
     start_daemon up --end-pods-on-exit --node-name "$name" --cgroup-root "/$name" \
+        --eviction-hard 'pid.available<1' \
         ${node_arguments[@]+"${node_arguments[@]}"}
     trap 'end_node $?' EXIT
     trap 'end_node 0' INT TERM

@@ -17,6 +17,7 @@ pub mod config;
 pub mod credential;
 pub mod cri;
 pub mod event;
+pub mod evict;
 pub mod execute;
 mod host;
 mod labels;

@@ -80,6 +80,11 @@ impl Daemon {
         }
         command.args(["--node-name", "node", "-v"]);
         command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
+        // The machine's own disk may be full: only stories that say so are about that.
+        let configuration = fs::read_to_string(root.join("etc/podling/config.yaml"));
+        if !configuration.is_ok_and(|text| text.contains("eviction")) {
+            command.arg("--eviction-hard=pid.available<1");
+        }
         command.args(&start.arguments);
         command
             .env_remove("PODLING_ROOT")

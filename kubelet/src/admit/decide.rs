@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::fit::{Shortage, shortages};
 use super::preempt::victims;
 use super::{AppArmor, NodeFacts, affinity, ports, sysctl};
+use crate::evict::admit;
 use crate::model::{AppArmorProfile, Pod, PodUid};
 
 /// The label of a node, and of pods that name one, with its operating system.
@@ -75,7 +76,9 @@ pub fn decide(question: Question<'_>) -> Admission {
     if stage == Stage::Runs {
         return Admission::Admitted;
     }
-    let refused = sysctl::refusal(&pod.spec, &node.allowed_unsafe_sysctls).or_else(|| system(pod));
+    let refused = pressed(question)
+        .or_else(|| sysctl::refusal(&pod.spec, &node.allowed_unsafe_sysctls))
+        .or_else(|| system(pod));
     if let Some(refusal) = refused {
         return Admission::Refused(refusal);
     }
@@ -84,6 +87,16 @@ pub fn decide(question: Question<'_>) -> Admission {
         Some(refusal) if !is_refused(&admission) => Admission::Refused(refusal),
         _ => admission,
     }
+}
+
+/// While the node is short of something, few may come; those that run are dealt with by eviction.
+fn pressed(question: Question<'_>) -> Option<Refusal> {
+    let Question {
+        pod, node, stage, ..
+    } = question;
+    let is_new = stage == Stage::New;
+    let message = admit::refusal(pod, &node.pressures).filter(|_| is_new)?;
+    Some(Refusal::new("Evicted", message))
 }
 
 fn is_refused(admission: &Admission) -> bool {

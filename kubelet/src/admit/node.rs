@@ -1,6 +1,9 @@
 //! What has to be known of the node to let a pod in.
 
+use std::collections::BTreeSet;
+
 use super::Amounts;
+use crate::evict::Pressure;
 use crate::model::StringMap;
 
 /// What has to be known of the node.
@@ -18,6 +21,8 @@ pub struct NodeFacts {
     pub allowed_unsafe_sysctls: Vec<String>,
     /// Whether profiles of AppArmor can be enforced.
     pub app_armor: AppArmor,
+    /// What it is short of.
+    pub pressures: BTreeSet<Pressure>,
 }
 
 /// Whether profiles of AppArmor can be enforced.
@@ -45,6 +50,7 @@ impl NodeFacts {
             pods: u64::MAX,
             allowed_unsafe_sysctls: Vec::new(),
             app_armor: AppArmor::Enforced,
+            pressures: BTreeSet::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::Settings;
 use crate::collect;
 use crate::config::{Configuration, Loaded};
 use crate::credential::ProviderPlaces;
+use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
@@ -53,6 +54,7 @@ impl Settings {
         }
         self.node_labels = loaded.flag_words("node-labels");
         self.reserve = Reserve::of(configuration);
+        self.eviction = evict::Policy::of(configuration);
         self.image_collection = collect::Policy::of(configuration);
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         self.log_rotation = rotate::Policy::of(configuration);

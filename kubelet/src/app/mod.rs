@@ -31,6 +31,7 @@ use crate::admit::NodeFacts;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
 use crate::event::EventLog;
+use crate::evict::Standing;
 use crate::execute::{Allocatable, ImageParts, Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
@@ -138,6 +139,8 @@ struct Kubelet {
     node: watch::Sender<Arc<NodeFacts>>,
     wallet: Arc<Wallet>,
     records: Option<Arc<PullRecords>>,
+    /// What the node is short of.
+    standing: watch::Sender<Standing>,
 }
 
 impl Kubelet {
@@ -151,11 +154,14 @@ impl Kubelet {
             settings.node_ips = vec![host::address()];
         }
         let layout = Layout::new(&settings.root, &settings.pod_logs);
-        let node = identity(&settings, None).for_admission(&settings.pods.allowed_unsafe_sysctls);
+        let standing = watch::Sender::new(Standing::default());
+        let node = identity(&settings, (None, standing.subscribe()))
+            .for_admission(&settings.pods.allowed_unsafe_sysctls);
         let policy = settings.verification.clone();
         let records = policy.map(|policy| PullRecords::new(&settings.root, policy));
         Self {
             node: watch::Sender::new(Arc::new(node)),
+            standing,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             pods: Arc::default(),
             observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
@@ -219,7 +225,7 @@ impl Kubelet {
             gatherer.run(says, to_inbox, to_gatherer).await;
             "gatherer of manifests"
         });
-        self.start_upkeep(parts, stop);
+        self.start_upkeep(parts, &inbox, stop);
         let mut sync = tokio::spawn(run_sync(Arc::new(world), inputs, to_sync));
 
         // The arms are only waited for once; what they would have said is asked below.
@@ -245,7 +251,7 @@ impl Kubelet {
     fn exhibits(&self, doors: &Doors, objects: LocalObjects) -> Exhibits {
         let settings = &self.settings;
         let port = doors.addresses()[0].map(|address| address.port());
-        let identity = identity(settings, port);
+        let identity = identity(settings, (port, self.standing.subscribe()));
         Exhibits {
             pods: Arc::clone(&self.pods),
             events: Arc::clone(&self.events),
@@ -391,8 +397,12 @@ impl Kubelet {
 }
 
 /// What of the node does not change while the kubelet runs.
-fn identity(settings: &Settings, port: Option<u16>) -> Identity {
+fn identity(
+    settings: &Settings,
+    (port, standing): (Option<u16>, watch::Receiver<Standing>),
+) -> Identity {
     Identity {
+        standing,
         name: settings.node_name.clone(),
         addresses: settings.node_ips.clone(),
         root: settings.root.clone(),

@@ -11,6 +11,7 @@ use crate::collect;
 use crate::config::Configuration;
 use crate::credential::{DockerFiles, ProviderPlaces};
 use crate::cri::Deadlines;
+use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::node::Reserve;
 use crate::pleg::Intervals;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
+    /// When pods are given up for the node's sake.
+    pub eviction: evict::Policy,
     /// Which images nobody needs.
     pub image_collection: collect::Policy,
     /// When logs are rotated; never without one.
@@ -144,6 +147,7 @@ impl Settings {
             relist: Intervals::default(),
             deadlines: Deadlines::default(),
             most_images: Some(50),
+            eviction: evict::Policy::of(&Configuration::default()),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
             at_end: AtEnd::default(),

@@ -1,20 +1,28 @@
-//! What keeps the node in order beside its pods.
+//! What keeps the node in order beside its pods: logs, images, and what is left of memory and disks.
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Kubelet;
-use crate::collect::ImageCollector;
+use crate::collect::{ImageCollector, Images};
+use crate::evict::{self, Evictor};
+use crate::host;
 use crate::oom::OomWatcher;
 use crate::rotate::Rotator;
-use crate::sync::SystemClock;
+use crate::sync::{Input, SystemClock};
 
 impl Kubelet {
-    /// Starts the parts that need nothing of the sync loop.
-    pub(super) fn start_upkeep(&self, parts: &mut JoinSet<&'static str>, stop: &CancellationToken) {
-        let (images, _) = ImageCollector::new(
+    /// Starts all of it.
+    pub(super) fn start_upkeep(
+        &self,
+        parts: &mut JoinSet<&'static str>,
+        inbox: &mpsc::Sender<Input>,
+        stop: &CancellationToken,
+    ) {
+        let (images, to_collector) = ImageCollector::new(
             Arc::clone(&self.runtime),
             Arc::clone(&self.events) as _,
             Arc::new(SystemClock),
@@ -24,6 +32,12 @@ impl Kubelet {
         parts.spawn(async move {
             images.run(to_images).await;
             "image collector"
+        });
+        let evictor = self.evictor(to_collector, inbox.clone());
+        let to_evictor = stop.clone();
+        parts.spawn(async move {
+            evictor.run(to_evictor).await;
+            "evictor"
         });
         let oom = OomWatcher::new(Arc::clone(&self.events) as _, &self.settings.node_name);
         let to_oom = stop.clone();
@@ -39,5 +53,25 @@ impl Kubelet {
                 "log rotator"
             });
         }
+    }
+
+    fn evictor(&self, images: Images, inbox: mpsc::Sender<Input>) -> Evictor {
+        let (settings, pods) = (&self.settings, Arc::clone(&self.pods));
+        let memory = host::memory_capacity();
+        Evictor::new(evict::Parts {
+            runtime: Arc::clone(&self.runtime),
+            events: Arc::clone(&self.events) as _,
+            clock: Arc::new(SystemClock),
+            images,
+            roll: Arc::new(move || pods.all()),
+            inbox,
+            standing: self.standing.clone(),
+            node: self.node.clone(),
+            layout: self.layout.clone(),
+            root: settings.root.clone(),
+            node_name: settings.node_name.clone(),
+            pods_memory: memory.saturating_sub(settings.eviction.reserved_memory),
+            policy: settings.eviction.clone(),
+        })
     }
 }

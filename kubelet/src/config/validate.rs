@@ -60,6 +60,9 @@ pub(super) fn validate(configuration: &Configuration, machine: Machine) -> Vec<S
     page(configuration, &mut complaints);
     shutdown(configuration, &mut complaints);
     tls(configuration, &mut complaints);
+    complaints
+        .0
+        .extend(crate::evict::thresholds(configuration).1);
     kernel(configuration, machine, &mut complaints);
     complaints.0
 }

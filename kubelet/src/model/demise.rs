@@ -15,6 +15,11 @@ pub struct Demise {
 }
 
 impl Demise {
+    /// Whether it had to go so that the node has room.
+    pub fn is_eviction(&self) -> bool {
+        self.reason == "Evicted"
+    }
+
     /// It was active for longer than `activeDeadlineSeconds`.
     pub fn deadline_exceeded() -> Self {
         Self {

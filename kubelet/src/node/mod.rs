@@ -9,6 +9,7 @@
 mod facts;
 mod images;
 mod object;
+mod pressure;
 mod reserve;
 mod room;
 #[cfg(test)]
@@ -20,11 +21,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::watch;
 
 pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, NodeFacts};
 use crate::cri::Runtime;
+use crate::evict::Standing;
 use crate::pulse::Pulse;
 
 /// What of a node does not change while its kubelet runs.
@@ -42,6 +45,8 @@ pub struct Identity {
     pub port: Option<u16>,
     /// What is kept from pods.
     pub reserve: Reserve,
+    /// What the node is short of.
+    pub standing: watch::Receiver<Standing>,
     /// How many images are listed; all without a number.
     pub most_images: Option<usize>,
 }
@@ -56,6 +61,7 @@ impl Identity {
             allocatable: room::allocatable(&self.reserve, &facts),
             pods: self.reserve.pods(facts.cpus),
             allowed_unsafe_sysctls: allowed_unsafe_sysctls.to_vec(),
+            pressures: self.standing.borrow().pressures().clone(),
             app_armor: if facts.app_armor {
                 AppArmor::Enforced
             } else {
@@ -111,6 +117,8 @@ impl Portrait {
         let mut object = object::node(&self.identity, &facts, &troubles, self.began, now);
         // A runtime that does not answer has troubles that are told above.
         let images = self.runtime.list_images().await.unwrap_or_default();
+        let conditions = &mut object["status"]["conditions"];
+        pressure::tell(conditions, &self.identity.standing.borrow());
         object["status"]["images"] = images::listed(images, self.identity.most_images).into();
         object
     }

@@ -173,7 +173,7 @@ fn addresses(identity: &Identity) -> Vec<Value> {
 }
 
 /// API times have no fraction.
-fn seconds(time: Timestamp) -> String {
+pub(super) fn seconds(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second())
         .unwrap_or(time)
         .to_string()

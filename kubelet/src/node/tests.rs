@@ -15,6 +15,7 @@ fn identity(configuration: &Configuration) -> Identity {
         labels: vec![("rack".to_owned(), "7".to_owned())],
         port: Some(10250),
         most_images: Some(50),
+        standing: tokio::sync::watch::channel(crate::evict::Standing::default()).1,
         reserve: Reserve::of(configuration),
     }
 }

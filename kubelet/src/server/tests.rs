@@ -56,6 +56,7 @@ impl Stage {
             labels: Vec::new(),
             port: None,
             most_images: Some(50),
+            standing: tokio::sync::watch::channel(crate::evict::Standing::default()).1,
             reserve: Reserve::default(),
         };
         let pulse = Pulse::default();

@@ -344,7 +344,7 @@ async fn a_pod_that_is_given_up_ends_and_says_why_until_nobody_wants_it() {
     assert_eq!(status.reason.as_deref(), Some("Evicted"));
     harness.remove(&web).await;
     harness.until_logged("clean up web-node").await;
-    assert_eq!(harness.node.log().len(), 5, "nothing was started again");
+    assert_eq!(harness.node.log().len(), 6, "nothing was started again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -375,23 +375,32 @@ impl<R: Roles> Worker<R> {
 
     /// Removes everything of a pod nobody wants; keeps the rest for people to look at.
     async fn leave(&mut self, ending: Ending) -> Next {
-        if ending != Ending::Unwanted {
-            return Next::Sleep;
-        }
-        let Some(observation) = self.observe().await else {
-            return Next::Retry(AFTER_ERROR);
-        };
-        if !observation.is_gone() {
-            let actions = remove_everything(&observation);
-            if let Err(error) = self.world.executor.terminate(&observation, &actions).await {
-                return self.failed(&error);
+        match ending {
+            Ending::Unwanted => {}
+            // The node needs the room; the status stays.
+            Ending::Failed(demise) if demise.is_eviction() => {
+                let removed = self.remove().await;
+                return removed.err().unwrap_or(Next::Sleep);
             }
+            Ending::Finished | Ending::Failed(_) => return Next::Sleep,
         }
-        if let Err(error) = self.world.executor.clean_up(&self.uid, &self.name).await {
-            return self.failed(&error);
+        if let Err(later) = self.remove().await {
+            return later;
         }
         self.world.statuses.forget(&self.uid);
         Next::Gone
+    }
+
+    /// Removes everything of the pod but its status; may be repeated.
+    async fn remove(&mut self) -> Result<(), Next> {
+        let observation = self.observe().await.ok_or(Next::Retry(AFTER_ERROR))?;
+        if !observation.is_gone() {
+            let actions = remove_everything(&observation);
+            let removed = self.world.executor.terminate(&observation, &actions).await;
+            removed.map_err(|error| self.failed(&error))?;
+        }
+        let cleaned = self.world.executor.clean_up(&self.uid, &self.name).await;
+        cleaned.map_err(|error| self.failed(&error))
     }
 
     async fn observe(&self) -> Option<PodObservation> {
