@@ -67,10 +67,12 @@ async fn commands_have_the_pipes_and_the_terminal_of_who_runs_them() {
     );
     assert_eq!(output.status.code(), Some(7));
 
-    // A terminal, with its size once it has been told, its keys, and its code.
+    // A terminal, with its keys, its code, and its size: upstream's runtimes set that beside the
+    // input, so what was typed may be read first.
+    let sized = "read line; n=0; until [ \"$(stty size 2>/dev/null)\" = \"31 97\" ] || [ $n -gt 500 ]; \
+                 do n=$((n + 1)); usleep 20000; done; stty size; echo \"<$line>\"; exit 3";
     let command = format!(
-        "stty rows 31 cols 97; {} --root {} exec -it box -- sh -c 'read line; stty size; echo \
-         \"<$line>\"; exit 3'",
+        "stty rows 31 cols 97; {} --root {} exec -it box -- sh -c '{sized}'",
         program("podling").display(),
         node.root().display()
     );
