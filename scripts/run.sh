@@ -47,7 +47,7 @@ command="$(realpath --relative-to=. "$podling") --root $(realpath --relative-to=
 cat <<END
   $command get pods
   $command logs web
-  $command exec web -c nginx -- ls -l /usr/share/nginx/html
+  $command exec web -c nginx -- nginx -v
 END
 wait "$daemon" || true
 fail "podling has ended"

@@ -51,6 +51,39 @@ async fn pods_are_shown_as_a_table_a_list_and_one_by_one() {
     node.stop().await;
 }
 
+/// What README and `make run` tell people to do with the pod of the example.
+fn told_commands() -> impl Iterator<Item = &'static str> {
+    let readme = include_str!("../../../README.md").lines();
+    let run = include_str!("../../../scripts/run.sh").lines();
+    let on_a_machine = readme.filter_map(|line| line.strip_prefix("podling "));
+    let beside_run = run.filter_map(|line| line.trim_start().strip_prefix("$command "));
+    on_a_machine.chain(beside_run)
+}
+
+#[tokio::test]
+async fn what_readme_tells_people_to_do_works() {
+    let node = Node::start().await;
+    for image in ["busybox", "nginx"] {
+        node.import_debian(image).await;
+    }
+    node.manifest("web.yaml", include_str!("../../../examples/web.yaml"));
+    node.wait_pod("web", "is ready", |pod| pod.is_ready()).await;
+    let about_pods = |command: &&str| {
+        let mut beginnings = ["get ", "logs ", "exec "].into_iter();
+        beginnings.any(|beginning| command.starts_with(beginning))
+    };
+    let mut tried = 0;
+    for command in told_commands().filter(about_pods) {
+        let words: Vec<&str> = command.split(' ').collect();
+        let output = node.podling(&words);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "podling {command}: {told}");
+        tried += 1;
+    }
+    assert_eq!(tried, 6, "three in README, three of make run");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn exec_returns_output_and_exit_code_of_the_command() {
     let node = Node::start().await;
