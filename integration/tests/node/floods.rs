@@ -18,7 +18,7 @@ const MIB: u64 = 1 << 20;
 /// What is kept of each stream of a command.
 const KEPT: usize = 16 << 20;
 /// What the daemon may take for it, in KiB: both streams as they are kept, and once more in the message.
-const DAEMON_ROOM: u64 = 80 << 10;
+const DAEMON_ROOM: u64 = 48 << 10;
 /// What may stay of it, in KiB.
 const DAEMON_SLACK: u64 = 4 << 10;
 /// What the monitor may take, in KiB: output of commands does not pass it.
