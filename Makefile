@@ -74,7 +74,7 @@ bench: build example-images ## Measure this build; ARGS="--endpoint NAME=unix://
 .PHONY: bench-node
 bench-node: build example-images ## Measure what a node makes of manifests: started, restarted, gone
 	cargo build --release --locked -p podling-integration --bin podling-node-bench
-	@exec scripts/bench-node.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-node-bench \
+	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-node-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-node $(ARGS)
 
 .PHONY: bench-peers
