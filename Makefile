@@ -57,6 +57,10 @@ run: build example-images ## Run a node with the example pod until Ctrl-C
 test: deps lint test-programs test-images test-peers ## Lint, then run every test (as root)
 	scripts/test.sh $(TEST_FEATURES)
 
+.PHONY: coverage
+coverage: build-deps ## Say which lines of the kubelet's planners no test runs
+	@scripts/coverage.sh $(TEST_FEATURES)
+
 .PHONY: lint
 lint: build-deps ## Check the formatting and run clippy
 	@scripts/lint.sh $(TEST_FEATURES)

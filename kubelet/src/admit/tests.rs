@@ -204,6 +204,7 @@ fn a_pod_runs_only_on_a_node_that_it_is_for() {
         (vec![of_label(one("cores", Gt, &["3"]))], "in"),
         (vec![of_label(one("cores", Lt, &["4"]))], mismatch),
         (vec![of_label(one("disk", Gt, &["3"]))], mismatch),
+        (vec![of_label(one("cores", Gt, &["1", "2"]))], mismatch),
         (
             vec![NodeTerm {
                 fields: vec![one("metadata.name", In, &["node-a"])],

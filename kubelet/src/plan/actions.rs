@@ -176,13 +176,12 @@ impl<'a> Draft<'a> {
 
     /// Ends the newest of a name, unless it is ended as a stray already.
     fn kill_newest(&mut self, container: &Container, reason: KillReason) {
-        let grace = Some(kill::grace_for(self.pod, container, reason));
-        let Some(newest) = self.observation.newest(&container.name) else {
-            return;
-        };
-        if self.actions.kill.iter().all(|kill| kill.id != newest.id) {
-            let kill = kill::kill(Some(self.pod), newest, grace, reason);
-            self.actions.kill.push(kill);
+        let kills = &mut self.actions.kill;
+        let newest = self.observation.newest(&container.name);
+        let not_ended = newest.filter(|newest| kills.iter().all(|kill| kill.id != newest.id));
+        if let Some(newest) = not_ended {
+            let grace = Some(kill::grace_for(self.pod, container, reason));
+            kills.push(kill::kill(Some(self.pod), newest, grace, reason));
         }
     }
 

@@ -57,13 +57,10 @@ impl CrashBackoff {
         now: Timestamp,
     ) {
         for start in &actions.start {
-            let Some(container) = pod.spec.container(&start.name) else {
-                continue;
-            };
             let exit = observation
                 .newest_exited(&start.name)
                 .and_then(|seen| seen.state.exit());
-            if let Some(exit) = exit {
+            if let (Some(container), Some(exit)) = (pod.spec.container(&start.name), exit) {
                 self.note_restart(container, exit.finished_at, now);
             }
         }

@@ -403,6 +403,10 @@ fn an_ephemeral_container_is_started_once_even_during_init() {
     let ready = || vec![sandbox(0, Ready)];
     let init = || made("init", 0, running());
     assert_eq!(plan(&pod, &seen(ready(), vec![init()])), "start debug#0");
+    let (observation, mut backoff) = (seen(ready(), vec![init()]), CrashBackoff::default());
+    let actions = plan_for(&pod, &observation, at(30), &backoff);
+    backoff.note_starts(&pod, &observation, &actions, at(30));
+    assert_eq!(backoff, CrashBackoff::default(), "its start is no restart");
     let debugged = made("debug", 0, exited(1));
     assert_eq!(plan(&pod, &seen(ready(), vec![init(), debugged])), "");
 }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerState, PodCondition, PodStatus};
 
 use super::{Facts, StatusInput, generate};
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerName, ContainerObservation, Demise, FailureReason, HeldBack, Pod, PodObservation,
-    ProbeKind, ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
+    ContainerName, ContainerObservation, Demise, EphemeralContainer, FailureReason, HeldBack, Pod,
+    PodObservation, ProbeKind, ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
 };
-use crate::plan::fixture::{at, exited, made, pod, probe, running, sandbox, seen, sidecar};
+use crate::plan::fixture::{
+    at, container, exited, made, pod, probe, running, sandbox, seen, sidecar,
+};
 use crate::resource::qos_class;
 
 #[derive(Default)]
@@ -613,4 +615,66 @@ fn a_readiness_gate_that_nobody_has_opened_keeps_a_pod_from_being_ready() {
         message,
         "corresponding condition of pod readiness gate \"example.com/lb\" does not exist."
     );
+}
+
+#[test]
+fn a_readiness_gate_is_what_somebody_else_says_of_it() {
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.readiness_gates = vec!["example.com/lb".to_owned()];
+    let rows = [
+        (
+            "False",
+            "False",
+            "the status of pod readiness gate \"example.com/lb\" is not \"True\", but False",
+        ),
+        ("True", "True", ""),
+    ];
+    for (gate, ready, message) in rows {
+        let told = PodCondition {
+            type_: "example.com/lb".to_owned(),
+            status: gate.to_owned(),
+            ..PodCondition::default()
+        };
+        let case = Case {
+            previous: Some(PodStatus {
+                conditions: Some(vec![told]),
+                ..PodStatus::default()
+            }),
+            ..Case::default()
+        };
+        let status = case.status(&pod, &in_ready(vec![made("web", 0, running())]));
+        let seen = condition(&status, "Ready");
+        assert_eq!(
+            (seen.0.as_str(), seen.2.as_str()),
+            (ready, message),
+            "{gate}"
+        );
+    }
+}
+
+#[test]
+fn an_ephemeral_container_is_never_ready_and_waits_for_nothing_once_it_has_ended() {
+    let mut pod = pod(Always, &[], &["web"]);
+    pod.spec.ephemeral_containers = vec![EphemeralContainer {
+        container: container("debug"),
+        target: None,
+    }];
+    let mut case = Case::default();
+    let rows = [
+        (vec![made("debug", 0, running())], "Running"),
+        (vec![made("debug", 0, exited(7))], "Error 7"),
+    ];
+    for (seen, expected) in rows {
+        let status = case.status(&pod, &in_ready(seen));
+        let [debug] = status
+            .ephemeral_container_statuses
+            .as_deref()
+            .expect("it is told of")
+        else {
+            panic!("one ephemeral container, and {status:?}");
+        };
+        assert_eq!(word(debug.state.as_ref()), expected);
+        assert_eq!((debug.ready, debug.started), (false, None), "{expected}");
+        case.previous = Some(status);
+    }
 }

@@ -47,7 +47,7 @@ type StartRow<'a> = (
 fn the_next_init_container_starts_when_a_sidecar_has_started() {
     use ProbeKind::{Liveness, Startup};
     let proxy = || made("proxy", 0, running());
-    let rows: [StartRow<'_>; 9] = [
+    let rows: [StartRow<'_>; 10] = [
         ("it is first", vec![], &[], "start proxy#0"),
         ("not known yet", vec![proxy()], &[], ""),
         (
@@ -86,6 +86,12 @@ fn the_next_init_container_starts_when_a_sidecar_has_started() {
             vec![made("proxy", 0, exited(1)), made("step", 0, running())],
             &[],
             "start proxy#1",
+        ),
+        (
+            "the next runs: a sidecar that was only made is started as it is",
+            vec![made("proxy", 0, Created), made("step", 0, running())],
+            &[],
+            "start proxy#0 as made",
         ),
         (
             "the last is done",
