@@ -311,7 +311,7 @@ fn an_init_container_that_the_runtime_has_lost_has_done_its_work_when_others_wer
 }
 
 fn conditions(status: &PodStatus) -> Vec<String> {
-    let one = |one: &k8s_openapi::api::core::v1::PodCondition| {
+    let one = |one: &PodCondition| {
         let reason = one.reason.as_deref().unwrap_or_default();
         format!("{}={} {reason}", one.type_, one.status)
             .trim_end()
