@@ -1,6 +1,10 @@
 //! Facts of the machine that the kubelet asks for once, when it starts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+
+use crate::resource::{Capacity, Machine, Version, kernel_name};
 
 /// Bytes of memory the machine has; 0 when it does not say.
 pub(crate) fn memory_capacity() -> u64 {
@@ -8,11 +12,75 @@ pub(crate) fn memory_capacity() -> u64 {
     total_memory(&text).unwrap_or(0)
 }
 
+/// What the machine's cgroups can do.
+pub(crate) fn cgroup_machine() -> Machine {
+    let version = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        Version::V2
+    } else {
+        Version::V1
+    };
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    Machine {
+        version,
+        swap: has_swap_controller().then(|| kibibytes(&meminfo, "SwapTotal:").unwrap_or(0)),
+        memory: memory_capacity(),
+        page_sizes: page_limits().into_keys().collect(),
+    }
+}
+
+/// What the machine has that cgroups can be limited to.
+pub(crate) fn capacity() -> Capacity {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpus = u64::try_from(cpus).unwrap_or(u64::MAX);
+    let number = |path: &str| -> Option<u64> {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.trim().parse().ok()
+    };
+    let pids = ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"].map(number);
+    Capacity {
+        cpu_millis: cpus.saturating_mul(1000),
+        memory: memory_capacity(),
+        pids: pids.into_iter().flatten().min().unwrap_or(0),
+        huge_pages: page_limits(),
+    }
+}
+
+/// Whether this process's own cgroup has a limit of swap.
+fn has_swap_controller() -> bool {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"));
+    let file = |path: &str| {
+        let below = path.trim_matches('/');
+        Path::new("/sys/fs/cgroup")
+            .join(below)
+            .join("memory.swap.max")
+    };
+    path.is_some_and(|path| file(path).exists())
+}
+
+/// Bytes of huge pages of each size, where cgroups can limit them.
+fn page_limits() -> BTreeMap<String, u64> {
+    let has_controller = cgroups_rs::fs::hierarchies::auto()
+        .subsystems()
+        .iter()
+        .any(|one| matches!(one, cgroups_rs::fs::Subsystem::HugeTlb(_)));
+    if !has_controller {
+        return BTreeMap::new();
+    }
+    let pages = crate::node::huge_pages().into_iter();
+    pages
+        .map(|(size, bytes)| (kernel_name(size), bytes))
+        .collect()
+}
+
 /// `MemTotal:  16303984 kB`
 fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    kibibytes(meminfo, "MemTotal:")
+}
+
+/// Such a line in bytes.
+fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -31,6 +31,7 @@ mod manifests;
 mod measured;
 mod mounts;
 mod network;
+mod node_resources;
 mod nri;
 mod objects;
 mod people;

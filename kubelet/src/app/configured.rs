@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Settings;
+use super::{Settings, groups};
 use crate::collect;
 use crate::config::{Configuration, Loaded};
 use crate::credential::ProviderPlaces;
@@ -14,7 +14,7 @@ use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
 use crate::pulled::Policy;
-use crate::resource::CgroupDriver;
+use crate::resource::{CgroupDriver, Tree};
 use crate::rotate;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
 use crate::source::Page;
@@ -62,6 +62,12 @@ impl Settings {
         self.pulls = pulls(configuration);
         self.providers = providers(loaded);
         self.verification = verification(configuration);
+        self.cgroup_tree = if configuration.cgroups_per_qos {
+            Tree::PerClass
+        } else {
+            Tree::Flat
+        };
+        self.groups = groups::groups(configuration);
         self.serve(loaded, ports);
         self.configuration = Arc::new(configuration.to_json());
         self
@@ -183,6 +189,7 @@ fn providers(loaded: &Loaded) -> Option<ProviderPlaces> {
 fn pods(configuration: &Configuration) -> PodSettings {
     let mut pods = PodSettings {
         allowed_unsafe_sysctls: configuration.allowed_unsafe_sysctls.clone(),
+        shape: groups::shape(configuration),
         cluster_dns: configuration
             .cluster_dns
             .iter()

@@ -12,6 +12,7 @@
 //! sandboxes and containers say what runs, so no container is started again.
 
 mod configured;
+mod groups;
 mod settings;
 mod start;
 #[cfg(test)]
@@ -42,7 +43,7 @@ use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulled::PullRecords;
 use crate::pulse::Pulse;
-use crate::resource::PodCgroups;
+use crate::resource::{CgroupError, Upkeep};
 use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
 use crate::source::{
     FileParts, FileSource, Gatherer, HttpParts, HttpSource, NodeIdentity, Page, Saying,
@@ -50,7 +51,7 @@ use crate::source::{
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
 use crate::summary::Figures;
-use crate::sync::{Clock, Input, Roles, SystemClock, World, run as run_sync};
+use crate::sync::{Clock, Input, Roles, SystemClock, Tenants, World, run as run_sync};
 
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
@@ -86,6 +87,12 @@ pub enum AppError {
     /// The programs that give credentials cannot be used.
     #[error("cannot use credential provider plugins")]
     Providers(#[from] ProviderError),
+    /// More is kept from pods than there is.
+    #[error("invalid Node Allocatable configuration. {0}")]
+    OverReserved(String),
+    /// A cgroup that shall be limited to what is reserved for it cannot be.
+    #[error("cannot enforce what is reserved")]
+    Reserved(#[source] CgroupError),
     /// One of its tasks ended before it was told to.
     #[error("the kubelet's {0} ended by itself")]
     PartEnded(&'static str),
@@ -106,6 +113,11 @@ impl Roles for Cast {
 /// Runs a kubelet until `shutdown`.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
+    let standing = watch::Sender::new(Standing::default()).subscribe();
+    let excess = identity(&settings, (None, standing)).excess();
+    if !excess.is_empty() {
+        return Err(AppError::OverReserved(excess.join(" ")));
+    }
     let metrics = Metrics::new(&settings.node_name);
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
@@ -141,6 +153,8 @@ struct Kubelet {
     records: Option<Arc<PullRecords>>,
     /// What the node is short of.
     standing: watch::Sender<Standing>,
+    /// The pods that are in.
+    tenants: watch::Sender<Tenants>,
 }
 
 impl Kubelet {
@@ -150,6 +164,7 @@ impl Kubelet {
         metrics: Metrics,
         wallet: Wallet,
     ) -> Self {
+        settings.pods.shape.machine = host::cgroup_machine();
         if settings.node_ips.is_empty() {
             settings.node_ips = vec![host::address()];
         }
@@ -162,6 +177,7 @@ impl Kubelet {
         Self {
             node: watch::Sender::new(Arc::new(node)),
             standing,
+            tenants: watch::Sender::default(),
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             pods: Arc::default(),
             observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
@@ -176,8 +192,14 @@ impl Kubelet {
     }
 
     async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
+        let upkeep = Upkeep::begin(self.upkeep_of_cgroups()).map_err(AppError::Reserved)?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
+        let to_upkeep = stop.clone();
+        parts.spawn(async move {
+            upkeep.keep(to_upkeep).await;
+            "upkeep of cgroups"
+        });
         let (shelf, objects) = shelf(&self.settings.root);
         let exhibits = self.exhibits(&doors, objects.clone());
         let settings = self.settings.server.clone();
@@ -357,7 +379,7 @@ impl Kubelet {
             clock: Arc::new(SystemClock),
             layout: self.layout.clone(),
             objects: Arc::new(objects),
-            cgroups: PodCgroups::new(settings.cgroup_driver, &settings.cgroup_root),
+            cgroups: self.cgroups(),
             node: Node {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),
@@ -385,6 +407,7 @@ impl Kubelet {
             statuses: Arc::clone(&self.pods),
             clock: Arc::new(SystemClock),
             node: self.node.subscribe(),
+            tenants: self.tenants.clone(),
             started_at: SystemClock.now(),
             facts: Facts {
                 runtime_name,

@@ -16,7 +16,7 @@ use crate::execute::{PodSettings, PullSettings};
 use crate::node::Reserve;
 use crate::pleg::Intervals;
 use crate::pulled::Policy;
-use crate::resource::CgroupDriver;
+use crate::resource::{CgroupDriver, GroupSettings, Tree};
 use crate::rotate;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
 use crate::source::Page;
@@ -40,6 +40,10 @@ pub struct Settings {
     pub pod_logs: PathBuf,
     /// The cgroup below which `kubepods` is; `/` for the top.
     pub cgroup_root: String,
+    /// Whether pods have cgroups of their own.
+    pub cgroup_tree: Tree,
+    /// What is configured of the cgroups above the pods.
+    pub groups: GroupSettings,
     /// Who makes the pods' cgroups.
     pub cgroup_driver: CgroupDriver,
     /// The HTTP server.
@@ -112,6 +116,8 @@ impl Settings {
             root,
             pod_logs,
             cgroup_root: "/".to_owned(),
+            cgroup_tree: Tree::default(),
+            groups: GroupSettings::default(),
             cgroup_driver: CgroupDriver::default(),
             server: server::Settings {
                 addresses: Addresses {

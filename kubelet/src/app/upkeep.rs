@@ -11,6 +11,7 @@ use crate::collect::{ImageCollector, Images};
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::oom::OomWatcher;
+use crate::resource::{PodCgroups, PodRules, UpkeepParts};
 use crate::rotate::Rotator;
 use crate::sync::{Input, SystemClock};
 
@@ -53,6 +54,29 @@ impl Kubelet {
                 "log rotator"
             });
         }
+    }
+
+    /// What the upkeep of cgroups needs.
+    pub(super) fn upkeep_of_cgroups(&self) -> UpkeepParts {
+        UpkeepParts {
+            cgroups: self.cgroups(),
+            settings: self.settings.groups.clone(),
+            capacity: host::capacity(),
+            tenants: self.tenants.subscribe(),
+            node: self.node.subscribe(),
+            events: Arc::clone(&self.events) as _,
+        }
+    }
+
+    /// Who makes the pods' cgroups.
+    pub(super) fn cgroups(&self) -> PodCgroups {
+        let settings = &self.settings;
+        PodCgroups::new(settings.cgroup_driver, &settings.cgroup_root).with(PodRules {
+            tree: settings.cgroup_tree,
+            pids: settings.groups.pod_pids,
+            bandwidth: settings.pods.shape.bandwidth,
+            page_sizes: settings.pods.shape.machine.page_sizes.clone(),
+        })
     }
 
     fn evictor(&self, images: Images, inbox: mpsc::Sender<Input>) -> Evictor {

@@ -182,13 +182,13 @@ fn what_upstream_fails_over_is_let_pass_until_it_is_written() {
 #[test]
 fn what_has_no_effect_yet_is_named_in_one_warning() {
     let loaded = loaded(
-        &["kernelMemcgNotification: true\naddress: 127.0.0.1\nqosReserved: {memory: 50%}\n"],
+        &["kernelMemcgNotification: true\naddress: 127.0.0.1\nproviderID: here\n"],
         &[("cloud-provider", "external"), ("node-ip", "10.0.0.1")],
     )
     .unwrap();
     assert_eq!(
         loaded.warning().unwrap(),
-        "configured, but without effect yet: kernelMemcgNotification, qosReserved, --cloud-provider"
+        "configured, but without effect yet: kernelMemcgNotification, providerID, --cloud-provider"
     );
     assert_eq!(loaded.flag("node-ip"), Some("10.0.0.1"));
 }

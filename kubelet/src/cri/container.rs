@@ -116,6 +116,8 @@ pub struct Resources {
     pub memory_swap_limit: i64,
     /// OOM score adjustment.
     pub oom_score_adj: i64,
+    /// Bytes of huge pages, by size.
+    pub huge_pages: BTreeMap<String, u64>,
     /// Further files of a unified hierarchy, by name.
     pub unified: BTreeMap<String, String>,
 }

@@ -19,7 +19,7 @@ use crate::model::{
     Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
     SecurityIdentity, StringMap,
 };
-use crate::resource::{Rank, container_resources};
+use crate::resource::{Rank, Shape, container_resources, shape};
 
 /// Paths of /proc and /sys that tell or change too much of the host.
 const MASKED_PATHS: [&str; 12] = [
@@ -66,6 +66,8 @@ pub(crate) struct Ingredients<'a> {
     pub users: Option<IdRange>,
     /// Bytes of memory the node has.
     pub memory_capacity: u64,
+    /// What of the resources the node decides.
+    pub shape: &'a Shape,
     /// Where seccomp profiles of the node are.
     pub seccomp_profiles: &'a Path,
     /// The profile of containers that ask for none.
@@ -123,11 +125,12 @@ pub(crate) fn container_config(
         image,
         ..
     } = ingredients;
-    let resources = container_resources(
+    let mut resources = container_resources(
         Rank::of(pod, container),
         &container.resources,
         ingredients.memory_capacity,
     );
+    shape(&mut resources, (pod, container), ingredients.shape);
     Ok(ContainerConfig {
         metadata: ContainerMetadata {
             name: container.name.to_string(),

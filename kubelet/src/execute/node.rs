@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::users::IdPool;
 use crate::model::SeccompProfile;
+use crate::resource::Shape;
 
 /// Facts of the node that pods see.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct PodSettings {
     pub cluster_dns: Vec<IpAddr>,
     /// The domain below which the cluster's names are; may be empty.
     pub cluster_domain: String,
+    /// What of their containers' resources the node decides.
+    pub shape: Shape,
     /// The ids for pods with users of their own (`userNamespaces.idsPerPod`).
     pub user_ids: IdPool,
 }
@@ -58,6 +61,7 @@ impl Default for PodSettings {
             allowed_unsafe_sysctls: Vec::new(),
             cluster_dns: Vec::new(),
             cluster_domain: String::new(),
+            shape: Shape::default(),
             user_ids: IdPool::default(),
         }
     }

@@ -182,6 +182,7 @@ impl PodExecutor {
             target,
             users: standing.identity.users,
             memory_capacity: self.node.memory_capacity,
+            shape: &self.node.pods.shape,
             seccomp_profiles: &self.layout.seccomp_profiles(),
             default_seccomp: self.node.pods.default_seccomp.clone(),
         })

@@ -76,7 +76,7 @@ fn os_image(os_release: &str) -> String {
 }
 
 /// `/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages`
-fn huge_pages() -> Vec<(u64, u64)> {
+pub(crate) fn huge_pages() -> Vec<(u64, u64)> {
     let folders = fs::read_dir("/sys/kernel/mm/hugepages")
         .into_iter()
         .flatten()

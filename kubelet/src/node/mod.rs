@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub(crate) use facts::huge_pages;
 pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, NodeFacts};
@@ -68,6 +69,14 @@ impl Identity {
                 AppArmor::Absent
             },
         }
+    }
+}
+
+impl Identity {
+    /// What is kept from pods, of which the machine has less: upstream's sentences, none if all is well.
+    pub fn excess(&self) -> Vec<String> {
+        let facts = facts::read(&self.root, String::new());
+        self.reserve.excess((facts.cpus, facts.memory, facts.disk))
     }
 }
 

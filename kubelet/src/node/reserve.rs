@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::object::binary;
 use crate::config::Configuration;
 use crate::model::Quantity;
 
@@ -62,6 +63,40 @@ impl Reserve {
     /// Bytes of the disk for pods.
     pub(super) fn disk(&self, capacity: u64) -> u64 {
         capacity.saturating_sub(self.disk + percent_of(capacity, self.disk_percent))
+    }
+
+    /// What more is kept of than there is: a sentence for each resource.
+    pub(super) fn excess(&self, (cpus, memory, disk): (u64, u64, u64)) -> Vec<String> {
+        let of = |kept: u64, percent: u64, capacity: u64| kept + percent_of(capacity, percent);
+        let rows = [
+            ("cpu", self.cpu_millis, cpus * 1000),
+            (
+                "memory",
+                of(self.memory, self.memory_percent, memory),
+                memory,
+            ),
+            (
+                "ephemeral-storage",
+                of(self.disk, self.disk_percent, disk),
+                disk,
+            ),
+        ];
+        let too_much = rows
+            .into_iter()
+            .filter(|(_, kept, capacity)| *capacity > 0 && kept > capacity);
+        let words = |name: &str, amount: u64| match name {
+            "cpu" => format!("{amount}m"),
+            _ => binary(amount),
+        };
+        let sentences = too_much.map(|(name, kept, capacity)| {
+            format!(
+                "Resource {name:?} has a reservation of {} but capacity of {}. \
+                 Expected capacity >= reservation.",
+                words(name, kept),
+                words(name, capacity)
+            )
+        });
+        sentences.collect()
     }
 
     /// How many pods there may be.

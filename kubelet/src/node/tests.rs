@@ -94,6 +94,24 @@ fn what_is_reserved_is_not_for_pods() {
 }
 
 #[test]
+fn more_cannot_be_kept_than_there_is() {
+    let kept = |text: &str| Configuration {
+        system_reserved: [("memory".to_owned(), text.to_owned())].into(),
+        ..Configuration::default()
+    };
+    let has = (2, 4 << 30, 100 << 30);
+    assert_eq!(Reserve::of(&kept("1Gi")).excess(has), Vec::<String>::new());
+    // The default threshold of eviction is kept, too.
+    assert_eq!(
+        Reserve::of(&kept("4Gi")).excess(has),
+        [
+            "Resource \"memory\" has a reservation of 4196Mi but capacity of 4Gi. Expected \
+             capacity >= reservation."
+        ]
+    );
+}
+
+#[test]
 fn conditions_and_facts_are_told_in_upstreams_words() {
     let node = shown(&Configuration::default(), &[]);
     let conditions = node["status"]["conditions"].as_array().unwrap();

@@ -3,22 +3,47 @@
 //! The runtime puts the sandbox and the containers below it. With systemd as the driver, systemd
 //! makes the slice when the runtime asks it for the first scope, and there is nothing to do here.
 
+use std::collections::BTreeSet;
+
 use cgroups_rs::fs::cpu::CpuController;
 use cgroups_rs::fs::hierarchies;
+use cgroups_rs::fs::hugetlb::HugeTlbController;
 use cgroups_rs::fs::memory::MemController;
-use cgroups_rs::fs::{Cgroup, Controller};
+use cgroups_rs::fs::pid::PidController;
+use cgroups_rs::fs::{Cgroup, Controller, MaxValue};
 
-use super::{CgroupDriver, PodLimits, QosClass, cgroup_parent};
+use super::groups::GroupLimits;
+use super::shape::limits_of_pages;
+use super::upkeep::pods_in;
+use super::{Bandwidth, CgroupDriver, PodLimits, QosClass, cgroup_parent};
+use crate::admit::asked_for;
 use crate::model::{PodSpec, PodUid};
 
-/// Why a pod's cgroup could not be made or removed.
+/// Why a cgroup is not as it shall be.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {attempt} cgroup {path}")]
-pub struct CgroupError {
-    attempt: &'static str,
-    path: String,
-    #[source]
-    source: cgroups_rs::fs::error::Error,
+pub enum CgroupError {
+    /// The kernel does not do it.
+    #[error("cannot {attempt} cgroup {path}")]
+    Refused {
+        /// What was to be done.
+        attempt: &'static str,
+        /// Which cgroup.
+        path: String,
+        /// Why not.
+        #[source]
+        source: cgroups_rs::fs::error::Error,
+    },
+    /// Others shall have made it.
+    #[error(
+        "cgroup {path} is not there for the {controller} controller; \
+         make it before the kubelet is started, or do not enforce what is reserved for it"
+    )]
+    Missing {
+        /// Which cgroup.
+        path: String,
+        /// For what.
+        controller: &'static str,
+    },
 }
 
 /// Makes and removes the cgroups of pods below one root.
@@ -26,6 +51,30 @@ pub struct CgroupError {
 pub struct PodCgroups {
     driver: CgroupDriver,
     root: String,
+    rules: PodRules,
+}
+
+/// What holds for the cgroup of every pod.
+#[derive(Clone, Debug, Default)]
+pub struct PodRules {
+    /// Whether there are such cgroups.
+    pub tree: Tree,
+    /// The most processes and threads of a pod.
+    pub pids: Option<u64>,
+    /// What becomes of limits of CPU time.
+    pub bandwidth: Bandwidth,
+    /// Sizes of huge pages that can be limited, as the kernel names them.
+    pub page_sizes: Vec<String>,
+}
+
+/// Whether pods have cgroups of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tree {
+    /// They have, below one for each class.
+    #[default]
+    PerClass,
+    /// They have not: containers are below the root.
+    Flat,
 }
 
 impl PodCgroups {
@@ -34,29 +83,126 @@ impl PodCgroups {
         Self {
             driver,
             root: root.to_owned(),
+            rules: PodRules::default(),
         }
+    }
+
+    /// The same under these rules.
+    #[must_use]
+    pub fn with(self, rules: PodRules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Whether there is anything to do here.
+    fn is_ours(&self) -> bool {
+        self.driver == CgroupDriver::Cgroupfs && self.rules.tree == Tree::PerClass
     }
 
     /// What the runtime is told for this pod.
     pub fn parent(&self, class: QosClass, uid: &PodUid) -> String {
-        cgroup_parent(self.driver, &self.root, class, uid)
+        match self.rules.tree {
+            Tree::PerClass => cgroup_parent(self.driver, &self.root, class, uid),
+            Tree::Flat => format!("/{}", relative(&self.root)),
+        }
+    }
+
+    /// The cgroup of all pods of a class.
+    fn class(&self, class: QosClass) -> String {
+        let of_pod = cgroup_parent(CgroupDriver::Cgroupfs, &self.root, class, &PodUid::from(""));
+        let class = of_pod.strip_suffix("/pod");
+        class.expect("a pod's cgroup ends with its UID").to_owned()
+    }
+
+    /// Makes the cgroup of all pods, and limits it.
+    pub(crate) fn limit_all(&self, limits: &GroupLimits) -> Result<(), CgroupError> {
+        self.limit_class(QosClass::Guaranteed, limits)
+    }
+
+    /// Makes the cgroup of all pods of a class, and limits it; guaranteed ones have that of all.
+    pub(crate) fn limit_class(
+        &self,
+        class: QosClass,
+        limits: &GroupLimits,
+    ) -> Result<(), CgroupError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        let path = self.class(class);
+        let cgroup =
+            Cgroup::new(hierarchies::auto(), relative(&path)).map_err(failure("make", &path))?;
+        limit_group(&cgroup, limits).map_err(failure("limit", &path))
+    }
+
+    /// Limits a cgroup that others have made, and that must be there.
+    pub(crate) fn limit_existing(
+        &self,
+        path: &str,
+        limits: &GroupLimits,
+    ) -> Result<(), CgroupError> {
+        let cgroup = Cgroup::load(hierarchies::auto(), relative(path));
+        if let Some(controller) = missing(&cgroup, limits) {
+            let path = path.to_owned();
+            return Err(CgroupError::Missing { path, controller });
+        }
+        limit_group(&cgroup, limits).map_err(failure("limit", path))
+    }
+
+    /// Lets pods of a class have no more memory together than they have now.
+    pub(crate) fn stop_growth(&self, class: QosClass) -> Result<(), CgroupError> {
+        let path = self.class(class);
+        let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
+        let Some(memory) = cgroup.controller_of::<MemController>() else {
+            return Ok(());
+        };
+        let limits = GroupLimits {
+            memory: Some(memory.memory_stat().usage_in_bytes),
+            ..GroupLimits::default()
+        };
+        limit_group(&cgroup, &limits).map_err(failure("limit", &path))
+    }
+
+    /// Every pod that has a cgroup, in whichever hierarchy.
+    pub(crate) fn pods(&self) -> BTreeSet<PodUid> {
+        if !self.is_ours() {
+            return BTreeSet::new();
+        }
+        let classes = [
+            QosClass::Guaranteed,
+            QosClass::Burstable,
+            QosClass::BestEffort,
+        ];
+        let directories = classes.into_iter().flat_map(|class| {
+            let path = self.class(class);
+            let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
+            let subsystems = cgroup.subsystems().iter();
+            let paths = subsystems.map(|one| one.to_controller().path().to_owned());
+            paths.collect::<Vec<_>>()
+        });
+        pods_in(directories)
     }
 
     /// Makes the cgroup and sets its limits; does no harm when it stands.
     pub fn create(&self, spec: &PodSpec, uid: &PodUid) -> Result<(), CgroupError> {
-        if self.driver == CgroupDriver::Systemd {
+        if !self.is_ours() {
             return Ok(());
         }
         let path = self.parent(super::qos_class(spec), uid);
         let at = relative(&path);
         let failed = |attempt| failure(attempt, &path);
         let cgroup = Cgroup::new(hierarchies::auto(), at).map_err(failed("make"))?;
-        limit(&cgroup, super::pod_limits(spec)).map_err(failed("limit"))
+        let limits = super::pod_limits(spec);
+        limit(&cgroup, limits, self.rules.bandwidth).map_err(failed("limit"))?;
+        let more = GroupLimits {
+            pids: self.rules.pids,
+            huge_pages: limits_of_pages(&asked_for(spec).scalars, &self.rules.page_sizes),
+            ..GroupLimits::default()
+        };
+        limit_group(&cgroup, &more).map_err(failed("limit"))
     }
 
     /// Removes the pod's cgroup, of whichever class; does nothing when it is gone.
     pub fn remove(&self, uid: &PodUid) -> Result<(), CgroupError> {
-        if self.driver == CgroupDriver::Systemd {
+        if !self.is_ours() {
             return Ok(());
         }
         for class in [
@@ -79,7 +225,7 @@ fn failure(
     path: &str,
 ) -> impl FnOnce(cgroups_rs::fs::error::Error) -> CgroupError + use<> {
     let path = path.to_owned();
-    move |source| CgroupError {
+    move |source| CgroupError::Refused {
         attempt,
         path,
         source,
@@ -102,7 +248,11 @@ fn stands_anywhere(cgroup: &Cgroup) -> bool {
     }
 }
 
-fn limit(cgroup: &Cgroup, limits: PodLimits) -> Result<(), cgroups_rs::fs::error::Error> {
+fn limit(
+    cgroup: &Cgroup,
+    limits: PodLimits,
+    bandwidth: Bandwidth,
+) -> Result<(), cgroups_rs::fs::error::Error> {
     if let Some(cpu) = cgroup
         .controller_of::<CpuController>()
         .filter(|cpu| cpu.exists())
@@ -113,9 +263,9 @@ fn limit(cgroup: &Cgroup, limits: PodLimits) -> Result<(), cgroups_rs::fs::error
             limits.cpu_shares
         };
         cpu.set_shares(weight)?;
-        if let Some(quota) = limits.cpu_quota {
-            let quota = i64::try_from(quota).unwrap_or(i64::MAX);
-            cpu.set_cfs_quota_and_period(Some(quota), Some(limits.cpu_period))?;
+        if let Some(millis) = limits.cpu_millis.filter(|millis| *millis > 0) {
+            let (quota, period) = bandwidth.of(millis);
+            cpu.set_cfs_quota_and_period(Some(quota), period)?;
         }
     }
     if let Some(memory) = cgroup
@@ -123,6 +273,56 @@ fn limit(cgroup: &Cgroup, limits: PodLimits) -> Result<(), cgroups_rs::fs::error
         .filter(|memory| memory.exists())
         && let Some(bytes) = limits.memory
     {
+        memory.set_limit(i64::try_from(bytes).unwrap_or(i64::MAX))?;
+    }
+    Ok(())
+}
+
+/// The first controller that these limits need and that does not have the cgroup.
+fn missing(cgroup: &Cgroup, limits: &GroupLimits) -> Option<&'static str> {
+    let is_there = |one: Option<&dyn Controller>| one.is_some_and(Controller::exists);
+    let cpu = cgroup.controller_of::<CpuController>();
+    let memory = cgroup.controller_of::<MemController>();
+    let pids = cgroup.controller_of::<PidController>();
+    let rows = [
+        ("cpu", limits.cpu_shares.is_some(), cpu.map(|one| one as _)),
+        (
+            "memory",
+            limits.memory.is_some(),
+            memory.map(|one| one as _),
+        ),
+        ("pids", limits.pids.is_some(), pids.map(|one| one as _)),
+    ];
+    let mut missing = rows
+        .into_iter()
+        .filter(|(_, is_needed, one)| *is_needed && !is_there(*one));
+    missing.next().map(|(name, ..)| name)
+}
+
+/// What no hierarchy can limit stays unlimited. Memory comes last: only that can be refused because
+/// of what is in the cgroup.
+fn limit_group(cgroup: &Cgroup, limits: &GroupLimits) -> Result<(), cgroups_rs::fs::error::Error> {
+    let cpu = cgroup.controller_of::<CpuController>();
+    if let Some((cpu, shares)) = cpu.filter(|cpu| cpu.exists()).zip(limits.cpu_shares) {
+        cpu.set_shares(if cgroup.v2() {
+            v2_weight(shares)
+        } else {
+            shares
+        })?;
+    }
+    let pids = cgroup.controller_of::<PidController>();
+    if let Some((pids, most)) = pids.filter(|one| one.exists()).zip(limits.pids) {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        pids.set_pid_max(MaxValue::Value(most))?;
+    }
+    let pages = cgroup.controller_of::<HugeTlbController>();
+    if let Some(pages) = pages.filter(|one| one.exists()) {
+        for (size, bytes) in &limits.huge_pages {
+            pages.set_limit_in_bytes(size, *bytes)?;
+        }
+    }
+    let memory = cgroup.controller_of::<MemController>();
+    if let Some((memory, bytes)) = memory.filter(|one| one.exists()).zip(limits.memory) {
         memory.set_limit(i64::try_from(bytes).unwrap_or(i64::MAX))?;
     }
     Ok(())

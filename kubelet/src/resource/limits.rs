@@ -69,11 +69,14 @@ pub(crate) fn container_resources(
     let memory_limit = signed(limits.memory_bytes.unwrap_or(0));
     cri::Resources {
         cpu_period: signed(PERIOD),
-        cpu_quota: limits.cpu_millis.map_or(0, |millis| signed(quota(millis))),
+        cpu_quota: limits
+            .cpu_millis
+            .map_or(0, |millis| signed(quota(millis, PERIOD))),
         cpu_shares: signed(shares(cpu)),
         memory_limit,
         memory_swap_limit: memory_limit,
         oom_score_adj: oom_score_adj(rank, memory, memory_capacity),
+        huge_pages: BTreeMap::new(),
         unified: BTreeMap::new(),
     }
 }
@@ -83,10 +86,8 @@ pub(crate) fn container_resources(
 pub(crate) struct PodLimits {
     /// Weight of its CPU time.
     pub cpu_shares: u64,
-    /// CPU time per period in microseconds, when every container has a limit.
-    pub cpu_quota: Option<u64>,
-    /// Length of a CPU period in microseconds.
-    pub cpu_period: u64,
+    /// Thousandths of CPUs, when every container has a limit.
+    pub cpu_millis: Option<u64>,
     /// Bytes of memory, when every container has a limit.
     pub memory: Option<u64>,
 }
@@ -102,8 +103,7 @@ pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
     };
     PodLimits {
         cpu_shares: shares(total(spec, |one| Some(request(one).unwrap_or(0))).unwrap_or(0)),
-        cpu_quota: total(spec, |one| one.limits.cpu_millis).map(quota),
-        cpu_period: PERIOD,
+        cpu_millis: total(spec, |one| one.limits.cpu_millis),
         memory: total(spec, |one| one.limits.memory_bytes),
     }
 }
@@ -125,15 +125,15 @@ fn total(spec: &PodSpec, amount: impl Fn(&Requirements) -> Option<u64>) -> Optio
 }
 
 /// A thousand thousandths weigh 1024.
-fn shares(millis: u64) -> u64 {
+pub(super) fn shares(millis: u64) -> u64 {
     (millis.saturating_mul(1024) / 1000).clamp(*SHARES.start(), *SHARES.end())
 }
 
-fn quota(millis: u64) -> u64 {
+pub(super) fn quota(millis: u64, period: u64) -> u64 {
     if millis == 0 {
         0
     } else {
-        (millis.saturating_mul(PERIOD) / 1000).max(SHORTEST_QUOTA)
+        (millis.saturating_mul(period) / 1000).max(SHORTEST_QUOTA)
     }
 }
 

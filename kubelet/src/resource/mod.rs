@@ -1,12 +1,20 @@
 //! Quality of service, and the cgroups and limits that follow from it.
 
 mod cgroup;
+mod groups;
 mod limits;
 mod qos;
+mod shape;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
-pub use cgroup::{CgroupError, PodCgroups};
+pub use cgroup::{CgroupError, PodCgroups, PodRules, Tree};
+pub use groups::{Capacity, Enforced, GroupSettings, Reserved};
 pub(crate) use limits::{PodLimits, pod_limits};
 pub(crate) use limits::{Rank, container_resources};
+use limits::{quota, shares};
 pub use qos::{CgroupDriver, QosClass, cgroup_parent, qos_class};
+pub use shape::{Bandwidth, Machine, OutOfMemory, Shape, SwapBehaviour, Version};
+pub(crate) use shape::{kernel_name, shape};
+pub use upkeep::{Parts as UpkeepParts, Upkeep};

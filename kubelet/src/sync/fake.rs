@@ -97,6 +97,7 @@ impl FakeNode {
             statuses: self.clone(),
             clock: self.clone(),
             node: self.facts.subscribe(),
+            tenants: watch::Sender::default(),
             // Long before: nothing is spread.
             started_at: fixture::at(-3600),
             facts: Facts::default(),

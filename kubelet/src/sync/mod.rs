@@ -13,6 +13,7 @@ mod probing;
 mod roster;
 mod seam;
 mod sync_loop;
+mod tenants;
 mod worker;
 mod world;
 
@@ -28,4 +29,5 @@ pub use seam::{
     TerminateError,
 };
 pub use sync_loop::run;
+pub use tenants::Tenants;
 pub use world::{Roles, World};

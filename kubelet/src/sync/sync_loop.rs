@@ -15,7 +15,7 @@ use crate::model::{Demise, Event, EventKind, ObjectKey, Pod, PodName, PodUid};
 use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
 use super::worker::Worker;
-use super::{EventRecorder, Input, Report, Roles, World};
+use super::{EventRecorder, Input, Report, Roles, Tenants, World};
 
 /// How long a turn may wait for something to happen.
 const BEAT: Duration = Duration::from_secs(60);
@@ -58,6 +58,8 @@ pub async fn run<R: Roles>(
             // Shows that the loop still turns.
             () = tokio::time::sleep(BEAT) => Vec::new(),
         };
+        // Told before anything is made of a pod.
+        crew.tell_tenants(roster.tenants());
         steps.into_iter().for_each(|step| crew.take(step));
         let (desired, active) = roster.counts();
         crew.world.metrics.pods().are(desired, active);
@@ -127,6 +129,14 @@ impl<R: Roles> Crew<R> {
                 worker.send_modify(|_| ());
             }
         }
+    }
+
+    fn tell_tenants(&self, tenants: Tenants) {
+        self.world.tenants.send_if_modified(|told| {
+            let is_news = !told.is_same(&tenants);
+            *told = tenants;
+            is_news
+        });
     }
 
     /// Says why a pod does not run here, and has its worker keep saying it.

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
-use super::{Clock, EventRecorder, Executor, Observer, Prober, StatusSink};
+use super::{Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants};
 
 /// Who plays which role. `app` has one, the tests have another.
 pub trait Roles: 'static {
@@ -44,6 +44,8 @@ pub struct World<R: Roles> {
     pub clock: Arc<R::Clock>,
     /// The node, as pods are let in to it.
     pub node: watch::Receiver<Arc<NodeFacts>>,
+    /// Who the pods that are in are told to.
+    pub tenants: watch::Sender<Tenants>,
     /// When the kubelet began.
     pub started_at: Timestamp,
     /// What holds for every pod of the node.

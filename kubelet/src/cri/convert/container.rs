@@ -103,7 +103,11 @@ fn resources_to_wire(resources: Resources) -> v1::LinuxContainerResources {
         oom_score_adj: resources.oom_score_adj,
         cpuset_cpus: String::new(),
         cpuset_mems: String::new(),
-        hugepage_limits: Vec::new(),
+        hugepage_limits: resources
+            .huge_pages
+            .into_iter()
+            .map(|(page_size, limit)| v1::HugepageLimit { page_size, limit })
+            .collect(),
         unified: resources.unified,
         memory_swap_limit_in_bytes: resources.memory_swap_limit,
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{Active, Course, Life, Roster, Sources, Stay, Step};
 use crate::admit::{Admission, Question, Stage, decide};
 use crate::model::{Pod, PodUid};
+use crate::sync::Tenants;
 
 impl Roster {
     /// Everything that can start now.
@@ -131,6 +132,26 @@ impl Roster {
                 self.enter(pod, Stay::AwaitsRoom(victims));
                 steps
             }
+        }
+    }
+
+    /// The pods that take of the node's room, and all of which there is anything.
+    pub(in crate::sync) fn tenants(&self) -> Tenants {
+        let inside = self
+            .wanted()
+            .filter(|(active, _)| active.stay == Stay::Inside);
+        let waiting = self.waiting.values().map(|pod| &pod.uid);
+        let is_settled = self.sources != Sources::Reading;
+        let in_runtime = self.in_runtime.as_ref().filter(|_| is_settled);
+        Tenants {
+            inside: inside
+                .map(|(_, pod)| (pod.uid.clone(), pod.clone()))
+                .collect(),
+            known: in_runtime.map(|pods| {
+                let seen = pods.iter().map(|pod| &pod.uid);
+                let all = seen.chain(self.active.keys()).chain(waiting);
+                all.cloned().collect()
+            }),
         }
     }
 
