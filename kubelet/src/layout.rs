@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/pods/<uid>/etc-hosts
+//! <root>/pods/<uid>/ephemeral.json                             containers that were added to it
 //! <root>/pods/<uid>/probes.json                                verdicts of its probes
 //! <root>/pods/<uid>/containers/<container>/<random>            termination message
 //! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
@@ -49,6 +50,11 @@ impl Layout {
     /// The verdicts of a pod's probes.
     pub fn probe_results(&self, uid: &PodUid) -> PathBuf {
         self.pod(uid).join("probes.json")
+    }
+
+    /// The containers that were added to a pod while it runs.
+    pub fn ephemeral_containers(&self, uid: &PodUid) -> PathBuf {
+        self.pod(uid).join("ephemeral.json")
     }
 
     /// The directory of a container's termination messages.

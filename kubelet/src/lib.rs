@@ -10,6 +10,7 @@
 //! and asks them.
 #![forbid(unsafe_code)]
 
+mod addition;
 pub mod admit;
 pub mod app;
 pub mod collect;

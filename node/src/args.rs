@@ -1,5 +1,6 @@
 //! The command line.
 
+mod acting;
 mod get;
 mod logs;
 mod looking;
@@ -11,8 +12,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::completion;
 use crate::daemon::logging::{Format, Level};
 use crate::upstream_flags::UpstreamFlags;
+pub(crate) use acting::{
+    CpArguments, DebugArguments, NewContainer, Profile, Restart, RestartArguments, RunArguments,
+    WaitArguments,
+};
 pub(crate) use get::{EventsArguments, Get, OutputArguments, WatchArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use looking::{Describe, FileArguments, Top, TopPodsArguments};
@@ -130,13 +136,51 @@ pub(crate) enum Ask {
     Doctor(DoctorArguments),
     /// Attach to the process of a container.
     Attach(StreamsArguments),
+    /// Start containers of a pod anew, where they are.
+    Restart(RestartArguments),
+    /// Add a container to a pod that runs, to look around in it.
+    Debug(DebugArguments),
+    /// Run a pod of one container.
+    Run(RunArguments),
+    /// Wait until pods are as they are waited for.
+    Wait(WaitArguments),
+    /// Copy files into a container or out of it.
+    Cp(CpArguments),
     /// Forward ports of this machine to ports of a pod.
     PortForward(PortForwardArguments),
+    /// Print what a shell evaluates to complete this command: `source <(podling completion bash)`.
+    Completion {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Print the version of the command and of the daemon, when one answers.
     Version,
     /// List the points at which a test build kills itself.
     #[command(hide = true)]
     Failpoints,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+impl Shell {
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
 }
 
 /// `podling doctor`.
@@ -285,7 +329,7 @@ pub(crate) struct KubeletArguments {
 #[derive(Debug, Args)]
 pub(crate) struct NamespaceArguments {
     /// Namespace of the pods.
-    #[arg(short, long, default_value = "default")]
+    #[arg(short, long, default_value = "default", add = completion::namespaces())]
     pub(crate) namespace: String,
 }
 

@@ -1,6 +1,7 @@
 //! The podling command: starts a node, and asks a running one.
 //!
 //! ```text
+//! completion: a shell that asks is answered before anything else
 //! args ─► daemon/   up, runtime, kubelet: composes the two libraries
 //!     └─► command/  get, logs, exec, pull, images, rmi, import, version
 //!     ├─► doctor/   what this machine has and lacks
@@ -11,6 +12,7 @@
 
 mod args;
 mod command;
+mod completion;
 mod cri;
 mod daemon;
 mod doctor;
@@ -32,6 +34,7 @@ use podling_runtime::layout::Layout;
 use args::{Arguments, Command};
 
 fn main() -> ExitCode {
+    completion::answer();
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -48,6 +48,14 @@ impl Resource {
     }
 }
 
+/// Whether this is a word for objects of a kind.
+pub(crate) fn is_kind(resource: Resource, word: &str) -> bool {
+    let word = word.to_lowercase();
+    word == resource.word()
+        || word == resource.words()
+        || (resource.word().starts_with(&word) && word.len() == 2)
+}
+
 /// The name of an object.
 pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()

@@ -3,6 +3,7 @@
 //! They need root, the programs of this build (`make test-programs`) and the images built from
 //! Debian packages (`make test-images`); `make test` sees to all of it.
 
+mod acting;
 mod admission;
 mod bad_images;
 mod bad_pods;

@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::addition::Additions;
 use crate::admit::NodeFacts;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
@@ -145,6 +146,7 @@ struct Kubelet {
     events: Arc<EventLog>,
     pods: Arc<PodTable>,
     observer: Arc<RuntimeObserver>,
+    additions: Arc<Additions>,
     metrics: Metrics,
     pulse: Pulse,
     /// The node, as pods are let in to it.
@@ -155,6 +157,14 @@ struct Kubelet {
     standing: watch::Sender<Standing>,
     /// The pods that are in.
     tenants: watch::Sender<Tenants>,
+}
+
+/// What the sync loop and those who write to it begin with.
+struct Desk {
+    world: World<Cast>,
+    shelf: Shelf,
+    inbox: mpsc::Sender<Input>,
+    inputs: mpsc::Receiver<Input>,
 }
 
 impl Kubelet {
@@ -181,6 +191,7 @@ impl Kubelet {
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             pods: Arc::default(),
             observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
+            additions: Arc::new(Additions::new(layout.clone())),
             settings,
             runtime,
             layout,
@@ -201,7 +212,8 @@ impl Kubelet {
             "upkeep of cgroups"
         });
         let (shelf, objects) = shelf(&self.settings.root);
-        let exhibits = self.exhibits(&doors, objects.clone());
+        let (inbox, inputs) = mpsc::channel(INBOX);
+        let exhibits = self.exhibits(&doors, objects.clone(), inbox.clone());
         let settings = self.settings.server.clone();
         let to_server = stop.clone();
         parts.spawn(async move {
@@ -213,7 +225,13 @@ impl Kubelet {
         let ended = match meet(self.runtime.as_ref(), &shutdown).await {
             Some(runtime_name) => {
                 let world = self.world(runtime_name, objects);
-                self.work(world, shelf, &mut parts, &stop, &shutdown).await
+                let desk = Desk {
+                    world,
+                    shelf,
+                    inbox,
+                    inputs,
+                };
+                self.work(desk, &mut parts, &stop, &shutdown).await
             }
             None => Ok(()),
         };
@@ -225,16 +243,20 @@ impl Kubelet {
     /// Works until `shutdown`, and ends the pods then if they shall end.
     async fn work(
         &self,
-        world: World<Cast>,
-        shelf: Shelf,
+        desk: Desk,
         parts: &mut JoinSet<&'static str>,
         stop: &CancellationToken,
         shutdown: &CancellationToken,
     ) -> Result<(), AppError> {
+        let Desk {
+            world,
+            shelf,
+            inbox,
+            inputs,
+        } = desk;
         if let Some(records) = &self.records {
             recover(self.runtime.as_ref(), records).await;
         }
-        let (inbox, inputs) = mpsc::channel(INBOX);
         let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
         parts.spawn(async move {
             generator.run(to_generator).await;
@@ -270,7 +292,12 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
-    fn exhibits(&self, doors: &Doors, objects: LocalObjects) -> Exhibits {
+    fn exhibits(
+        &self,
+        doors: &Doors,
+        objects: LocalObjects,
+        inbox: mpsc::Sender<Input>,
+    ) -> Exhibits {
         let settings = &self.settings;
         let port = doors.addresses()[0].map(|address| address.port());
         let identity = identity(settings, (port, self.standing.subscribe()));
@@ -296,6 +323,8 @@ impl Kubelet {
                 Arc::clone(&self.runtime),
                 self.pulse.clone(),
             )),
+            additions: Arc::clone(&self.additions),
+            inbox,
         }
     }
 
@@ -398,6 +427,7 @@ impl Kubelet {
         });
         World {
             executor: Arc::new(executor),
+            additions: Arc::clone(&self.additions) as _,
             observer: Arc::clone(&self.observer),
             prober: Arc::new(ContainerProber::new(
                 Arc::clone(&self.runtime),

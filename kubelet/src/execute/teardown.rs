@@ -155,6 +155,10 @@ fn announcement(kill: &KillContainer) -> String {
             format!("{subject} is in \"unknown\" state, try killing it before restart")
         }
         KillReason::PostStartFailed => "FailedPostStartHook".to_owned(),
+        KillReason::Asked => format!(
+            "Container {} will be restarted, as was asked for",
+            kill.name
+        ),
         KillReason::SandboxGone
         | KillReason::NotInPod
         | KillReason::Duplicate

@@ -148,6 +148,8 @@ pub enum KillReason {
     AllRestart,
     /// The hook after its start failed.
     PostStartFailed,
+    /// Somebody asked for it to begin anew.
+    Asked,
     /// The pod ends.
     PodEnds,
 }
@@ -176,6 +178,7 @@ impl fmt::Display for KillReason {
             },
             Self::AllRestart => "all containers of its pod begin anew",
             Self::PostStartFailed => "the hook after its start failed",
+            Self::Asked => "somebody asked for it to begin anew",
             Self::PodEnds => "its pod ends",
         })
     }
@@ -265,6 +268,8 @@ pub enum StartReason {
     ProbeFailed(ProbeKind),
     /// The pod gets a new sandbox, and everything in it anew.
     NewSandbox,
+    /// Somebody asked for it to begin anew.
+    Asked,
 }
 
 /// A container that would be started but must wait after it crashed.

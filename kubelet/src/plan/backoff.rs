@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Container, ContainerHash, ContainerName, HeldBack, Pod, PodActions, PodObservation,
+    StartContainer, StartReason,
 };
 
 const FIRST_DELAY: Duration = Duration::from_secs(10);
@@ -48,7 +49,8 @@ impl CrashBackoff {
         (now < until).then(held)
     }
 
-    /// Takes down that the plan's starts of containers that ended before happen now.
+    /// Takes down that the plan's starts of containers that ended before happen now. One that somebody
+    /// asked for is no crash.
     pub fn note_starts(
         &mut self,
         pod: &Pod,
@@ -56,7 +58,8 @@ impl CrashBackoff {
         actions: &PodActions,
         now: Timestamp,
     ) {
-        for start in &actions.start {
+        let is_crash = |start: &&StartContainer| start.reason != StartReason::Asked;
+        for start in actions.start.iter().filter(is_crash) {
             let exit = observation
                 .newest_exited(&start.name)
                 .and_then(|seen| seen.state.exit());

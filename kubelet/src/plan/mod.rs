@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod actions;
+mod asked;
 mod backoff;
 mod collect;
 mod deadline;
@@ -30,6 +31,7 @@ mod properties;
 mod tests;
 
 pub use actions::{Situation, compute_pod_actions};
+pub use asked::restart_asked;
 pub use backoff::CrashBackoff;
 pub use collect::remove_everything;
 pub use deadline::{deadline_of, start_time};

@@ -9,6 +9,9 @@
 //! The read-only port changes nothing and streams nothing: whoever may reach it may read it. All else
 //! is for clients that are known by a certificate, or root on this machine.
 
+mod change;
+#[cfg(test)]
+mod change_tests;
 mod door;
 #[cfg(test)]
 mod door_tests;
@@ -37,6 +40,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +49,7 @@ pub use guest::Admission;
 pub use table::PodTable;
 pub use tls::{TlsError, TlsSettings, TlsWords, UnknownWord};
 
+use crate::addition::Additions;
 use crate::cri::Runtime;
 use crate::event::EventLog;
 use crate::layout::Layout;
@@ -52,6 +57,7 @@ use crate::metrics::Metrics;
 use crate::node::Portrait;
 use crate::pulse::Pulse;
 use crate::summary::Figures;
+use crate::sync::Input;
 use guest::Guest;
 
 /// What can be chosen about a server.
@@ -98,6 +104,10 @@ pub struct Exhibits {
     pub figures: Arc<Figures>,
     /// What the node is.
     pub portrait: Arc<Portrait>,
+    /// What was added to pods.
+    pub additions: Arc<Additions>,
+    /// Where changes are asked for.
+    pub inbox: mpsc::Sender<Input>,
 }
 
 #[derive(Clone)]

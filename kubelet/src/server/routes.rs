@@ -15,7 +15,8 @@ use super::guest::{Admission, admit};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::{
-    Debugging, Exhibits, Shown, events, healthz, json, logs, pods, running, stats, stream, watch,
+    Debugging, Exhibits, Shown, change, events, healthz, json, logs, pods, running, stats, stream,
+    watch,
 };
 
 /// Everything, for who is let in.
@@ -90,6 +91,11 @@ fn streams() -> Router<Shown> {
         )
         .route("/runningpods/", get(running::list))
         .route("/configz", get(configz))
+        .route("/pods/{namespace}/{pod}/restart", post(change::restart))
+        .route(
+            "/pods/{namespace}/{pod}/ephemeralcontainers",
+            post(change::add),
+        )
 }
 
 /// What upstream serves and this kubelet does not: its own words for it.

@@ -10,11 +10,13 @@ use axum::response::Response;
 use http::{Request, StatusCode};
 use k8s_openapi::api::core::v1 as core;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::guest::{Admission, Guest};
 use super::{Debugging, Exhibits, PodTable, Shown, routes};
+use crate::addition::Additions;
 use crate::config::Configuration;
 use crate::cri::fake::{FakeRuntime, Used};
 use crate::cri::{
@@ -30,12 +32,13 @@ use crate::node::{Identity, Portrait, Reserve};
 use crate::plan::fixture::pod;
 use crate::pulse::Pulse;
 use crate::summary::Figures;
-use crate::sync::{EventRecorder, StatusSink, SystemClock};
+use crate::sync::{EventRecorder, Input, StatusSink, SystemClock};
 
 pub(super) struct Stage {
     pub(super) shown: Shown,
     pub(super) pod: Pod,
     pub(super) runtime: FakeRuntime,
+    pub(super) inputs: mpsc::Receiver<Input>,
     _root: TempDir,
 }
 
@@ -61,6 +64,8 @@ impl Stage {
         };
         let pulse = Pulse::default();
         let portrait = Portrait::new(identity, Arc::clone(&shared), pulse.clone());
+        let layout_of_additions = layout.clone();
+        let (inbox, inputs) = mpsc::channel(16);
         let exhibits = Exhibits {
             pods,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
@@ -71,6 +76,8 @@ impl Stage {
             configuration: Arc::new(Configuration::default().to_json()),
             figures: Arc::new(figures),
             portrait: Arc::new(portrait),
+            additions: Arc::new(Additions::new(layout_of_additions)),
+            inbox,
         };
         let shown = Shown {
             exhibits,
@@ -80,6 +87,7 @@ impl Stage {
             shown,
             pod,
             runtime,
+            inputs,
             _root: root,
         }
     }

@@ -23,11 +23,17 @@ pub fn set_defaults(pod: &mut core::Pod) {
             one.ports.iter_mut().flatten().for_each(port_of_host);
         }
     }
+    default_ephemeral(pod);
+}
+
+/// Sets the defaults of a pod's ephemeral containers.
+pub(crate) fn default_ephemeral(pod: &mut core::Pod) {
+    let spec = pod.spec.get_or_insert_default();
     for one in spec.ephemeral_containers.iter_mut().flatten() {
-        text(
-            &mut one.image_pull_policy,
-            pull_policy(one.image.as_deref()),
-        );
+        text(&mut one.termination_message_path, "/dev/termination-log");
+        text(&mut one.termination_message_policy, "File");
+        let policy = pull_policy(one.image.as_deref());
+        text(&mut one.image_pull_policy, policy);
     }
 }
 

@@ -25,8 +25,10 @@ mod static_pod;
 mod tell;
 mod uid;
 
+pub(crate) use convert::convert_ephemeral;
 pub use convert::{convert, read_hook};
 pub use decode::{DecodeError, Decoded, Written, decode};
+pub(crate) use default::default_ephemeral;
 pub use default::set_defaults;
 pub use fields::not_handled;
 pub use file::{FileParts, FileSource, WatchError};

@@ -11,15 +11,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{
-    Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Prober, Roles, RuntimePod,
-    StatusSink, TerminateError, World,
+    Additions, Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Prober, Roles,
+    RuntimePod, StatusSink, TerminateError, World,
 };
 use crate::admit::NodeFacts;
 use crate::metrics::Metrics;
 use crate::model::{
-    ContainerObservation, ContainerState, Event, Exit, FailureReason, Pod, PodActions, PodName,
-    PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults, SandboxObservation,
-    SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
+    ContainerObservation, ContainerState, EphemeralContainer, Event, Exit, FailureReason, Pod,
+    PodActions, PodName, PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults,
+    SandboxObservation, SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -62,6 +62,7 @@ struct State {
     phases: Vec<String>,
     log: Vec<String>,
     hangs: bool,
+    added: BTreeMap<PodUid, EphemeralContainer>,
 }
 
 /// The node in all roles.
@@ -74,6 +75,15 @@ impl Roles for Fake {
     type Events = FakeNode;
     type Statuses = FakeNode;
     type Clock = FakeNode;
+}
+
+impl Additions for FakeNode {
+    fn complete(&self, pod: Arc<Pod>) -> Arc<Pod> {
+        let mut pod = Pod::clone(&pod);
+        let added = self.lock().added.get(&pod.uid).cloned();
+        pod.spec.ephemeral_containers = added.into_iter().collect();
+        Arc::new(pod)
+    }
 }
 
 impl FakeNode {
@@ -91,6 +101,7 @@ impl FakeNode {
     pub(super) fn world(self: &Arc<Self>) -> Arc<World<Fake>> {
         Arc::new(World {
             executor: self.clone(),
+            additions: self.clone(),
             observer: self.clone(),
             prober: self.clone(),
             events: self.clone(),
@@ -104,6 +115,11 @@ impl FakeNode {
             metrics: self.metrics.clone(),
             pulse: Pulse::default(),
         })
+    }
+
+    /// Adds a container to a pod, which is still to be told.
+    pub(super) fn add(&self, uid: &str, container: EphemeralContainer) {
+        self.lock().added.insert(uid.into(), container);
     }
 
     /// What a container does at its first start, its second, and so on; after that it runs.

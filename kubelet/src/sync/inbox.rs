@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Demise, ObjectKey, PodChange, PodName, PodUid};
+use crate::model::{ContainerId, Demise, ObjectKey, PodChange, PodName, PodUid};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -28,6 +28,15 @@ pub enum Input {
         /// How long its containers may take; `None` leaves it to the pod.
         grace: Option<Duration>,
     },
+    /// Somebody wants these containers of a pod to begin anew.
+    Restart {
+        /// The pod.
+        uid: PodUid,
+        /// The containers as they are now.
+        containers: BTreeSet<ContainerId>,
+    },
+    /// Something was added to a pod.
+    Added(PodUid),
     /// Every pod shall end, and none shall start any more.
     EndAll,
 }

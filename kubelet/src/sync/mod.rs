@@ -25,8 +25,8 @@ mod tests;
 use inbox::Report;
 pub use inbox::{Input, Life, RuntimePod};
 pub use seam::{
-    Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink, SystemClock,
-    TerminateError,
+    Additions, Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink,
+    SystemClock, TerminateError,
 };
 pub use sync_loop::run;
 pub use tenants::Tenants;

@@ -1,15 +1,20 @@
 //! What the loop wants of a worker: one value that is overwritten, so that only the newest counts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Demise, Pod};
+use crate::model::{ContainerId, Demise, Pod};
+
+use super::Additions;
 
 /// What the loop wants of a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Orders {
     /// Where the pod shall go.
     pub(super) goal: Goal,
+    /// Containers that somebody wants to begin anew; those that are gone mean nothing.
+    pub(super) restarts: BTreeSet<ContainerId>,
 }
 
 /// Where a pod shall go.
@@ -36,6 +41,27 @@ pub(super) enum Goal {
 }
 
 impl Orders {
+    /// Orders to go somewhere.
+    pub(super) fn new(goal: Goal) -> Self {
+        Self {
+            goal,
+            restarts: BTreeSet::new(),
+        }
+    }
+
+    /// These containers shall begin anew, besides those that were asked for before.
+    pub(super) fn restart(&mut self, containers: BTreeSet<ContainerId>) {
+        self.restarts.extend(containers);
+    }
+
+    /// What was added to the pod counts, unless it is ending.
+    pub(super) fn complete(&mut self, additions: &dyn Additions) {
+        match &mut self.goal {
+            Goal::Inspect(pod) | Goal::Run(pod) => *pod = additions.complete(Arc::clone(pod)),
+            Goal::Fail { .. } | Goal::End { .. } => {}
+        }
+    }
+
     /// This is the pod's newest version. One that is ending goes on ending: there is no way back.
     pub(super) fn update(&mut self, new: Arc<Pod>) {
         match &mut self.goal {
@@ -116,9 +142,7 @@ mod tests {
     #[test]
     fn grace_only_shrinks() {
         let pod = Arc::new(fixture::pod(RestartPolicy::Always, &[], &["web"]));
-        let mut orders = Orders {
-            goal: Goal::Run(pod.clone()),
-        };
+        let mut orders = Orders::new(Goal::Run(pod.clone()));
         let seconds = |orders: &Orders| orders.grace().map(|grace| grace.as_secs());
         orders.end(None);
         assert_eq!(seconds(&orders), Some(30));
@@ -135,9 +159,7 @@ mod tests {
         let pod = Arc::new(fixture::pod(RestartPolicy::Always, &[], &["web"]));
         let demise = Arc::new(Demise::deadline_exceeded());
         for (told, expected) in [(None, 30), (Some(Duration::from_secs(1)), 1)] {
-            let mut orders = Orders {
-                goal: Goal::Run(pod.clone()),
-            };
+            let mut orders = Orders::new(Goal::Run(pod.clone()));
             orders.fail(demise.clone(), told);
             assert!(orders.is_ending());
             assert_eq!(orders.grace(), Some(Duration::from_secs(expected)));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admit::{NodeFacts, Refusal};
-use crate::model::{Demise, ObjectKey, Pod, PodChange, PodName, PodUid};
+use crate::model::{ContainerId, Demise, ObjectKey, Pod, PodChange, PodName, PodUid};
 
 use super::{Life, Report, RuntimePod};
 
@@ -56,6 +56,10 @@ pub(super) enum Step {
     Look(PodUid),
     /// The workers of the pods that refer to any of these objects look again.
     LookReaders(BTreeSet<ObjectKey>),
+    /// The worker of a pod starts these containers anew.
+    Restart(PodUid, BTreeSet<ContainerId>),
+    /// The worker of a pod gets what was added to it.
+    Complete(PodUid),
 }
 
 /// Which pods have workers, and which wait for one.

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
@@ -63,6 +64,12 @@ pub trait Prober: Send + Sync + 'static {
 
     /// Keeps the verdicts for the next kubelet. What cannot be kept is only found out again.
     fn remember(&self, uid: &PodUid, results: &ProbeResults) -> impl Future<Output = ()> + Send;
+}
+
+/// Knows what was added to pods while they run.
+pub trait Additions: Send + Sync + 'static {
+    /// The pod of its manifest with what was added to it.
+    fn complete(&self, pod: Arc<Pod>) -> Arc<Pod>;
 }
 
 /// Shows pods as the runtime has them.

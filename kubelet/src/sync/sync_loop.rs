@@ -75,6 +75,9 @@ fn steps_for(roster: &mut Roster, input: Input) -> Vec<Step> {
         Input::RuntimeChanged(uid) => roster.runtime_changed(uid).into_iter().collect(),
         Input::Relisted(pods) => roster.relisted(pods),
         Input::Fail { uid, demise, grace } => vec![Step::Fail { uid, demise, grace }],
+        // A pod that nobody works on has nothing that could begin anew or be added to.
+        Input::Restart { uid, containers } => vec![Step::Restart(uid, containers)],
+        Input::Added(uid) => vec![Step::Complete(uid)],
         Input::EndAll => roster.close(),
     }
 }
@@ -91,9 +94,11 @@ impl<R: Roles> Crew<R> {
     fn take(&mut self, step: Step) {
         match step {
             Step::Start(pod) => {
+                let pod = self.world.additions.complete(pod);
                 self.start(pod.uid.clone(), pod.name.clone(), Goal::Run(pod));
             }
             Step::Inspect(pod) => {
+                let pod = self.world.additions.complete(pod);
                 self.start(pod.uid.clone(), pod.name.clone(), Goal::Inspect(pod));
             }
             Step::LetIn(uid) => self.order(&uid, Orders::let_in),
@@ -104,6 +109,7 @@ impl<R: Roles> Crew<R> {
                 self.start(pod.uid, pod.name, Goal::End { grace: None });
             }
             Step::Update(pod) => {
+                let pod = self.world.additions.complete(pod);
                 let uid = pod.uid.clone();
                 self.order(&uid, |orders| orders.update(pod));
             }
@@ -114,6 +120,13 @@ impl<R: Roles> Crew<R> {
             // An order that changes nothing still wakes its worker.
             Step::Look(uid) => self.order(&uid, |_| ()),
             Step::LookReaders(changed) => self.wake_readers(&changed),
+            Step::Restart(uid, containers) => {
+                self.order(&uid, |orders| orders.restart(containers));
+            }
+            Step::Complete(uid) => {
+                let additions = Arc::clone(&self.world.additions);
+                self.order(&uid, |orders| orders.complete(additions.as_ref()));
+            }
         }
     }
 
@@ -183,7 +196,7 @@ impl<R: Roles> Crew<R> {
     }
 
     fn start(&mut self, uid: PodUid, name: PodName, goal: Goal) {
-        let (sender, orders) = watch::channel(Orders { goal });
+        let (sender, orders) = watch::channel(Orders::new(goal));
         let reports = self.reports.clone();
         let worker = Worker::new(uid.clone(), name, self.world.clone(), (orders, reports));
         self.tasks.spawn(worker.run());

@@ -13,8 +13,8 @@ use super::fake::{Behaviour, FakeNode};
 use super::{Input, RuntimePod};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::{
-    Demise, FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind, ProbeOutcome,
-    ProbeResults, RestartPolicy, Verdict,
+    Demise, EphemeralContainer, FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind,
+    ProbeOutcome, ProbeResults, RestartPolicy, Verdict,
 };
 use crate::plan::fixture;
 
@@ -542,5 +542,54 @@ async fn a_pod_that_ends_is_asked_whether_it_can_serve_and_no_more_whether_it_li
         harness.node.probed().len(),
         count,
         "nothing is asked of a pod that is gone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_restart_waits_for_no_policy_and_no_back_off() {
+    let harness = Harness::start().await;
+    harness.add(&pod(Never, &[], &["web", "side"])).await;
+    harness.until_phase("Running").await;
+    for count in 0..3 {
+        let restart = Input::Restart {
+            uid: "uid-1".into(),
+            containers: [format!("web#{count}").as_str().into()].into(),
+        };
+        harness.send(restart).await;
+        harness
+            .until_logged(&format!("0s start web#{}", count + 1))
+            .await;
+    }
+    let log = harness.node.log();
+    assert!(
+        !log.iter().any(|line| line.contains("kill side")),
+        "{log:?}"
+    );
+    harness.until_phase("Running").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_added_to_a_pod_starts_once_beside_the_others() {
+    let harness = Harness::start().await;
+    harness.add(&pod(Always, &[], &["web"])).await;
+    harness.until_phase("Running").await;
+    let debug = EphemeralContainer {
+        container: fixture::container("debug"),
+        target: None,
+    };
+    harness.node.script("debug", &[Behaviour::Exits(0, 0)]);
+    harness.node.add("uid-1", debug);
+    harness.send(Input::Added("uid-1".into())).await;
+    harness.until_logged("start debug#0").await;
+    // The same definition again, as a source tells it that knows nothing of additions.
+    let same = PodChange::Update(pod(Always, &[], &["web"]));
+    harness.send(Input::Desired(vec![same])).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let log = harness.node.log();
+    let of = |words: &str| log.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(
+        (of("start debug"), of("kill"), of("start web")),
+        (1, 0, 1),
+        "{log:?}"
     );
 }

@@ -10,7 +10,9 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
-use super::{Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants};
+use super::{
+    Additions, Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants,
+};
 
 /// Who plays which role. `app` has one, the tests have another.
 pub trait Roles: 'static {
@@ -32,6 +34,8 @@ pub trait Roles: 'static {
 pub struct World<R: Roles> {
     /// Carries plans out.
     pub executor: Arc<R::Executor>,
+    /// Knows what was added to pods.
+    pub additions: Arc<dyn Additions>,
     /// Shows pods.
     pub observer: Arc<R::Observer>,
     /// Asks containers how they do.

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::NamespaceArguments;
+use crate::completion;
 use crate::print::form::Form;
 use crate::resource::Resource;
 use crate::select::{FieldSelector, LabelSelector};
@@ -36,7 +37,7 @@ impl Get {
 #[derive(Debug, Args)]
 pub(crate) struct GetArguments {
     /// Only these; a pod's name in its manifest will do, without the node's name.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completion::pods())]
     pub(crate) names: Vec<String>,
     /// How to print them.
     #[command(flatten)]
@@ -103,7 +104,7 @@ pub(crate) struct WatchArguments {
 #[derive(Debug, Args)]
 pub(crate) struct EventsArguments {
     /// Only of this pod; the name in a manifest will do: `web`, `pod/web`.
-    #[arg(long = "for", value_name = "POD")]
+    #[arg(long = "for", value_name = "POD", add = completion::pods())]
     pub(crate) pod: Option<String>,
     /// Only of these types: Normal, Warning.
     #[arg(long, value_delimiter = ',', value_name = "TYPES")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::NamespaceArguments;
+use crate::completion;
 use crate::select::LabelSelector;
 
 /// How many lines of each log are printed of pods that were selected by labels.
@@ -14,10 +15,12 @@ const LINES_OF_SELECTED: u64 = 10;
 #[derive(Debug, Args)]
 pub(crate) struct LogsArguments {
     /// Name of the pod; the one in a manifest will do, without the node's name.
-    #[arg(required_unless_present = "selector", conflicts_with = "selector")]
+    #[arg(required_unless_present = "selector", conflicts_with = "selector",
+          add = completion::pods())]
     pub(crate) pod: Option<String>,
     /// Container of the pod, as with -c.
-    #[arg(value_name = "CONTAINER", conflicts_with_all = ["container", "all_containers"])]
+    #[arg(value_name = "CONTAINER", conflicts_with_all = ["container", "all_containers"],
+          add = completion::containers())]
     pub(crate) inline_container: Option<String>,
     /// Where to look.
     #[command(flatten)]
@@ -26,7 +29,7 @@ pub(crate) struct LogsArguments {
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<LabelSelector>,
     /// Container of each pod [default: its first].
-    #[arg(short, long)]
+    #[arg(short, long, add = completion::containers())]
     pub(crate) container: Option<String>,
     /// Of all containers.
     #[arg(long, conflicts_with = "container")]

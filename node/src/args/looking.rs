@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::NamespaceArguments;
+use crate::completion;
 
 /// `podling apply` and `podling delete`.
 #[derive(Debug, Args)]
@@ -24,6 +25,7 @@ pub(crate) enum Describe {
     #[command(visible_aliases = ["pods", "po"])]
     Pod {
         /// Its name; the one in a manifest will do, without the node's name.
+        #[arg(add = completion::pods())]
         name: String,
         /// Where to look.
         #[command(flatten)]

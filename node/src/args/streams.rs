@@ -5,17 +5,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use clap::Args;
 
 use super::NamespaceArguments;
+use crate::completion;
 
 /// Whose streams, and which of them.
 #[derive(Debug, Args)]
 pub(crate) struct StreamsArguments {
     /// Name of the pod; the one in a manifest will do, without the node's name.
+    #[arg(add = completion::pods())]
     pub(crate) pod: String,
     /// Where to look.
     #[command(flatten)]
     pub(crate) namespace: NamespaceArguments,
     /// Container of the pod [default: its first].
-    #[arg(short, long)]
+    #[arg(short, long, add = completion::containers())]
     pub(crate) container: Option<String>,
     /// Pass standard input on.
     #[arg(short = 'i', long)]
@@ -43,6 +45,7 @@ pub(crate) struct ExecArguments {
 #[derive(Debug, Args)]
 pub(crate) struct PortForwardArguments {
     /// Name of the pod.
+    #[arg(add = completion::pods())]
     pub(crate) pod: String,
     /// Ports: `8080:80`, `80` for the same on both sides, `:80` for any that is free here.
     #[arg(required = true, value_name = "[LOCAL:]REMOTE", value_parser = forwarding)]

@@ -2,20 +2,29 @@
 
 mod apply;
 mod attach;
+mod attaching;
+mod completion;
+mod cp;
 mod credentials;
+mod debug;
 mod describe;
 mod exec;
 mod get;
 mod images;
 mod import;
 mod logs;
+mod manifests;
 mod output;
 mod port_forward;
 mod pull;
+mod restart;
 mod rmi;
+mod run;
 mod target;
 mod top;
+mod until;
 mod version;
+mod wait;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,6 +34,7 @@ use podling_runtime::layout::Layout;
 
 use crate::args::Ask;
 use crate::doctor;
+pub(crate) use wait::Condition;
 
 /// What a command comes to.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -49,8 +59,14 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
         Ask::Delete(arguments) => apply::delete(layout, &arguments),
         Ask::Describe { what } => describe::run(layout, &what).await,
         Ask::Top { what } => top::run(layout, &what).await,
+        Ask::Restart(arguments) => restart::run(layout, &arguments).await,
+        Ask::Debug(arguments) => debug::run(layout, &arguments).await,
+        Ask::Run(arguments) => run::run(layout, arguments).await,
+        Ask::Wait(arguments) => wait::run(layout, arguments).await,
+        Ask::Cp(arguments) => cp::run(layout, arguments).await,
         Ask::Attach(arguments) => attach::run(layout, &arguments).await,
         Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,
+        Ask::Completion { shell } => completion::run(shell),
         Ask::Version => version::run(layout).await,
         Ask::Failpoints => output::print(&format!("{}\n", failpoint::NAMES.join("\n"))),
     }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 
 use super::socket::{SocketError, connect};
@@ -40,13 +40,34 @@ pub(crate) async fn get(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response<Incoming>, HttpError> {
-    let request = Request::get(path).header("Host", "kubelet");
+    ask(socket, Method::GET, path, headers, Bytes::new()).await
+}
+
+/// Posts JSON to `path`.
+pub(crate) async fn post(
+    socket: &Path,
+    path: &str,
+    json: Vec<u8>,
+) -> Result<Response<Incoming>, HttpError> {
+    let headers = [("Content-Type", "application/json")];
+    ask(socket, Method::POST, path, &headers, json.into()).await
+}
+
+async fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Response<Incoming>, HttpError> {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("Host", "kubelet");
     let request = headers
         .iter()
         .fold(request, |request, (name, value)| {
             request.header(*name, *value)
         })
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|source| HttpError::Request {
             path: path.to_owned(),
             source,

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use hyper::Response;
 use hyper::body::Incoming;
 use podling_runtime::layout::Layout;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -125,6 +126,28 @@ impl Kubelet {
     ) -> Result<Response<Incoming>, KubeletError> {
         let answer = http::get(&self.socket, path, headers).await;
         let answer = answer.map_err(KubeletError::Silent)?;
+        Self::taken(answer, headers).await
+    }
+
+    /// Posts something as JSON; the answer is JSON.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        object: &impl Serialize,
+    ) -> Result<T, KubeletError> {
+        let json = |error| KubeletError::Answer(HttpError::Json(error));
+        let body = serde_json::to_vec(object).map_err(json)?;
+        let answer = http::post(&self.socket, path, body).await;
+        let answer = Self::taken(answer.map_err(KubeletError::Silent)?, &[]).await?;
+        let body = http::whole(answer).await.map_err(KubeletError::Answer)?;
+        serde_json::from_slice(&body).map_err(json)
+    }
+
+    /// The answer, unless it is a refusal.
+    async fn taken(
+        answer: Response<Incoming>,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, KubeletError> {
         let status = answer.status();
         let wants_upgrade = !headers.is_empty();
         let is_agreed = status == hyper::StatusCode::SWITCHING_PROTOCOLS;

@@ -89,6 +89,11 @@ impl Pod {
         self.api.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// Whether this is its name, or that in its manifest.
+    pub(crate) fn is_called(&self, word: &str) -> bool {
+        self.name() == word || self.name() == format!("{word}-{}", self.node())
+    }
+
     /// Its namespace.
     pub(crate) fn namespace(&self) -> &str {
         self.api.metadata.namespace.as_deref().unwrap_or("default")

@@ -9,6 +9,7 @@
 mod ending;
 mod input;
 mod terminal;
+pub(crate) mod transfer;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

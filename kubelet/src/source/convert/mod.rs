@@ -6,6 +6,7 @@
 
 mod container;
 mod environment;
+mod ephemeral;
 mod files;
 mod hook;
 mod network;
@@ -25,7 +26,7 @@ mod tests;
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::PodSpec;
+use crate::model::{EphemeralContainer, PodSpec};
 
 pub use hook::read_hook;
 
@@ -40,6 +41,18 @@ pub fn convert(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {
     let spec = pod::pod(pod, &mut problems);
     if problems.0.is_empty() {
         Ok(spec)
+    } else {
+        Err(problems.0)
+    }
+}
+
+/// The ephemeral containers of a pod, or all that is wrong with them.
+pub(crate) fn convert_ephemeral(pod: &core::Pod) -> Result<Vec<EphemeralContainer>, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let spec = pod.spec.clone().unwrap_or_default();
+    let containers = ephemeral::containers(&spec, &mut problems);
+    if problems.0.is_empty() {
+        Ok(containers)
     } else {
         Err(problems.0)
     }

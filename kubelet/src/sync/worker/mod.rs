@@ -28,7 +28,7 @@ use crate::model::{
 };
 use crate::plan::{
     CrashBackoff, Situation, compute_pod_actions, deadline_of, end_pod, remove_everything,
-    start_time,
+    restart_asked, start_time,
 };
 use crate::sync::orders::{Goal, Orders};
 use crate::sync::pace::{AFTER_ERROR, resync, until};
@@ -256,12 +256,15 @@ impl<R: Roles> Worker<R> {
             return Next::Step;
         }
         let probes = self.verdicts().await;
-        let actions = compute_pod_actions(Situation {
-            pod,
-            observation: &observation,
-            probes: &probes,
-            backoff: &self.backoff,
-            now,
+        let asked = self.orders.borrow().restarts.clone();
+        let actions = restart_asked(pod, &observation, &asked).unwrap_or_else(|| {
+            compute_pod_actions(Situation {
+                pod,
+                observation: &observation,
+                probes: &probes,
+                backoff: &self.backoff,
+                now,
+            })
         });
         self.tell_waits(&actions.held_back);
         if self.publish(pod, &observation, None).is_terminal() {
