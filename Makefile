@@ -16,6 +16,7 @@ PACKAGE_CACHE := $(TARGET_DIR)/images/cache
 
 # critest and crictl of cri-tools, and a registry that has the images that they pull.
 CRITEST ?=
+EXAMPLES ?=
 CRICTL ?=
 export CRITEST_REGISTRY ?=
 
@@ -87,6 +88,12 @@ bench-peers: build example-images image ## Measure beside Debian's containerd; P
 	@exec scripts/bench-peers.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/images/pause.oci.tar $(TARGET_DIR)/peers \
 		$(TARGET_DIR)/bench-peers $(ARGS)
+
+.PHONY: examples-test
+examples-test: test-programs test-images ## Run the pod examples of the Kubernetes website that lie in EXAMPLES=DIR (as root)
+	@test -n "$(EXAMPLES)" || { echo "Name the folder: make examples-test EXAMPLES=DIR" >&2; exit 1; }
+	EXAMPLES=$(abspath $(EXAMPLES)) cargo test --locked --workspace --test node $(TEST_FEATURES) -- \
+		--ignored --nocapture website_files_that_are_given_run
 
 .PHONY: critest
 critest: test-programs ## Run CRITEST=FILE against the runtime; CRITEST_REGISTRY=URL serves its images

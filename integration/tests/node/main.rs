@@ -47,6 +47,7 @@ mod sessions;
 mod sidecars;
 mod streaming;
 mod watching;
+mod website;
 
 use podling_integration::harness::Pod;
 use serde_json::{Value, json};
