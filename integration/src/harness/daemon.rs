@@ -78,7 +78,14 @@ impl Daemon {
                 }
             }
         }
-        command.args(["--node-name", "node", "-v"]);
+        if !start
+            .arguments
+            .iter()
+            .any(|word| word == "--hostname-override")
+        {
+            command.args(["--node-name", "node"]);
+        }
+        command.arg("-v");
         command.args(["--cgroup-root", &range.cgroup(), "--listen", "127.0.0.1:0"]);
         // The machine's own disk may be full: only stories that say so are about that.
         let configuration = fs::read_to_string(root.join("etc/podling/config.yaml"));

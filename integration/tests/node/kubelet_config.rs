@@ -1,11 +1,15 @@
 //! A KubeletConfiguration, drop-ins and flags of a real daemon.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
+use podling_integration::harness::daemon::Start;
 use podling_integration::harness::programs::program;
-use podling_integration::harness::{Node, Options};
-use serde_json::Value;
+use podling_integration::harness::{DEADLINE, Node, Options, http, wait_until};
+use serde_json::{Value, json};
+
+use crate::{is_running, pod, shell};
 
 const HEADER: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
 
@@ -62,4 +66,87 @@ async fn a_node_is_as_its_configuration_says() {
     assert_eq!(warnings, 1, "{log}");
     assert!(log.contains("kernelMemcgNotification"), "{log}");
     node.stop().await;
+}
+
+#[tokio::test]
+async fn places_names_and_the_address_of_the_health_are_those_that_are_configured() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    let place = |name: &str| folder.path().join(name);
+    fs::write(
+        place("resolv.conf"),
+        "nameserver 192.0.2.53\nsearch example.test\n",
+    )
+    .expect("there is room");
+    let directory = root.path().join("etc/podling");
+    fs::create_dir_all(&directory).expect("it can be made");
+    let logs = place("logs").display().to_string();
+    let resolv_conf = place("resolv.conf").display().to_string();
+    // An address of loopback that no other node of this machine has is free on every port.
+    let health = free_address();
+    let text = format!(
+        "{HEADER}podLogsDir: {logs}\nresolvConf: {resolv_conf}\nfileCheckFrequency: 1s\n\
+         healthzBindAddress: {}\nhealthzPort: {}\n",
+        health.ip(),
+        health.port(),
+    );
+    fs::write(directory.join("config.yaml"), text).expect("it can be written");
+    let pki = place("pki").display().to_string();
+    let arguments = ["--hostname-override", "Other-Node", "--cert-dir", &pki];
+    let node = Node::start_with(Options {
+        root: Some(root.path().to_owned()),
+        start: Start {
+            arguments: arguments.map(str::to_owned).to_vec(),
+            ..Start::default()
+        },
+    })
+    .await;
+    let image = node.import_debian("busybox").await;
+    assert_eq!(
+        http::get(health, "/healthz").expect("it listens").text(),
+        "ok"
+    );
+    assert!(place("pki").join("kubelet.crt").exists());
+    assert!(!root.path().join("var/lib/podling/kubelet/pki").exists());
+
+    let script = "cat /etc/resolv.conf; sleep 1000";
+    let mut spec = shell(&image, script);
+    spec["terminationGracePeriodSeconds"] = json!(1);
+    node.manifest("here.yaml", &pod("here", spec));
+    let runs = |name: &str| {
+        node.pods()
+            .iter()
+            .any(|pod| pod.name() == name && is_running(pod))
+    };
+    wait_until(DEADLINE, "the pod of that node runs", || {
+        runs("here-other-node")
+    })
+    .await;
+    let here = node.pods().pop().expect("it was seen");
+    let log = place("logs").join(format!("default_here-other-node_{}/main/0.log", here.uid()));
+    wait_until(DEADLINE, "the resolver's file is in the log", || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.contains("nameserver 192.0.2.53\n") && log.contains("search example.test\n")
+    })
+    .await;
+
+    // Nothing tells of a change behind a link: only looking finds it.
+    let target = place("linked.json");
+    fs::write(&target, pod("one", shell(&image, "sleep 1000"))).expect("there is room");
+    let link = root.path().join("etc/podling/manifests/linked.json");
+    std::os::unix::fs::symlink(&target, link).expect("a link can be made");
+    wait_until(DEADLINE, "the linked pod runs", || runs("one-other-node")).await;
+    let mut two = shell(&image, "sleep 1000");
+    two["terminationGracePeriodSeconds"] = json!(1);
+    fs::write(&target, pod("two", two)).expect("there is room");
+    wait_until(DEADLINE, "the change is found", || runs("two-other-node")).await;
+    node.stop().await;
+}
+
+/// A port of an address that only this test has.
+fn free_address() -> SocketAddr {
+    let [.., third, fourth] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, 64, third, fourth);
+    let listener = TcpListener::bind((own, 0)).expect("loopback has free ports");
+    listener.local_addr().expect("a listener has an address")
 }

@@ -11,6 +11,7 @@ mod broken;
 mod churn;
 mod cni;
 mod commands;
+mod confined;
 mod containers;
 mod eviction;
 mod failpoints;
@@ -25,11 +26,13 @@ mod init;
 mod kill;
 mod kill_churn;
 mod kubelet_config;
+mod last_words;
 mod lists;
 mod log_rotation;
 mod manifest_url;
 mod manifests;
 mod measured;
+mod mounted;
 mod mounts;
 mod network;
 mod node_resources;
@@ -49,7 +52,7 @@ mod streaming;
 mod watching;
 mod website;
 
-use podling_integration::harness::Pod;
+use podling_integration::harness::{Node, Pod};
 use serde_json::{Value, json};
 
 /// The manifest of a pod.
@@ -72,4 +75,12 @@ fn shell(image: &str, script: &str) -> Value {
 /// Whether the container `main` runs.
 fn is_running(pod: &Pod) -> bool {
     pod.main().is_some_and(|main| main.is_running())
+}
+
+/// What a script says in a container.
+fn said(node: &Node, pod: &str, container: &str, script: &str) -> String {
+    let output = node.podling(&["exec", pod, "-c", container, "--", "sh", "-c", script]);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {why}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

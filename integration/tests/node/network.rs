@@ -132,3 +132,30 @@ async fn pods_of_two_families_answer_over_both_and_keep_their_addresses_over_a_c
     assert!(next.ips().iter().all(|ip| !ips.contains(ip)), "given twice");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_port_of_the_host_leads_into_its_pod_until_the_pod_ends() {
+    let mut node = Node::start().await;
+    let image = node.import_testbox().await;
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let port = free.local_addr().expect("a listener has an address").port();
+    drop(free);
+    let mut spec = one(&image, &["serve", "8080"]);
+    spec["containers"][0]["ports"] = json!([{ "containerPort": 8080, "hostPort": port }]);
+    node.manifest("door.yaml", &pod("door", spec));
+    node.wait_pod("door", "is ready", |pod| pod.is_ready())
+        .await;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let answers =
+        async |what: &str| wait_for(DEADLINE, what, async || http::get(address, "/x").ok()).await;
+    let answer = answers("it answers").await;
+    assert_eq!(answer.text(), "door-node /x\n");
+    node.kill9();
+    answers("it answers without a daemon").await;
+    node.restart().await;
+    answers("it answers the next daemon").await;
+    node.remove_manifest("door.yaml");
+    node.wait_gone("door").await;
+    assert!(http::get(address, "/x").is_err(), "the port is still open");
+    node.stop().await;
+}

@@ -309,3 +309,71 @@ fn seccomp(ingredients: &Ingredients<'_>, profiles: &Path) -> Option<SeccompProf
         SeccompProfile::Unconfined => SeccompProfile::Unconfined,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RestartPolicy;
+    use crate::plan::fixture::pod;
+
+    fn image(uid: Option<i64>, username: &str) -> Image {
+        Image {
+            id: "sha256:1".to_owned(),
+            tags: Vec::new(),
+            digests: Vec::new(),
+            size: 0,
+            uid,
+            username: username.to_owned(),
+            is_pinned: false,
+        }
+    }
+
+    fn identity(run_as_user: Option<i64>, run_as_non_root: Option<bool>) -> SecurityIdentity {
+        SecurityIdentity {
+            run_as_user,
+            run_as_non_root,
+            ..SecurityIdentity::default()
+        }
+    }
+
+    #[test]
+    fn who_must_not_run_as_root_is_refused_unless_he_surely_does_not() {
+        let web = pod(RestartPolicy::Always, &[], &["web"]);
+        let whose = || Whose::of(&web, &web.spec.containers[0]);
+        let named = |user: &str| ConfigError::UserNotNumeric {
+            user: user.to_owned(),
+            whose: whose(),
+        };
+        let must_not = Some(true);
+        let rows = [
+            (
+                Some(0),
+                must_not,
+                image(Some(5), ""),
+                Err(ConfigError::RunsAsRoot(whose())),
+            ),
+            (Some(5), must_not, image(Some(0), ""), Ok(())),
+            (
+                None,
+                must_not,
+                image(Some(0), ""),
+                Err(ConfigError::ImageRunsAsRoot(whose())),
+            ),
+            (
+                None,
+                must_not,
+                image(None, ""),
+                Err(ConfigError::ImageRunsAsRoot(whose())),
+            ),
+            (None, must_not, image(Some(5), ""), Ok(())),
+            (None, must_not, image(None, "web"), Err(named("web"))),
+            (Some(5), must_not, image(None, "web"), Ok(())),
+            (Some(0), Some(false), image(None, ""), Ok(())),
+            (None, None, image(None, "web"), Ok(())),
+        ];
+        for (user, non_root, image, expected) in rows {
+            let said = refuse_root(identity(user, non_root), &image, whose);
+            assert_eq!(said, expected, "{user:?} {non_root:?} {image:?}");
+        }
+    }
+}

@@ -68,3 +68,62 @@ fn push_aliases(file: &mut String, aliases: &[HostAlias]) {
 fn push_line(file: &mut String, ip: IpAddr, names: &[&str]) {
     writeln!(file, "{ip}\t{}", names.join("\t")).expect("a String takes every write");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RestartPolicy;
+    use crate::plan::fixture;
+
+    fn hostname(domain: Option<&str>) -> Hostname {
+        Hostname {
+            name: "web".to_owned(),
+            domain: domain.map(str::to_owned),
+            of_kernel: "web".to_owned(),
+        }
+    }
+
+    fn spec(network: NetworkMode) -> PodSpec {
+        let mut spec = fixture::pod(RestartPolicy::Always, &[], &["web"]).spec;
+        spec.namespaces.network = network;
+        spec.host_aliases = vec![HostAlias {
+            ip: "10.1.2.3".parse().unwrap(),
+            hostnames: vec!["foo.remote".to_owned(), "bar.remote".to_owned()],
+        }];
+        spec
+    }
+
+    #[test]
+    fn a_pod_finds_itself_and_its_aliases_behind_loopback() {
+        let ips = ["10.88.0.2", "fd00::2"].map(|ip| ip.parse().unwrap());
+        let file = hosts_file(
+            &spec(NetworkMode::Pod),
+            &hostname(Some("sub.default.svc.cluster.local")),
+            &ips,
+            "unused",
+        );
+        let own = file.strip_prefix(HEADER).unwrap();
+        let own = own.strip_prefix(LOOPBACK).unwrap();
+        assert_eq!(
+            own,
+            "10.88.0.2\tweb.sub.default.svc.cluster.local\tweb\n\
+             fd00::2\tweb.sub.default.svc.cluster.local\tweb\n\
+             \n# Entries added by HostAliases.\n10.1.2.3\tfoo.remote\tbar.remote\n"
+        );
+    }
+
+    #[test]
+    fn on_the_hosts_network_the_hosts_file_comes_before_the_aliases() {
+        let file = hosts_file(
+            &spec(NetworkMode::Host),
+            &hostname(None),
+            &[],
+            "127.0.0.1 localhost\n",
+        );
+        assert_eq!(
+            file,
+            "# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n\
+             \n# Entries added by HostAliases.\n10.1.2.3\tfoo.remote\tbar.remote\n"
+        );
+    }
+}

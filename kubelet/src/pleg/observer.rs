@@ -132,23 +132,31 @@ impl RuntimeObserver {
         exit_code: i32,
         annotations: &BTreeMap<String, String>,
     ) -> String {
-        let messages = self.layout.container(uid, container);
-        let words = last_words::message(&messages.join(restart_count.to_string()));
+        let file = self
+            .layout
+            .container(uid, container)
+            .join(restart_count.to_string());
+        let words = match last_words::message(&file) {
+            Ok(words) => words,
+            Err(error) => {
+                let file = file.display();
+                return format!("Error on reading termination log {file}: {error}");
+            }
+        };
         let falls_back = annotations
             .get(labels::TERMINATION_MESSAGE_POLICY)
             .map(String::as_str)
             == Some(TerminationMessagePolicy::FallbackToLogsOnError.as_str());
-        let words = match words {
-            Ok(words) if words.is_empty() && falls_back && exit_code != 0 => {
-                let log = self
-                    .layout
-                    .pod_log(pod, uid)
-                    .join(log_file(container, restart_count));
-                last_words::log_end(&log)
-            }
-            words => words,
-        };
-        words.unwrap_or_else(|error| format!("cannot read the termination message: {error}"))
+        if !words.is_empty() || !falls_back || exit_code == 0 {
+            return words;
+        }
+        let log = self
+            .layout
+            .pod_log(pod, uid)
+            .join(log_file(container, restart_count));
+        last_words::log_end(&log).unwrap_or_else(|error| {
+            format!("Error on reading termination message from logs: {error}")
+        })
     }
 
     fn ended(&self) -> MutexGuard<'_, HashMap<ContainerId, ContainerObservation>> {

@@ -15,6 +15,9 @@ use crate::plan::{has_started, is_ready, wants_restart};
 
 use super::StatusInput;
 
+/// Bytes that the last words of all containers of a pod may have together.
+const LONGEST_MESSAGES: usize = 12 * 1024;
+
 /// The status of one container.
 pub(super) fn status(
     input: &StatusInput<'_>,
@@ -166,10 +169,23 @@ fn assemble(
         },
         started: (role != ContainerRole::Ephemeral).then_some(started),
         restart_count: restarts,
-        state: Some(state),
-        last_state: last.or_else(|| Some(State::default())),
+        state: Some(within_limit(input, state)),
+        last_state: Some(within_limit(input, last.unwrap_or_default())),
         ..ContainerStatus::default()
     }
+}
+
+/// The same with no longer last words than the container's share of those of its pod.
+fn within_limit(input: &StatusInput<'_>, mut state: State) -> State {
+    let spec = &input.pod.spec;
+    let containers =
+        spec.containers.len() + spec.init_containers.len() + spec.ephemeral_containers.len();
+    let share = LONGEST_MESSAGES / containers.max(1);
+    let ended = state.terminated.as_mut();
+    if let Some(message) = ended.and_then(|ended| ended.message.as_mut()) {
+        message.truncate(message.floor_char_boundary(share));
+    }
+    state
 }
 
 /// What a container that is to be started (again) waits for; `None` when it is not, or when nothing

@@ -261,6 +261,31 @@ fn a_container_that_cannot_start_says_at_which_step() {
 }
 
 #[test]
+fn the_last_words_of_all_containers_together_have_a_limit() {
+    let names = ["a", "b", "c", "d"];
+    let wordy = |name: &&str| {
+        let mut ended = made(name, 0, exited(1));
+        if let crate::model::ContainerState::Exited(exit) = &mut ended.state {
+            exit.message = "\u{e9}".repeat(2000);
+        }
+        ended
+    };
+    let said = |containers: &[&str]| {
+        let pod = pod(Never, &[], containers);
+        let observation = in_ready(containers.iter().map(wordy).collect());
+        let statuses = Case::default()
+            .status(&pod, &observation)
+            .container_statuses;
+        let state = statuses.unwrap()[0].state.clone();
+        state.unwrap().terminated.unwrap().message.unwrap().len()
+    };
+    assert_eq!(said(&names[..3]), 4000);
+    assert_eq!(said(&names), 3072);
+    // No letter is cut in two.
+    assert_eq!(said(&["a", "b", "c", "d", "e", "f", "g"]), 1754);
+}
+
+#[test]
 fn a_restarted_container_remembers_how_it_ended() {
     let observation = in_ready(vec![made("a", 0, exited(7)), made("a", 1, running())]);
     let status = Case::default().status(&pod(Always, &[], &["a"]), &observation);

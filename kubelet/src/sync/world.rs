@@ -10,9 +10,7 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
-use super::{
-    Additions, Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants,
-};
+use super::{Additions, Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants};
 
 /// Who plays which role. `app` has one, the tests have another.
 pub trait Roles: 'static {

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-/// The node's name: the flag, or the machine's name in lower case, as upstream does.
+/// The node's name: the flag, or the machine's name, in lower case as upstream does.
 pub(super) fn node_name(flag: Option<String>, hostname: &str) -> String {
-    flag.unwrap_or_else(|| hostname.trim().to_lowercase())
+    let name = flag.unwrap_or_else(|| hostname.to_owned());
+    name.trim().to_lowercase()
 }
 
 /// A socket's path, however upstream's flag writes it.
@@ -22,7 +23,7 @@ mod tests {
     #[test]
     fn a_node_is_named_after_its_machine_unless_told() {
         assert_eq!(node_name(None, "Machine-1\n"), "machine-1");
-        assert_eq!(node_name(Some("other".into()), "machine"), "other");
+        assert_eq!(node_name(Some("Other".into()), "machine"), "other");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) fn container(
         resources: resources::requirements(path, container, problems),
         scalars: resources::scalars(path, container, problems),
         mounts: volume::mounts(path, container, problems),
-        security: security::container(path, container, problems),
+        security: security::container(path, container, spec, problems),
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),

@@ -70,6 +70,7 @@ fn fs_group_change(path: &str, policy: Option<&str>, problems: &mut Problems) ->
 pub(super) fn container(
     path: &str,
     container: &core::Container,
+    spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> ContainerSecurity {
     let context = container.security_context.clone().unwrap_or_default();
@@ -93,7 +94,7 @@ pub(super) fn container(
             add: capabilities.add.unwrap_or_default(),
             drop: capabilities.drop.unwrap_or_default(),
         },
-        proc_mount: proc_mount(&path, context.proc_mount.as_deref(), problems),
+        proc_mount: proc_mount(&path, context.proc_mount.as_deref(), spec, problems),
         seccomp: seccomp(&path, context.seccomp_profile.as_ref(), problems),
         app_armor: app_armor(&path, context.app_armor_profile.as_ref(), problems),
         selinux: context.se_linux_options.map(selinux),
@@ -122,9 +123,19 @@ const PROC_MOUNTS: &[(&str, ProcMount)] = &[
     ("Unmasked", ProcMount::Unmasked),
 ];
 
-fn proc_mount(path: &str, mount: Option<&str>, problems: &mut Problems) -> ProcMount {
+/// The whole of /proc is only for who has users of its own.
+fn proc_mount(
+    path: &str,
+    mount: Option<&str>,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> ProcMount {
     let field = format!("{path}.procMount");
     let word = mount.filter(|word| !word.is_empty()).unwrap_or("Default");
+    if word == "Unmasked" && spec.host_users != Some(false) {
+        let message = "Invalid value: \"Unmasked\": `hostUsers` must be false to use `Unmasked`";
+        problems.invalid(&field, message);
+    }
     problems.word(field, word, PROC_MOUNTS).unwrap_or_default()
 }
 

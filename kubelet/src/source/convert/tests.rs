@@ -338,6 +338,11 @@ const MISTAKES_IN_CONTAINERS: &[(&str, &str, &str)] = &[
         r#"{"privileged": true, "allowPrivilegeEscalation": false}"#,
         ".securityContext: Invalid",
     ),
+    (
+        "securityContext",
+        r#"{"procMount": "Unmasked"}"#,
+        ".securityContext.procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to use",
+    ),
 ];
 
 #[test]
