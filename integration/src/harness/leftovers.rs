@@ -68,6 +68,18 @@ pub fn remove_cgroups(cgroup: &str) {
     }
 }
 
+/// Takes away what tests have left that were killed before they could.
+pub fn sweep() {
+    for range in Range::abandoned() {
+        // The daemon of a test that was killed goes on, and would make its bridge again.
+        for _ in 0..3 {
+            processes::kill(&processes::of_lost_node(&range.bridge(), &range.cgroup()));
+        }
+        remove_network(&range);
+        remove_cgroups(&range.cgroup());
+    }
+}
+
 /// Takes down the network of a node whose daemon could not.
 pub fn remove_network(range: &Range) {
     let bridge = range.bridge();

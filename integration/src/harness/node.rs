@@ -53,6 +53,7 @@ impl Node {
             rustix::process::geteuid().is_root(),
             "this test runs a node: run it as root"
         );
+        leftovers::sweep();
         let folder = tempfile::Builder::new().prefix("podling-test-").tempdir();
         let folder = folder.expect("a temporary directory can be made");
         let root = options.root.unwrap_or_else(|| folder.path().join("root"));

@@ -47,6 +47,35 @@ pub fn of_node(root: &Path, cgroup: &str) -> BTreeSet<Process> {
         .collect()
 }
 
+/// What still runs of a node whose root nobody knows any more: its daemon, what is in its cgroup, and
+/// the monitors of that.
+pub fn of_lost_node(bridge: &str, cgroup: &str) -> BTreeSet<Process> {
+    let is_program = |pid: i32, name: &str| {
+        let command = command(pid);
+        let program = command.split(' ').next().unwrap_or_default();
+        program.rsplit('/').next() == Some(name)
+    };
+    let is_daemon =
+        |pid: i32| is_program(pid, "podling") && command(pid).split(' ').any(|word| word == bridge);
+    let mut found: BTreeSet<i32> = all()
+        .into_iter()
+        .filter(|pid| is_daemon(*pid) || is_inside(*pid, cgroup))
+        .collect();
+    let monitors: Vec<i32> = found
+        .iter()
+        .filter_map(|pid| parent(*pid))
+        .filter(|pid| is_program(*pid, "podling-monitor"))
+        .collect();
+    found.extend(monitors);
+    found
+        .into_iter()
+        .map(|pid| Process {
+            pid,
+            command: command(pid),
+        })
+        .collect()
+}
+
 /// Kills processes; one that has gone is no matter.
 pub fn kill(processes: &BTreeSet<Process>) {
     for pid in processes
@@ -113,15 +142,17 @@ fn all() -> Vec<i32> {
 fn belongs(pid: i32, root: &Path, cgroup: &str) -> bool {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let leads_below = |link: PathBuf| fs::read_link(link).is_ok_and(|at| at.starts_with(root));
-    let is_inside = fs::read_to_string(proc.join("cgroup")).is_ok_and(|text| {
-        text.lines()
-            .any(|line| line.contains(&format!(":{cgroup}/")))
-    });
-    is_inside
+    is_inside(pid, cgroup)
         || ["exe", "cwd", "root"]
             .iter()
             .any(|link| leads_below(proc.join(link)))
         || is_podling_of(&proc, &command(pid), root)
+}
+
+fn is_inside(pid: i32, cgroup: &str) -> bool {
+    let below = format!(":{cgroup}/");
+    fs::read_to_string(format!("/proc/{pid}/cgroup"))
+        .is_ok_and(|text| text.lines().any(|line| line.contains(&below)))
 }
 
 /// The daemon names its root; a monitor names nothing, but holds its lock and sockets below it.

@@ -1,6 +1,7 @@
 //! What a node needs of the machine that no other node may have.
 
 use std::collections::hash_map::RandomState;
+use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -20,13 +21,29 @@ impl Range {
         loop {
             let random = RandomState::new().build_hasher().finish().to_le_bytes();
             // 10.192.0.0/10: away from what docker, podman and Kubernetes use by default.
-            let (x, y) = (192 | (random[0] & 63), random[1]);
-            let name = format!("range-of-a-test-{x}-{y}");
-            let address = SocketAddr::from_abstract_name(name).expect("the name is short");
-            if let Ok(mark) = UnixListener::bind_addr(&address) {
-                return Self { x, y, _mark: mark };
+            if let Some(range) = Self::mark(192 | (random[0] & 63), random[1]) {
+                return range;
             }
         }
+    }
+
+    /// Those whose bridge is there although their test has ended: it was killed. They are this test's
+    /// now, to be taken away.
+    pub fn abandoned() -> Vec<Self> {
+        let interfaces = fs::read_dir("/sys/class/net").expect("/sys is mounted");
+        let names = interfaces.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let numbers = names.filter_map(|name| {
+            let (x, y) = name.strip_prefix("plt-")?.split_once('-')?;
+            Some((x.parse().ok()?, y.parse().ok()?))
+        });
+        numbers.filter_map(|(x, y)| Self::mark(x, y)).collect()
+    }
+
+    fn mark(x: u8, y: u8) -> Option<Self> {
+        let name = format!("range-of-a-test-{x}-{y}");
+        let address = SocketAddr::from_abstract_name(name).expect("the name is short");
+        let mark = UnixListener::bind_addr(&address).ok()?;
+        Some(Self { x, y, _mark: mark })
     }
 
     /// The addresses of the node's pods.

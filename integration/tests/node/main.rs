@@ -8,6 +8,7 @@ mod admission;
 mod bad_images;
 mod bad_pods;
 mod broken;
+mod cgroups;
 mod churn;
 mod cni;
 mod commands;

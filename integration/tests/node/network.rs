@@ -1,6 +1,7 @@
 //! Pods on the bridge and pods on the host's network.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
 
 use podling_integration::harness::daemon::Start;
 use podling_integration::harness::{DEADLINE, Node, http, wait_for};
@@ -89,6 +90,39 @@ async fn a_pods_address_outlives_the_daemon() {
         .wait_pod("next", "is ready", |pod| pod.is_ready())
         .await;
     assert_ne!(next.ip(), before.ip(), "an address was given twice");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_take_from_the_network_is_made_again_while_pods_run() {
+    let node = Node::start().await;
+    let image = node.import_testbox().await;
+    let mut spec = one(&image, &["serve", "8080"]);
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let port = free.local_addr().expect("a listener has an address").port();
+    drop(free);
+    spec["containers"][0]["ports"] = json!([{ "containerPort": 8080, "hostPort": port }]);
+    node.manifest("server.yaml", &pod("server", spec));
+    let server = node
+        .wait_pod("server", "is ready", |pod| pod.is_ready())
+        .await;
+    let own = SocketAddr::new(server.ip().expect("a ready pod has an address"), 8080);
+    let published = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let answers = async |what: &str, address| {
+        wait_for(DEADLINE, what, async || http::get(address, "/").ok()).await;
+    };
+    answers("its host port answers", published).await;
+    let bridge = node.range().bridge();
+    let table = format!("podling_{bridge}");
+    for taken in [
+        ["nft", "delete", "table", "inet", &table].as_slice(),
+        &["ip", "link", "delete", &bridge],
+    ] {
+        let output = Command::new(taken[0]).args(&taken[1..]).output();
+        assert!(output.expect("it can be run").status.success(), "{taken:?}");
+        answers("it answers again", own).await;
+        answers("its host port answers again", published).await;
+    }
     node.stop().await;
 }
 
