@@ -108,6 +108,14 @@ pub(crate) fn cgroup_version() -> i64 {
     }
 }
 
+/// Whether files and processes have labels of SELinux. Without a policy every process is what the
+/// kernel itself is, by a word that is no label.
+pub(crate) fn has_selinux() -> bool {
+    let is_there = Path::new("/sys/fs/selinux/context").exists();
+    let own = std::fs::read_to_string("/proc/self/attr/current").unwrap_or_default();
+    is_there && own.contains(':')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -417,6 +417,7 @@ impl Kubelet {
                 pods: settings.pods.clone(),
                 resolv_conf: settings.resolv_conf.clone(),
                 hosts_file: settings.hosts_file.clone(),
+                has_selinux: host::has_selinux(),
             },
             images: ImageParts {
                 wallet: Arc::clone(&self.wallet),

@@ -148,6 +148,7 @@ impl Stage {
             host_path: String::new(),
             read_only: true,
             recursive_read_only: false,
+            selinux_relabel: false,
             propagation: crate::cri::MountPropagation::Private,
             image: Some(crate::cri::ImageMount {
                 image: ImageReference::as_written("mounted"),

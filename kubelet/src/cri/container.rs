@@ -74,6 +74,8 @@ pub struct Mount {
     pub read_only: bool,
     /// Whether what is mounted below it is read-only, too.
     pub recursive_read_only: bool,
+    /// Whether the files get the pod's SELinux label.
+    pub selinux_relabel: bool,
     /// Which way later mounts below it are seen.
     pub propagation: MountPropagation,
     /// The image whose files it shows instead of the host's, which is present.

@@ -129,6 +129,7 @@ impl PodExecutor {
             recursive_read_only: self
                 .recursive_read_only(mount, &standing.identity.handler)
                 .await?,
+            selinux_relabel: volume.is_relabelled && self.node.has_selinux,
             propagation: propagation(mount.propagation),
             image: None,
         })
@@ -194,6 +195,7 @@ fn image_mount(
         host_path: String::new(),
         read_only: true,
         recursive_read_only: false,
+        selinux_relabel: false,
         propagation: cri::MountPropagation::Private,
         image: Some(ImageMount {
             image: image.clone(),

@@ -24,6 +24,8 @@ pub struct Node {
     pub resolv_conf: PathBuf,
     /// The hosts file that pods of the host's network see.
     pub hosts_file: PathBuf,
+    /// Whether files and processes have labels of SELinux.
+    pub has_selinux: bool,
 }
 
 /// What a node has for pods.

@@ -210,14 +210,27 @@ impl PodExecutor {
         if !own_hosts {
             let file = self.layout.etc_hosts(&pod.uid);
             self.write_hosts(pod, standing, &file).await?;
-            mounts.push(writable(&file, ETC_HOSTS));
+            mounts.push(self.writable(&file, ETC_HOSTS));
         }
         let messages = self.layout.container(&pod.uid, &container.name);
         tokio::fs::create_dir_all(&messages).await?;
         let message = messages.join(start.restart_count.to_string());
         make_world_writable(&message).await?;
-        mounts.push(writable(&message, &container.termination_message.path));
+        mounts.push(self.writable(&message, &container.termination_message.path));
         Ok(mounts)
+    }
+
+    /// A file of the kubelet's that containers write to.
+    fn writable(&self, host_path: &Path, container_path: &str) -> cri::Mount {
+        cri::Mount {
+            container_path: container_path.to_owned(),
+            host_path: host_path.display().to_string(),
+            read_only: false,
+            recursive_read_only: false,
+            selinux_relabel: self.node.has_selinux,
+            propagation: MountPropagation::Private,
+            image: None,
+        }
     }
 
     /// Written in place: containers that run have the file itself mounted.
@@ -259,17 +272,6 @@ async fn make_world_writable(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     tokio::fs::write(file, b"").await?;
     tokio::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).await
-}
-
-fn writable(host_path: &Path, container_path: &str) -> cri::Mount {
-    cri::Mount {
-        container_path: container_path.to_owned(),
-        host_path: host_path.display().to_string(),
-        read_only: false,
-        recursive_read_only: false,
-        propagation: MountPropagation::Private,
-        image: None,
-    }
 }
 
 pub(super) fn absolute(path: &str) -> String {

@@ -73,6 +73,7 @@ impl Stage {
             pods: PodSettings::default(),
             resolv_conf: root.path().join("resolv.conf"),
             hosts_file: root.path().join("hosts"),
+            has_selinux: true,
         };
         let executor = PodExecutor::new(Parts {
             runtime: Arc::new(runtime.clone()),
@@ -419,6 +420,59 @@ async fn a_container_sees_its_environment_volumes_and_hosts_file() {
     let hosts = std::fs::read_to_string(&config.mounts[1].host_path).unwrap();
     assert!(hosts.ends_with("10.0.0.1\tweb-node\n"), "{hosts}");
     assert_eq!(config.log_path, "web/0.log");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_the_pods_own_gets_its_label_and_paths_of_the_host_do_not() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    let of_the_host = stage.root.path().display().to_string();
+    for (name, source) in [
+        (
+            "scratch",
+            VolumeSource::EmptyDir {
+                medium: Medium::Disk,
+                size_limit: None,
+            },
+        ),
+        (
+            "host",
+            VolumeSource::HostPath {
+                path: of_the_host,
+                kind: HostPathKind::Unchecked,
+            },
+        ),
+    ] {
+        pod.spec.volumes.push(Volume {
+            name: name.to_owned(),
+            source,
+        });
+        pod.spec.containers[0].mounts.push(VolumeMount {
+            volume: name.to_owned(),
+            path: format!("/{name}"),
+            sub_path: None,
+            read_only: false,
+            recursive_read_only: RecursiveReadOnly::Disabled,
+            propagation: MountPropagation::None,
+        });
+    }
+    stage.settle(&pod).await;
+    let config = stage.runtime.config_of("web");
+    let labelled: Vec<_> = config
+        .mounts
+        .iter()
+        .map(|mount| (mount.container_path.as_str(), mount.selinux_relabel))
+        .collect();
+    assert_eq!(
+        labelled,
+        [
+            ("/scratch", true),
+            ("/host", false),
+            ("/etc/hosts", true),
+            ("/dev/termination-log", true)
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

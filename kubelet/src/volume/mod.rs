@@ -28,7 +28,9 @@ pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
 
 use crate::layout::Layout;
-use crate::model::{Medium, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource};
+use crate::model::{
+    Medium, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource,
+};
 use files::FilesVolume;
 use mounts::{InMemory, unmount_below};
 
@@ -173,6 +175,8 @@ pub struct Mounted {
     pub path: PathBuf,
     /// Whether containers may only read it, whatever they ask for.
     pub read_only: bool,
+    /// Whether its files get the pod's label where SELinux is on: they are the pod's own, not the host's.
+    pub is_relabelled: bool,
 }
 
 /// Volumes that are ready.
@@ -279,7 +283,11 @@ impl Volumes {
                 return Err(VolumeError::NotHandled { volume, kind });
             }
         };
-        Ok(Some(Mounted { path, read_only }))
+        Ok(Some(Mounted {
+            path,
+            read_only,
+            is_relabelled: is_relabelled(source, pod.claims.get(name)),
+        }))
     }
 
     /// Unmounts what is mounted below the pod's directory and removes it; again does no harm.
@@ -291,6 +299,26 @@ impl Volumes {
         let _turn = take_turn(&directory)?;
         unmount_below(&directory)?;
         remove_tree(&directory)
+    }
+}
+
+/// What the kubelet makes for the pod, and local volumes that may be written to. A path of the host keeps
+/// the label that it has, by whichever name it comes.
+fn is_relabelled(
+    source: &VolumeSource,
+    claim: Option<&Result<Arc<PersistentVolume>, String>>,
+) -> bool {
+    match source {
+        VolumeSource::EmptyDir { .. } | VolumeSource::Files(_) => true,
+        VolumeSource::Claim { read_only, .. } => {
+            let is_local = |volume: &Arc<PersistentVolume>| {
+                matches!(volume.source, PersistentSource::Local { .. })
+            };
+            !read_only && claim.is_some_and(|claim| claim.as_ref().is_ok_and(is_local))
+        }
+        VolumeSource::HostPath { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::NotHandled { .. } => false,
     }
 }
 

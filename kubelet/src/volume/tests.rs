@@ -1,18 +1,21 @@
 //! Volumes on a real filesystem.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{Payload, PayloadFile, SetUp, SubPath, VolumeError, Volumes, remove_tree};
+use super::{
+    Payload, PayloadFile, SetUp, SubPath, VolumeError, Volumes, is_relabelled, remove_tree,
+};
 use crate::layout::Layout;
 use crate::model::{
-    Files, FilesKind, HostPathKind, Medium, PodSpec, PodUid, RestartPolicy, StringMap, Volume,
-    VolumeSource,
+    Files, FilesKind, HostPathKind, Medium, PersistentSource, PersistentVolume, PodSpec, PodUid,
+    Quantity, RestartPolicy, StringMap, Volume, VolumeSource,
 };
 use crate::plan::fixture::pod;
 
@@ -299,6 +302,54 @@ fn a_missing_host_path_is_made_when_the_pod_says_so() {
         assert_eq!(
             fs::metadata(path).unwrap().permissions().mode() & 0o777,
             mode
+        );
+    }
+}
+
+#[test]
+fn labels_are_given_to_what_is_made_for_the_pod_and_to_local_volumes_that_it_writes_to() {
+    let of_host = || PersistentSource::HostPath {
+        path: "/data".to_owned(),
+        kind: HostPathKind::Unchecked,
+    };
+    let local = || PersistentSource::Local {
+        path: "/data".to_owned(),
+    };
+    let claim = |read_only| VolumeSource::Claim {
+        name: "data".to_owned(),
+        read_only,
+    };
+    let persistent = |source| {
+        Ok(Arc::new(PersistentVolume {
+            name: "data".to_owned(),
+            labels: StringMap::new(),
+            capacity: Quantity::of_units(1),
+            access_modes: BTreeSet::new(),
+            storage_class: String::new(),
+            claim: None,
+            source,
+            nodes: None,
+        }))
+    };
+    let host_path = VolumeSource::HostPath {
+        path: "/data".to_owned(),
+        kind: HostPathKind::Unchecked,
+    };
+    let rows = [
+        (on_disk(), None, true),
+        (in_memory(None), None, true),
+        (secret(), None, true),
+        (host_path, None, false),
+        (claim(false), Some(persistent(local())), true),
+        (claim(true), Some(persistent(local())), false),
+        (claim(false), Some(persistent(of_host())), false),
+        (claim(false), Some(Err("it is not bound".to_owned())), false),
+    ];
+    for (source, volume, expected) in rows {
+        assert_eq!(
+            is_relabelled(&source, volume.as_ref()),
+            expected,
+            "{source:?} {volume:?}"
         );
     }
 }

@@ -83,7 +83,7 @@ fn mount_to_wire(mount: Mount) -> v1::Mount {
         container_path: mount.container_path,
         host_path: mount.host_path,
         readonly: mount.read_only,
-        selinux_relabel: false,
+        selinux_relabel: mount.selinux_relabel,
         propagation: propagation.into(),
         uid_mappings: Vec::new(),
         gid_mappings: Vec::new(),

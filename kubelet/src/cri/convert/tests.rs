@@ -217,6 +217,7 @@ fn a_container_goes_over_the_wire_whole() {
             host_path: "/srv".to_owned(),
             read_only: true,
             recursive_read_only: true,
+            selinux_relabel: true,
             propagation: MountPropagation::HostToContainer,
             image: Some(ImageMount {
                 image: ImageReference::as_written("files:1"),
@@ -228,7 +229,7 @@ fn a_container_goes_over_the_wire_whole() {
     let wire = container_to_wire(config);
     assert_eq!(wire.envs[0].value, "ä".as_bytes());
     let mount = &wire.mounts[0];
-    assert!(mount.readonly && mount.recursive_read_only);
+    assert!(mount.readonly && mount.recursive_read_only && mount.selinux_relabel);
     assert_eq!(mount.propagation, 1);
     assert_eq!(mount.image.as_ref().unwrap().image, "files:1");
     assert_eq!(mount.image_sub_path, "etc");
