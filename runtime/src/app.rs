@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use podling_systemd::{Systemd, SystemdError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cgroup::{CgroupError, Cgroups};
+use crate::cgroup::{CgroupDriver, CgroupError, Cgroups};
 use crate::cri::{self, ServeError};
 use crate::handler::{HandlerError, Handlers};
 use crate::host::{self, HostError};
@@ -24,7 +25,7 @@ use crate::network::{
     BridgeSettings, CniSettings, Keeper, NetworkError, NetworkSettings, PodCidr, PodNetwork, UseCni,
 };
 use crate::nri;
-use crate::spec::{HostFacts, Selinux};
+use crate::spec::{CgroupMode, HostFacts, Selinux};
 use crate::stats::Stats;
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub nri: Option<NriPlugins>,
     /// Cgroup below which pods go whose client names no parent.
     pub cgroup_parent: String,
+    /// Who makes cgroups above those of the runtime.
+    pub cgroup_driver: CgroupDriver,
     /// The streams of Exec, Attach and PortForward.
     pub streaming: StreamingSettings,
     /// Where metrics are served, if anywhere; port 0 takes a free one.
@@ -130,6 +133,14 @@ pub enum AppError {
     /// Cgroups cannot be used.
     #[error("open the cgroups")]
     Cgroups(#[from] CgroupError),
+    /// systemd cannot be the cgroup driver.
+    #[error(
+        "cgroupDriver: systemd needs a machine with cgroup v2 alone, and this one has v1: use cgroupDriver: cgroupfs"
+    )]
+    DriverNeedsV2,
+    /// systemd is to be the cgroup driver, and is not there.
+    #[error("cgroupDriver: systemd")]
+    Systemd(#[from] SystemdError),
     /// The records cannot be used.
     #[error("open the records")]
     Store(#[from] StoreError),
@@ -178,6 +189,7 @@ impl Runtime {
         let host = look_at_host(&layout)?;
         let handlers = Handlers::open(settings.handlers, &host)?;
         let boot_id = host::boot_id()?;
+        let (cgroups, systemd) = open_cgroups(settings.cgroup_driver).await?;
         let mut registries = settings.registries;
         if registries.certs_dirs.is_empty() {
             registries.certs_dirs.extend(layout.registry_certs());
@@ -185,28 +197,12 @@ impl Runtime {
         let metrics = Metrics::default();
         let images = Images::open(&layout.images(), &boot_id, registries)?;
         let images = images.counted_by(metrics.clone());
-        let network = NetworkSettings {
-            bridge: BridgeSettings {
-                bridge: settings.bridge,
-                cidr: settings.pod_cidr,
-                state_dir: layout.network(),
-            },
-            use_cni: match settings.cni.conf_dir {
-                Some(_) => UseCni::Always,
-                None => UseCni::WhenConfigured,
-            },
-            cni: CniSettings {
-                conf_dir: settings
-                    .cni
-                    .conf_dir
-                    .unwrap_or_else(|| layout.cni_conf_dir()),
-                bin_dirs: settings.cni.bin_dirs,
-                state_dir: layout.cni_attachments(),
-                time_limit: settings.cni.time_limit,
-                boot_id: boot_id.clone(),
-                pod_cidr: settings.pod_cidr,
-            },
+        let bridge = BridgeSettings {
+            bridge: settings.bridge,
+            cidr: settings.pod_cidr,
+            state_dir: layout.network(),
         };
+        let network = network_settings(bridge, settings.cni, &layout, &boot_id);
         let (plugins, nri_service) = nri::prepare();
         let parts = Parts {
             boot_id,
@@ -214,8 +210,10 @@ impl Runtime {
             store: Store::open(&layout)?,
             images: Arc::new(images),
             network: Arc::new(PodNetwork::open(network)?),
-            cgroups: Cgroups::open()?,
-            default_cgroup_parent: settings.cgroup_parent,
+            cgroups,
+            cgroup_driver: settings.cgroup_driver,
+            systemd,
+            default_cgroup_parent: settings.cgroup_driver.parent(&settings.cgroup_parent),
             programs: settings.programs,
             pods: Pods::default(),
             metrics,
@@ -289,6 +287,43 @@ impl Runtime {
         self.lifecycle.stop().await;
         Ok(())
     }
+}
+
+fn network_settings(
+    bridge: BridgeSettings,
+    told: Cni,
+    layout: &Layout,
+    boot_id: &str,
+) -> NetworkSettings {
+    NetworkSettings {
+        use_cni: match told.conf_dir {
+            Some(_) => UseCni::Always,
+            None => UseCni::WhenConfigured,
+        },
+        cni: CniSettings {
+            conf_dir: told.conf_dir.unwrap_or_else(|| layout.cni_conf_dir()),
+            bin_dirs: told.bin_dirs,
+            state_dir: layout.cni_attachments(),
+            time_limit: told.time_limit,
+            boot_id: boot_id.to_owned(),
+            pod_cidr: bridge.cidr,
+        },
+        bridge,
+    }
+}
+
+/// Pods that cannot have their cgroups are not let in one by one: the runtime does not start.
+async fn open_cgroups(driver: CgroupDriver) -> Result<(Cgroups, Systemd), AppError> {
+    let (cgroups, systemd) = (Cgroups::open()?, Systemd::of_this_machine());
+    if driver == CgroupDriver::Systemd {
+        if cgroups.mode() == CgroupMode::V1 {
+            return Err(AppError::DriverNeedsV2);
+        }
+        let asked = systemd.clone();
+        let greeted = tokio::task::spawn_blocking(move || asked.greet()).await;
+        greeted.expect("greeting does not panic")?;
+    }
+    Ok((cgroups, systemd))
 }
 
 async fn serve_metrics(

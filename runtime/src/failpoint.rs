@@ -6,6 +6,7 @@
 /// Every point, in the order in which the way of a pod, and that of an image, passes them.
 pub const NAMES: &[&str] = &[
     "run_sandbox.reserved",
+    "run_sandbox.scope",
     "run_sandbox.cgroup",
     "run_sandbox.monitor",
     "run_sandbox.networked",

@@ -9,6 +9,7 @@
 //!       └─ leftovers what must be gone when the node has been stopped
 //! Registry           Debian's docker-registry on a loopback port
 //! Page               a page that says what the test wants
+//! Systemd            slices and scopes where no systemd runs the machine
 //! ```
 //!
 //! A test waits for states with a deadline and never sleeps; `Node::stop` fails when anything is
@@ -30,6 +31,7 @@ pub mod programs;
 pub mod range;
 pub mod registry;
 pub mod requests;
+pub mod systemd;
 pub mod wait;
 
 pub use census::Census;

@@ -50,6 +50,7 @@ mod serving;
 mod sessions;
 mod sidecars;
 mod streaming;
+mod systemd;
 mod watching;
 mod website;
 

@@ -232,6 +232,12 @@ impl Loaded {
         (self.is_given("cgroupRoot") && !root.is_empty()).then_some(root)
     }
 
+    /// Who makes the upper cgroups, when it was said; one of upstream's two words.
+    pub fn cgroup_driver(&self) -> Option<&str> {
+        self.is_given("cgroupDriver")
+            .then_some(self.configuration.cgroup_driver.as_str())
+    }
+
     /// The runtime's socket, when it was said.
     pub fn runtime_endpoint(&self) -> Option<&str> {
         self.is_given("containerRuntimeEndpoint")

@@ -3,11 +3,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use podling_runtime::cgroup::CgroupDriver;
+use podling_systemd::{Systemd, path_of_slice};
+
 const TOP: &str = "/sys/fs/cgroup";
 
 /// Removes what is empty of the cgroup and below it, in every hierarchy. What somebody still uses
-/// stays: the kernel refuses to remove it.
-pub(super) fn remove_empty(cgroup: &str) {
+/// stays: the kernel refuses to remove it, and systemd is not asked.
+pub(super) fn remove_empty(driver: CgroupDriver, cgroup: &str) {
+    match driver {
+        CgroupDriver::Cgroupfs => remove_directories(cgroup),
+        CgroupDriver::Systemd => end_slice(&driver.parent(cgroup)),
+    }
+}
+
+/// A slice that was begun for pods ends only when it is asked to.
+fn end_slice(slice: &str) {
+    let Ok(path) = path_of_slice(slice) else {
+        return;
+    };
+    let events = fs::read_to_string(format!("{TOP}{path}/cgroup.events"));
+    let is_empty = events.is_ok_and(|text| text.lines().any(|line| line == "populated 0"));
+    if path.is_empty() || !is_empty {
+        return;
+    }
+    if let Err(error) = Systemd::of_this_machine().stop(slice) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(slice, error, "cannot end");
+    }
+}
+
+fn remove_directories(cgroup: &str) {
     let below = cgroup.trim_matches('/');
     if below.is_empty() {
         return;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use podling_kubelet::app::{self, AtEnd, Places, Ports, Settings};
 use podling_kubelet::config::Loaded;
+use podling_runtime::cgroup::CgroupDriver;
 use podling_runtime::layout::Layout;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,12 @@ pub(super) fn cgroup_root(loaded: &Loaded) -> String {
         .cgroup_root()
         .unwrap_or(DEFAULT_CGROUP_ROOT)
         .to_owned()
+}
+
+/// Who is to make the upper cgroups, when the kubelet's configuration says so.
+pub(super) fn cgroup_driver(loaded: &Loaded) -> Option<CgroupDriver> {
+    // Every other word was refused when it was read.
+    loaded.cgroup_driver()?.parse().ok()
 }
 
 /// Begins to run pods on the runtime behind `socket`.

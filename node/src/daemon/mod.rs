@@ -136,11 +136,11 @@ fn configure(layout: &Layout, daemon: &Daemon) -> Result<Configured, Box<dyn Err
     };
     let document = documents.kubelet.filter(|_| kubelet_flags.is_some());
     let kubelet = kubelet_config::read(&problems.file, document, kubelet_flags.unwrap_or(&none));
-    let cgroup_parent = match (&kubelet, daemon) {
-        (Ok(loaded), Daemon::Up(_)) => kubelet::cgroup_root(loaded),
-        _ => DEFAULT_CGROUP_PARENT.to_owned(),
-    };
-    let defaults = RuntimeConfiguration::defaults(layout, &cgroup_parent);
+    let mut defaults = RuntimeConfiguration::defaults(layout, DEFAULT_CGROUP_PARENT);
+    if let (Ok(loaded), Daemon::Up(_)) = (&kubelet, daemon) {
+        defaults.cgroup_parent = kubelet::cgroup_root(loaded);
+        defaults.cgroup_driver = kubelet::cgroup_driver(loaded).unwrap_or_default();
+    }
     let flags = Flags {
         runtime: flags,
         log: Some(daemon.log()),
@@ -164,6 +164,7 @@ async fn up(
     let told_to_end = signals::told_to_end()?;
     let cgroup_root = kubelet::cgroup_root(&configured.kubelet);
     let cgroup_parent = configured.runtime.cgroup_parent.clone();
+    let driver = configured.runtime.cgroup_driver;
     let (mut runtime, network) = runtime::start(layout, configured.runtime).await?;
     wait_for_socket(&layout.socket(), &mut runtime).await?;
     let at_end = if arguments.end_pods_on_exit {
@@ -195,8 +196,8 @@ async fn up(
     runtime.stop().await?;
     if arguments.end_pods_on_exit {
         network.tear_down()?;
-        cgroups::remove_empty(&cgroup_root);
-        cgroups::remove_empty(&cgroup_parent);
+        cgroups::remove_empty(driver, &cgroup_root);
+        cgroups::remove_empty(driver, &cgroup_parent);
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ pub(super) async fn start(
     configured: RuntimeConfiguration,
 ) -> Result<(Part, Arc<PodNetwork>), Box<dyn Error>> {
     let RuntimeConfiguration {
+        cgroup_driver,
         cgroup_parent,
         network,
         nri,
@@ -44,6 +45,7 @@ pub(super) async fn start(
         },
         nri: nri.plugins(),
         cgroup_parent,
+        cgroup_driver,
         streaming: StreamingSettings {
             address: streaming.address,
             idle: streaming.idle_timeout,

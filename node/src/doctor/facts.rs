@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use podling_runtime::cgroup::CgroupDriver;
+
 /// What came of trying something.
 pub(super) type Trial = Result<(), String>;
 
@@ -70,6 +72,10 @@ pub(super) struct Cgroups {
     pub(super) legacy: Vec<String>,
     /// A cgroup for pods, made and removed.
     pub(super) made: Trial,
+    /// Who is to make the upper ones, as configured.
+    pub(super) driver: CgroupDriver,
+    /// Whether systemd answers, if it runs the machine.
+    pub(super) systemd: Option<Trial>,
 }
 
 /// CNI on this machine.

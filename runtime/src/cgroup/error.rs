@@ -28,6 +28,27 @@ pub enum CgroupError {
         /// What was to be enabled.
         controllers: String,
     },
+    /// What systemd has delegated lacks controllers.
+    #[error(
+        "{directory} lacks the controllers {controllers}: systemd has not delegated them; \
+         DisableControllers= of a slice above, or the kernel's command line, may say why"
+    )]
+    NotDelegated {
+        /// The scope's directory.
+        directory: PathBuf,
+        /// What it lacks.
+        controllers: String,
+    },
+    /// A process could not be moved.
+    #[error("cannot move process {pid} into cgroup {path}")]
+    House {
+        /// Where to.
+        path: CgroupPath,
+        /// Which.
+        pid: u32,
+        /// Why.
+        source: io::Error,
+    },
     /// A limit was not accepted.
     #[error("cannot limit cgroup {path}")]
     Limit {

@@ -13,6 +13,7 @@
 
 mod device_program;
 mod device_rules;
+mod driver;
 mod error;
 mod limits;
 mod members;
@@ -29,6 +30,7 @@ use cgroups_rs::fs::hierarchies::{V1, V2, is_cgroup2_unified_mode};
 use cgroups_rs::fs::{Cgroup, Hierarchy};
 use oci_spec::runtime::LinuxResources;
 
+pub use driver::{CgroupDriver, UnknownDriver, scope, slice_of};
 pub use error::CgroupError;
 pub use path::{CgroupPath, InvalidCgroupPath};
 pub use places::Controller;
@@ -105,6 +107,20 @@ impl Cgroups {
             }
         })?;
         Ok(self.directories(path))
+    }
+
+    /// Makes a cgroup without limits in one that systemd has delegated, and moves a process into it: a
+    /// cgroup that has members cannot hand controllers down.
+    pub fn house(&self, path: &CgroupPath, pid: u32) -> Result<(), CgroupError> {
+        let housed = match &self.hierarchies {
+            Hierarchies::V1(_) => Err(std::io::Error::from(std::io::ErrorKind::Unsupported)),
+            Hierarchies::V2(v2) => unified::house(&v2.root().join(path.relative()), pid),
+        };
+        housed.map_err(|source| CgroupError::House {
+            path: path.clone(),
+            pid,
+            source,
+        })
     }
 
     /// The directory in which a controller keeps a cgroup's files, whether or not it exists; `None`

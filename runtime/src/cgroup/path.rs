@@ -12,11 +12,19 @@ pub enum InvalidCgroupPath {
     /// Not absolute, going up, or with odd characters.
     #[error("cgroup parent {0:?}: an absolute path without '..' is expected, such as /kubepods")]
     Malformed(String),
-    /// A name for systemd to resolve.
+    /// A slice, and the driver is cgroupfs.
     #[error(
-        "cgroup parent {0:?} is a systemd slice: use the cgroupfs driver, whose parents are paths"
+        "cgroup parent {0:?} is a systemd slice, and the cgroup driver is cgroupfs: set cgroupDriver: \
+         cgroupfs in the kubelet's configuration, or cgroupDriver: systemd in podling's"
     )]
-    Systemd(String),
+    Slice(String),
+    /// A path, and the driver is systemd.
+    #[error(
+        "cgroup parent {0:?} is not a systemd slice such as kubepods.slice, and the cgroup driver is \
+         systemd: set cgroupDriver: systemd in the kubelet's configuration, or cgroupDriver: cgroupfs \
+         in podling's"
+    )]
+    NoSlice(String),
     /// Not a single plain name.
     #[error("{0:?} cannot be the name of a cgroup")]
     Name(String),
@@ -25,9 +33,6 @@ pub enum InvalidCgroupPath {
 impl CgroupPath {
     /// The cgroup `name` below `parent`.
     pub fn new(parent: &str, name: &str) -> Result<Self, InvalidCgroupPath> {
-        if is_systemd(parent) {
-            return Err(InvalidCgroupPath::Systemd(parent.to_owned()));
-        }
         let malformed = || InvalidCgroupPath::Malformed(parent.to_owned());
         let below = parent.strip_prefix('/').ok_or_else(malformed)?;
         let mut path = String::new();
@@ -61,13 +66,8 @@ impl fmt::Display for CgroupPath {
     }
 }
 
-/// `kubepods-burstable.slice` and `kubepods.slice:cri:id` are units, not directories.
-fn is_systemd(parent: &str) -> bool {
-    parent.trim_end_matches('/').ends_with(".slice") || parent.contains(".slice:")
-}
-
 fn is_name(word: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@\\".contains(c);
     !word.is_empty() && !matches!(word, "." | "..") && word.chars().all(is_plain)
 }
 
@@ -100,21 +100,6 @@ mod tests {
         for name in ["", ".", "..", "a/b", "../a", "a\n"] {
             let got = CgroupPath::new("/a", name);
             assert!(matches!(got, Err(InvalidCgroupPath::Name(_))), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn systemd_slices_are_refused_by_name() {
-        for parent in [
-            "kubepods.slice",
-            "/kubepods.slice/kubepods-burstable.slice",
-            "a.slice:cri:b",
-        ] {
-            let got = CgroupPath::new(parent, "c");
-            assert!(
-                matches!(got, Err(InvalidCgroupPath::Systemd(_))),
-                "{parent}"
-            );
         }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! A controller works in a directory only if every directory above enables it. cgroups-rs writes
 //! all of them anew each time and drops the errors; here the directory is made first, and only if
-//! it then lacks controllers are they enabled from the top.
+//! it then lacks controllers are they enabled from the top. What is above a scope is systemd's, which
+//! hands the scope every controller that it knows: there, they are enabled from the scope on.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
-use super::{CgroupError, CgroupPath};
+use super::{CgroupError, CgroupPath, driver};
 
 /// What containers are limited and measured by.
 const WANTED: [&str; 6] = ["cpu", "cpuset", "hugetlb", "io", "memory", "pids"];
@@ -24,24 +25,49 @@ pub(super) fn create(root: &Path, path: &CgroupPath) -> Result<(), CgroupError> 
         source: source.into(),
     };
     let leaf = root.join(path.relative());
-    let available = controllers(root, "cgroup.controllers").map_err(failed)?;
+    let names: Vec<&str> = path.relative().split('/').collect();
+    let (theirs, ours) = names.split_at(driver::owned_by_systemd(path.relative()));
+    let mut directory = root.to_owned();
+    directory.extend(theirs);
+    let available = controllers(&directory, "cgroup.controllers").map_err(failed)?;
     let wanted: Vec<&str> = WANTED
         .into_iter()
         .filter(|name| available.iter().any(|known| known == name))
         .collect();
+    if !theirs.is_empty() {
+        check_delegation(&directory, &wanted)?;
+    }
     match make(&leaf) {
         Ok(()) if has_all(&leaf, &wanted).map_err(failed)? => return Ok(()),
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let mut directory = root.to_owned();
-    for word in path.relative().split('/') {
+    for word in ours {
         enable(&directory, &wanted)?;
         directory.push(word);
         make(&directory).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Makes a directory, and moves a process into it.
+pub(super) fn house(directory: &Path, pid: u32) -> io::Result<()> {
+    make(directory)?;
+    write(&directory.join("cgroup.procs"), &pid.to_string())
+}
+
+/// Without these, limits would be lost without a word.
+fn check_delegation(directory: &Path, present: &[&str]) -> Result<(), CgroupError> {
+    let lacking = NEEDED.iter().filter(|name| !present.contains(name));
+    let lacking: Vec<&str> = lacking.copied().collect();
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => Err(CgroupError::NotDelegated {
+            directory: directory.to_owned(),
+            controllers: lacking.join(", "),
+        }),
+    }
 }
 
 /// Writes files of controllers by name; a value of several lines takes several writes.

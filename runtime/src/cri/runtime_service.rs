@@ -15,6 +15,7 @@ use super::decode::{container_config, sandbox_config};
 use super::encode::{container_status, sandbox_status};
 use super::stats::Statistics;
 use super::{events, info, list, metrics, runtime_status, streaming, streams, update};
+use crate::cgroup::CgroupDriver;
 use crate::lifecycle::Lifecycle;
 use crate::streaming::Urls;
 
@@ -279,7 +280,10 @@ impl RuntimeService for Runtime {
         _: Request<cri::RuntimeConfigRequest>,
     ) -> Answer<cri::RuntimeConfigResponse> {
         let linux = cri::LinuxRuntimeConfiguration {
-            cgroup_driver: cri::CgroupDriver::Cgroupfs.into(),
+            cgroup_driver: match self.lifecycle.parts().cgroup_driver {
+                CgroupDriver::Cgroupfs => cri::CgroupDriver::Cgroupfs.into(),
+                CgroupDriver::Systemd => cri::CgroupDriver::Systemd.into(),
+            },
         };
         Ok(Response::new(cri::RuntimeConfigResponse {
             linux: Some(linux),

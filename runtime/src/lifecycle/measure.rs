@@ -55,9 +55,8 @@ impl Lifecycle {
     fn whole(&self, sandbox: &SandboxRecord, parents: &HashMap<&str, usize>) -> Whole {
         let parent = sandbox.config.cgroup_parent.as_str();
         let own = (parents.get(parent) == Some(&1))
-            .then(|| parent.trim_end_matches('/').rsplit_once('/'))
-            .flatten()
-            .and_then(|(above, name)| CgroupPath::new(&format!("{above}/"), name).ok());
+            .then(|| paths::client_cgroup(parent))
+            .flatten();
         match (own, self.cgroup(sandbox, sandbox.id.as_str())) {
             (Some(own), _) => Whole::Cgroup(own),
             (None, Some(pause)) => Whole::Parts(pause),
@@ -131,6 +130,18 @@ mod tests {
             },
             containers: BTreeMap::new(),
         })
+    }
+
+    #[test]
+    fn a_parent_is_a_path_or_a_slice() {
+        let at = |parent: &str| Some(paths::client_cgroup(parent)?.to_string());
+        assert_eq!(at("/kubepods/poda/").as_deref(), Some("/kubepods/poda"));
+        assert_eq!(
+            at("kubepods-poda.slice").as_deref(),
+            Some("/kubepods.slice/kubepods-poda.slice")
+        );
+        assert_eq!(at(""), None);
+        assert_eq!(at("/"), None);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod port_forward;
 mod recover;
 mod remove;
 mod run_sandbox;
+mod scope;
 mod sessions;
 mod signal;
 mod start_container;
@@ -84,12 +85,13 @@ impl Lifecycle {
     /// Makes a sandbox and returns its id when it is ready. Asking again with the same pod uid and
     /// attempt joins the first request.
     pub async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxId, LifecycleError> {
-        let cgroup_parent = paths::cgroup_parent(&self.parts, &config).to_owned();
+        let id = SandboxId::from_random(random::bytes());
+        let cgroup_parent = paths::cgroup_parent(&self.parts, &config, &id)?;
         let mut sandbox = SandboxRecord {
             created_at: clock::now(),
             boot_id: self.parts.boot_id.clone(),
             cgroup_parent: Some(cgroup_parent),
-            ..SandboxRecord::reserved(SandboxId::from_random(random::bytes()), config)
+            ..SandboxRecord::reserved(id, config)
         };
         // A cgroup parent that is none, or a handler that is not there, is refused before anything exists.
         paths::cgroup(&self.parts, &sandbox, sandbox.id.as_str())?;

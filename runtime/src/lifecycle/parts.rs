@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use podling_systemd::Systemd;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Events;
 use super::pods::Pods;
-use crate::cgroup::Cgroups;
+use crate::cgroup::{CgroupDriver, Cgroups};
 use crate::handler::Handlers;
 use crate::image::Images;
 use crate::layout::Layout;
@@ -52,6 +53,10 @@ pub struct Parts {
     pub network: Arc<PodNetwork>,
     /// Cgroups.
     pub cgroups: Cgroups,
+    /// Who makes those above the runtime's own.
+    pub cgroup_driver: CgroupDriver,
+    /// systemd, which is asked only where it is that, or was.
+    pub systemd: Systemd,
     /// Cgroup below which pods go whose client names no parent.
     pub default_cgroup_parent: String,
     /// Who exists.

@@ -5,7 +5,7 @@ use super::error::{BoxError, LifecycleError};
 use super::parts::Parts;
 use crate::cgroup::CgroupPath;
 use crate::handler::UnknownHandler;
-use crate::model::{SandboxConfig, SandboxRecord};
+use crate::model::{SandboxConfig, SandboxId, SandboxRecord};
 use crate::monitor::protocol::OciLaunch;
 use crate::spec::HostFacts;
 
@@ -15,17 +15,39 @@ pub(super) fn cgroup(
     sandbox: &SandboxRecord,
     name: &str,
 ) -> Result<CgroupPath, LifecycleError> {
+    // Versions that did not write it knew no other driver.
     let parent = sandbox.cgroup_parent.as_deref();
-    let parent = parent.unwrap_or_else(|| cgroup_parent(parts, &sandbox.config));
+    let parent = parent.unwrap_or_else(|| named_parent(parts, &sandbox.config));
     CgroupPath::new(parent, name).map_err(|error| LifecycleError::Invalid(error.to_string()))
 }
 
 /// The cgroup below which a sandbox is to be made.
-pub(super) fn cgroup_parent<'a>(parts: &'a Parts, config: &'a SandboxConfig) -> &'a str {
+pub(super) fn cgroup_parent(
+    parts: &Parts,
+    config: &SandboxConfig,
+    id: &SandboxId,
+) -> Result<String, LifecycleError> {
+    let place = parts
+        .cgroup_driver
+        .place(named_parent(parts, config), id.as_str());
+    place.map_err(|error| LifecycleError::Invalid(error.to_string()))
+}
+
+fn named_parent<'a>(parts: &'a Parts, config: &'a SandboxConfig) -> &'a str {
     match config.cgroup_parent.as_str() {
         "" => &parts.default_cgroup_parent,
         given => given,
     }
+}
+
+/// The cgroup that a client has named as the pod's parent, as it is itself.
+pub(super) fn client_cgroup(parent: &str) -> Option<CgroupPath> {
+    let path = match podling_systemd::is_slice(parent) {
+        true => podling_systemd::path_of_slice(parent).ok()?,
+        false => parent.trim_end_matches('/').to_owned(),
+    };
+    let (above, name) = path.rsplit_once('/')?;
+    CgroupPath::new(&format!("{above}/"), name).ok()
 }
 
 /// The machine as containers of the sandbox find it.

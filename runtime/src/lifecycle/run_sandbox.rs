@@ -16,15 +16,15 @@ use tokio::time::sleep;
 use super::error::{LifecycleError, chain};
 use super::events::EventKind;
 use super::pod::Pod;
-use super::{labels, nri, paths, stop_sandbox, tear_down};
+use super::{labels, nri, paths, scope, stop_sandbox, tear_down};
 use crate::failpoint;
 use crate::host;
 use crate::metrics::Phase;
 use crate::model::SandboxState;
 use crate::model::config::{NamespaceMode, SandboxSecurity, SecurityProfile};
 use crate::monitor::Events as MonitorEvents;
-use crate::monitor::MonitorClient;
 use crate::monitor::protocol::{PauseFilter, PauseLabels, PauseUser, PodNamespace, SandboxSpec};
+use crate::monitor::{MonitorClient, Prepared};
 use crate::network::{AttachRequest, Wishes};
 use crate::spec::{self, HostFacts, files};
 
@@ -50,11 +50,11 @@ pub(super) async fn bring_up(pod: &mut Pod) -> Result<MonitorEvents, LifecycleEr
     failpoint::reach("run_sandbox.reserved");
     write_files(pod)?;
     let metrics = pod.parts.metrics.clone();
-    let cgroup_dirs = metrics
+    let (monitor, cgroup_dirs) = metrics
         .phase(Phase::SandboxCgroup, make_cgroup(pod))
         .await?;
     failpoint::reach("run_sandbox.cgroup");
-    let starting = start_monitor(pod, cgroup_dirs);
+    let starting = start_monitor(pod, monitor, cgroup_dirs);
     let (monitor, pause_pid) = metrics.phase(Phase::SandboxMonitor, starting).await?;
     failpoint::reach("run_sandbox.monitor");
     let joining = join_network(pod, pause_pid);
@@ -190,24 +190,31 @@ fn make_run_dir(dir: &Path) -> io::Result<()> {
         .create(dir)
 }
 
-async fn make_cgroup(pod: &Pod) -> Result<Vec<PathBuf>, LifecycleError> {
+/// A monitor comes with the cgroup where systemd wants a process to begin it with.
+async fn make_cgroup(pod: &Pod) -> Result<(Option<Prepared>, Vec<PathBuf>), LifecycleError> {
+    let monitor = scope::begin(pod).await?;
+    failpoint::reach("run_sandbox.scope");
     let path = paths::cgroup(&pod.parts, &pod.sandbox, pod.sandbox.id.as_str())?;
     let cgroups = pod.parts.cgroups.clone();
-    paths::blocking(format!("make cgroup {path}"), move || {
+    let made = paths::blocking(format!("make cgroup {path}"), move || {
         cgroups.create(&path, &LinuxResources::default())
-    })
-    .await
+    });
+    Ok((monitor, made.await?))
 }
 
 async fn start_monitor(
     pod: &Pod,
+    prepared: Option<Prepared>,
     cgroup_dirs: Vec<PathBuf>,
 ) -> Result<(MonitorClient, i32), LifecycleError> {
     let run_dir = pod.parts.layout.sandbox_run_dir(&pod.sandbox.id);
     let spec = sandbox_spec(pod, cgroup_dirs)?;
-    let (client, pause) = MonitorClient::spawn(&run_dir, &pod.parts.programs.monitor, &spec)
-        .await
-        .map_err(|error| LifecycleError::failed("start the pod's monitor", error))?;
+    let started = match prepared {
+        Some(monitor) => monitor.begin(&spec).await,
+        None => MonitorClient::spawn(&run_dir, &pod.parts.programs.monitor, &spec).await,
+    };
+    let (client, pause) =
+        started.map_err(|error| LifecycleError::failed("start the pod's monitor", error))?;
     Ok((client, pause.pid))
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::LifecycleError;
 use super::parts::Parts;
-use super::{oci_state, paths};
+use super::{oci_state, paths, scope};
 use crate::cgroup::CgroupPath;
 use crate::failpoint;
 use crate::model::{ContainerId, SandboxRecord};
@@ -64,6 +64,7 @@ pub(super) async fn end(
     failpoint::reach("stop_sandbox.monitor_gone");
     oci_state::delete(parts, sandbox, containers).await?;
     remove_cgroups(parts, sandbox, containers).await?;
+    scope::end(parts, sandbox).await?;
     failpoint::reach("stop_sandbox.cgroups_gone");
     let (network, id) = (Arc::clone(&parts.network), sandbox.id.clone());
     paths::blocking("give the pod's address back".to_owned(), move || {

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 pub use self::attachment::{AttachStreams, Attachment};
 use self::connection::{Connection, unexpected};
@@ -41,17 +41,21 @@ pub fn is_alive(run_dir: &Path) -> io::Result<bool> {
 
 impl MonitorClient {
     /// Starts a monitor in `run_dir` (which exists) and waits until its pause runs.
-    ///
-    /// The monitor gets its end of a socket as stdin and the lock as stdout: it holds the lock from
-    /// its first instruction on, and no descriptor has to be made inheritable in this process.
     pub async fn spawn(
         run_dir: &Path,
         monitor: &Path,
         spec: &SandboxSpec,
     ) -> Result<(Self, PauseStarted), MonitorError> {
+        Self::prepare(run_dir, monitor)?.begin(spec).await
+    }
+
+    /// Starts a monitor in `run_dir` (which exists) that does nothing yet.
+    ///
+    /// The monitor gets its end of a socket as stdin and the lock as stdout: it holds the lock from
+    /// its first instruction on, and no descriptor has to be made inheritable in this process.
+    pub fn prepare(run_dir: &Path, monitor: &Path) -> Result<Prepared, MonitorError> {
         let path = run_dir.join(LOCK);
         let lock = lock::acquire(&path).map_err(|source| MonitorError::Lock { path, source })?;
-        let client = Self::open(run_dir);
         let spawned = |source| MonitorError::Spawn {
             path: monitor.to_owned(),
             source,
@@ -66,14 +70,11 @@ impl MonitorClient {
             .map_err(spawned)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| spawned(errno.into()))?;
         let connection = Connection::over(run_dir, ours)?;
-        connection.send(spec, &[]).await?;
-        let started = match connection.receive().await? {
-            Reply::Started(started) => started,
-            other => return Err(unexpected(other)),
-        };
-        // Whoever drops a child leaves it to tokio's reaper, which is what a daemon wants here.
-        drop(child);
-        Ok((client, started))
+        Ok(Prepared {
+            client: Self::open(run_dir),
+            connection,
+            child,
+        })
     }
 
     /// A client for the monitor of `run_dir`; nothing is connected yet.
@@ -173,6 +174,41 @@ impl MonitorClient {
                 source,
             })?;
         Connection::over(&self.run_dir, socket)
+    }
+}
+
+/// A monitor that waits to be told what to do. It ends when this is dropped before.
+#[derive(Debug)]
+pub struct Prepared {
+    client: MonitorClient,
+    connection: Connection,
+    child: Child,
+}
+
+impl Prepared {
+    /// Its process; `None` when that has ended already.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Tells it, and waits until its pause runs.
+    pub async fn begin(
+        self,
+        spec: &SandboxSpec,
+    ) -> Result<(MonitorClient, PauseStarted), MonitorError> {
+        let Self {
+            client,
+            connection,
+            child,
+        } = self;
+        connection.send(spec, &[]).await?;
+        let started = match connection.receive().await? {
+            Reply::Started(started) => started,
+            other => return Err(unexpected(other)),
+        };
+        // Whoever drops a child leaves it to tokio's reaper, which is what a daemon wants here.
+        drop(child);
+        Ok((client, started))
     }
 }
 

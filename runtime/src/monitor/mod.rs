@@ -36,6 +36,8 @@ mod requests;
 mod server;
 mod source;
 
-pub use client::{AttachStreams, Attachment, Events, Exec, MonitorClient, Stdio3, is_alive};
+pub use client::{
+    AttachStreams, Attachment, Events, Exec, MonitorClient, Prepared, Stdio3, is_alive,
+};
 pub use error::{ExecError, LaunchError, MonitorError};
 pub use exits::read_exit;

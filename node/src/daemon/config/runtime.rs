@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use podling_runtime::app::{NriPlugins, StreamingSettings};
+use podling_runtime::cgroup::CgroupDriver;
 use podling_runtime::image::RegistrySettings;
 use podling_runtime::layout::Layout;
 use podling_runtime::model::handler::OciRuntime;
@@ -29,6 +30,8 @@ use crate::daemon::logging::{Logging, named};
 /// What the runtime is started with, as far as a person can choose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuntimeConfiguration {
+    /// Who makes the upper cgroups.
+    pub(crate) cgroup_driver: CgroupDriver,
     /// Cgroup below which pods go whose client names none.
     pub(crate) cgroup_parent: String,
     /// Which network pods get.
@@ -106,6 +109,7 @@ impl RuntimeConfiguration {
     pub(crate) fn defaults(layout: &Layout, cgroup_parent: &str) -> Self {
         let registries = RegistrySettings::default();
         Self {
+            cgroup_driver: CgroupDriver::default(),
             cgroup_parent: cgroup_parent.to_owned(),
             network: Network {
                 bridge: "podling0".to_owned(),
@@ -152,6 +156,8 @@ impl RuntimeConfiguration {
             // What they say has made this the runtime's document.
             fields.set("apiVersion", |_| Ok(()), &mut ());
             fields.set("kind", |_| Ok(()), &mut ());
+            let driver = |word: &str| word.parse::<CgroupDriver>();
+            fields.set("cgroupDriver", text(driver), &mut self.cgroup_driver);
             fields.set("cgroupParent", text(cgroup), &mut self.cgroup_parent);
             fields.group("network", |fields| self.network.read(fields));
             fields.group("nri", |fields| self.nri.read(fields));
@@ -293,9 +299,14 @@ fn bridge(name: &str) -> Result<String, String> {
 
 fn cgroup(path: &str) -> Result<String, String> {
     let is_plain = |step: &str| !matches!(step, "" | "." | "..");
+    if podling_systemd::path_of_slice(path).is_ok() {
+        return Ok(path.to_owned());
+    }
     match path.strip_prefix('/') {
         Some(rest) if rest.split('/').all(is_plain) => Ok(path.to_owned()),
-        _ => Err(format!("{path:?} is not the path of a cgroup, as /podling")),
+        _ => Err(format!(
+            "{path:?} is not the path of a cgroup, as /podling, or a slice, as podling.slice"
+        )),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use podling_runtime::cgroup::CgroupDriver;
+
 use super::super::facts::{Cgroups, Disk, Trial};
 
 const SYSCTLS: [&str; 5] = [
@@ -16,13 +18,15 @@ const SYSCTLS: [&str; 5] = [
 /// Where system programs lie, whatever PATH a service has.
 const PROGRAMS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-pub(super) fn cgroups(made: Trial) -> Cgroups {
+pub(super) fn cgroups(made: Trial, driver: CgroupDriver, systemd: Option<Trial>) -> Cgroups {
     let unified = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").ok();
     let legacy = fs::read_to_string("/proc/cgroups").unwrap_or_default();
     Cgroups {
         unified: unified.map(|text| text.split_whitespace().map(str::to_owned).collect()),
         legacy: mounted_controllers(&legacy),
         made,
+        driver,
+        systemd,
     }
 }
 

@@ -8,11 +8,12 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use podling_runtime::host::{can_have_user_namespaces, selinux_state, trial};
 use podling_runtime::layout::Layout;
 use podling_runtime::spec::Selinux;
+use podling_systemd::Systemd;
 use rustix::process::{Resource, getrlimit};
 
 use super::facts::{Facts, Kernel, Process, Trial};
@@ -27,6 +28,8 @@ const OTHER_RUNTIMES: [&str; 4] = [
     "/run/cri-dockerd.sock",
     "/run/k3s/containerd/containerd.sock",
 ];
+/// systemd answers at once, or is not well.
+const SYSTEMD_PATIENCE: Duration = Duration::from_secs(2);
 /// Where a kubelet serves on the machine's own node.
 const KUBELET: &str = "127.0.0.1:10255";
 
@@ -37,7 +40,11 @@ pub(super) async fn facts(layout: &Layout, named: Option<&Path>) -> Facts {
     let images = nearest(&layout.state_dir());
     let kernel = kernel(&images);
     Facts {
-        cgroups: files::cgroups(told(trial::cgroup())),
+        cgroups: files::cgroups(
+            told(trial::cgroup()),
+            configuration.cgroup_driver,
+            systemd(),
+        ),
         sysctls: files::sysctls(),
         cni: cni::look(layout, &configuration.network),
         process: process(),
@@ -81,6 +88,12 @@ fn kernel(images: &Path) -> Kernel {
         network,
         conntrack: Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists(),
     }
+}
+
+/// Whether it answers, if it runs the machine.
+fn systemd() -> Option<Trial> {
+    let asked = Systemd::of_this_machine().within(SYSTEMD_PATIENCE);
+    Systemd::runs_this_machine().then(|| asked.greet().map_err(|error| chain(&error)))
 }
 
 fn told(trial: Result<(), Box<dyn Error + Send + Sync>>) -> Trial {

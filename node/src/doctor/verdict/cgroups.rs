@@ -1,5 +1,7 @@
 //! Whether pods can be limited.
 
+use podling_runtime::cgroup::CgroupDriver;
+
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::kernel::needed;
@@ -17,7 +19,40 @@ pub(super) fn verdict(facts: &Facts) -> Vec<Finding> {
         "run as root with cgroups writable (in a container: --privileged or --cgroupns=host with \
          a writable /sys/fs/cgroup); with systemd, set Delegate=yes",
     );
-    vec![controllers(facts), made]
+    vec![controllers(facts), made, driver(facts)]
+}
+
+fn driver(facts: &Facts) -> Finding {
+    let check = "cgroups driver";
+    let cgroups = &facts.cgroups;
+    let is_v2 = cgroups.unified.is_some();
+    let use_ours = "set cgroupDriver: cgroupfs in /etc/podling/config.yaml";
+    match (cgroups.driver, &cgroups.systemd) {
+        (CgroupDriver::Cgroupfs, None) => {
+            Finding::ok(check, "cgroupfs: systemd does not run this machine")
+        }
+        (CgroupDriver::Cgroupfs, Some(_)) if !is_v2 => {
+            Finding::ok(check, "cgroupfs: systemd's would need cgroup v2 alone")
+        }
+        (CgroupDriver::Cgroupfs, Some(_)) => Finding::ok(
+            check,
+            "cgroupfs: cgroupDriver: systemd would do as well, because systemd runs this machine",
+        ),
+        (CgroupDriver::Systemd, _) if !is_v2 => Finding::missing(
+            check,
+            "systemd, on cgroup v1",
+            &format!("{use_ours}, or boot with systemd.unified_cgroup_hierarchy=1"),
+        ),
+        (CgroupDriver::Systemd, None) => {
+            Finding::missing(check, "systemd, which does not run this machine", use_ours)
+        }
+        (CgroupDriver::Systemd, Some(Err(why))) => Finding::missing(
+            check,
+            format!("systemd: {why}"),
+            &format!("see `systemctl status dbus`, or {use_ours}"),
+        ),
+        (CgroupDriver::Systemd, Some(Ok(()))) => Finding::ok(check, "systemd, which answers"),
+    }
 }
 
 fn controllers(facts: &Facts) -> Finding {

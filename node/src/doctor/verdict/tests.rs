@@ -1,5 +1,7 @@
 //! Each thing that can be wrong, changed in a machine on which all is well.
 
+use podling_runtime::cgroup::CgroupDriver;
+
 use super::super::facts::{Cgroups, Cni, Disk, Facts, Kernel, Process};
 use super::super::finding::State;
 use super::*;
@@ -20,6 +22,8 @@ fn well() -> Facts {
             unified: Some(words("cpuset cpu io memory hugetlb pids")),
             legacy: Vec::new(),
             made: Ok(()),
+            driver: CgroupDriver::Cgroupfs,
+            systemd: Some(Ok(())),
         },
         sysctls: [
             ("net.ipv4.ip_forward", "1"),
@@ -149,6 +153,40 @@ fn sysctls_that_are_low_or_not_there_limit_a_node() {
             };
         });
         assert_eq!(found, [(name, State::Limited)], "{value:?}");
+    }
+}
+
+#[test]
+fn systemd_makes_cgroups_only_where_it_runs_the_machine_with_v2_and_answers() {
+    use State::Missing;
+    type Change = fn(&mut Facts);
+    let rows: [(Change, Option<State>); 6] = [
+        (|_| {}, None),
+        (|f| f.cgroups.systemd = None, Some(Missing)),
+        (|f| f.cgroups.systemd = Some(no()), Some(Missing)),
+        (|f| f.cgroups.unified = None, Some(Missing)),
+        (|f| f.cgroups.driver = CgroupDriver::Cgroupfs, None),
+        (
+            |f| {
+                f.cgroups.driver = CgroupDriver::Cgroupfs;
+                f.cgroups.systemd = None;
+            },
+            None,
+        ),
+    ];
+    for (at, (change, state)) in rows.into_iter().enumerate() {
+        let found = ill(|f| {
+            f.cgroups.driver = CgroupDriver::Systemd;
+            f.cgroups.legacy = ["cpu", "memory", "pids", "cpuset", "blkio"]
+                .map(str::to_owned)
+                .into();
+            change(f);
+        });
+        let expected: Vec<_> = state
+            .map(|state| ("cgroups driver", state))
+            .into_iter()
+            .collect();
+        assert_eq!(found, expected, "row {at}");
     }
 }
 

@@ -98,15 +98,12 @@ fn absolute(field: &'static str, path: String) -> Result<String, DecodeError> {
     ))
 }
 
+/// Which of the two it has to be is for the cgroup driver to say.
 fn cgroup_parent_of(path: String) -> Result<String, DecodeError> {
-    if path.ends_with(".slice") {
-        return Err(invalid(
-            "config.linux.cgroup_parent",
-            path,
-            "the cgroup driver is cgroupfs: set cgroupDriver: cgroupfs in the kubelet's configuration",
-        ));
+    match path.ends_with(".slice") && !path.contains('/') {
+        true => Ok(path),
+        false => absolute("config.linux.cgroup_parent", path),
     }
-    absolute("config.linux.cgroup_parent", path)
 }
 
 fn dns(config: cri::DnsConfig) -> DnsConfig {

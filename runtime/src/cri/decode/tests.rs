@@ -75,9 +75,9 @@ fn a_sandbox_that_cannot_be_made_as_asked_is_refused_by_name() {
             "config.windows",
         ),
         (
-            "systemd cgroup",
-            |c| c.linux.as_mut().unwrap().cgroup_parent = "kubepods.slice".into(),
-            "cgroupDriver: cgroupfs",
+            "cgroup parent relative",
+            |c| c.linux.as_mut().unwrap().cgroup_parent = "kubepods/pod1".into(),
+            "config.linux.cgroup_parent",
         ),
         (
             "protocol",

@@ -123,7 +123,7 @@ pub(super) fn of_runtime(
     // critest looks here for the file system that containers lie on.
     let config = json!({
         "stateDir": parts.layout.state_dir(),
-        "cgroupDriver": "cgroupfs",
+        "cgroupDriver": parts.cgroup_driver.to_string(),
     });
     all.insert("config".to_owned(), config.to_string());
     all.insert("cniconfig".to_owned(), network.cni_config.to_string());
