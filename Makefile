@@ -105,6 +105,11 @@ crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL 
 	@test -n "$(CRICTL)" || { echo "Name the program: make crictl CRICTL=FILE" >&2; exit 1; }
 	@exec scripts/crictl.sh $(TARGET_DIR)/$(TUPLE)/debug/podling $(CRICTL) $(TARGET_DIR)/crictl
 
+.PHONY: one-file
+one-file: build ## Build target/podling: one file that is all of podling
+	$(RELEASE)/podling bundle $(TARGET_DIR)/podling
+	@ls -l $(TARGET_DIR)/podling
+
 .PHONY: image
 image: build ## Build the infra image from pause, as OCI layout and docker archive
 	cargo run --release --locked -p podling-integration --bin podling-images -- \

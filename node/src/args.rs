@@ -156,6 +156,12 @@ pub(crate) enum Ask {
     },
     /// Print the version of the command and of the daemon, when one answers.
     Version,
+    /// Write one file that is podling with its helper programs inside.
+    #[command(hide = true)]
+    Bundle {
+        /// Where to.
+        output: PathBuf,
+    },
     /// List the points at which a test build kills itself.
     #[command(hide = true)]
     Failpoints,

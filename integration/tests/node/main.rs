@@ -39,6 +39,7 @@ mod network;
 mod node_resources;
 mod nri;
 mod objects;
+mod one_file;
 mod people;
 mod pod_cidr;
 mod private_images;

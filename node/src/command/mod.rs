@@ -3,6 +3,7 @@
 mod apply;
 mod attach;
 mod attaching;
+mod bundle;
 mod completion;
 mod cp;
 mod credentials;
@@ -68,6 +69,7 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
         Ask::PortForward(arguments) => port_forward::run(layout, &arguments).await,
         Ask::Completion { shell } => completion::run(shell),
         Ask::Version => version::run(layout).await,
+        Ask::Bundle { output } => bundle::run(&output),
         Ask::Failpoints => output::print(&format!("{}\n", failpoint::NAMES.join("\n"))),
     }
 }

@@ -15,7 +15,7 @@ mod kubelet;
 mod kubelet_config;
 pub(crate) mod logging;
 mod part;
-mod programs;
+pub(crate) mod programs;
 mod runtime;
 mod service;
 mod settings;

@@ -35,7 +35,7 @@ pub(super) async fn start(
     } = configured;
     let settings = Settings {
         root: layout.root().to_owned(),
-        programs: programs::beside_this_one()?,
+        programs: programs::of_this_build(layout)?,
         bridge: network.bridge,
         pod_cidr: network.pod_cidr,
         cni: Cni {
@@ -55,7 +55,10 @@ pub(super) async fn start(
         handlers,
     };
     let stop = CancellationToken::new();
+    let own = settings.programs.clone();
     let runtime = Runtime::open(settings, stop.clone()).await?;
+    // Nobody but this daemon uses the root by now.
+    programs::forget_others(layout, &own);
     let network = Arc::clone(&runtime.lifecycle().parts().network);
     let part = Part::spawn("runtime", stop, async move { Ok(runtime.serve().await?) });
     Ok((part, network))
