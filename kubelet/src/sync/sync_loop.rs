@@ -39,24 +39,31 @@ pub async fn run<R: Roles>(
     let mut roster = Roster::new(node);
     while !roster.is_done() {
         crew.world.pulse.looped();
-        roster.see_node(crew.world.node.borrow().clone());
         // Every arm only receives: one that is not taken has taken nothing.
-        let steps = tokio::select! {
+        let happened = tokio::select! {
             // What has ended makes room before others are asked whether they fit.
             biased;
             () = shutdown.cancelled() => break,
-            Some((uid, report)) = heard.recv() => roster.heard(&uid, report),
+            Some((uid, report)) = heard.recv() => Happened::Reported(uid, report),
             Some(finished) = crew.tasks.join_next() => {
                 let uid = finished.expect("a worker is neither aborted nor does it panic");
                 crew.workers.remove(&uid);
-                roster.finished(&uid)
+                Happened::Finished(uid)
             }
             input = inbox.recv() => match input {
-                Some(input) => steps_for(&mut roster, input),
+                Some(input) => Happened::Told(input),
                 None => break,
             },
             // Shows that the loop still turns.
-            () = tokio::time::sleep(BEAT) => Vec::new(),
+            () = tokio::time::sleep(BEAT) => Happened::Nothing,
+        };
+        // As it is now: it may have changed while the loop waited.
+        roster.see_node(crew.world.node.borrow().clone());
+        let steps = match happened {
+            Happened::Reported(uid, report) => roster.heard(&uid, report),
+            Happened::Finished(uid) => roster.finished(&uid),
+            Happened::Told(input) => steps_for(&mut roster, input),
+            Happened::Nothing => Vec::new(),
         };
         // Told before anything is made of a pod.
         crew.tell_tenants(roster.tenants());
@@ -65,6 +72,18 @@ pub async fn run<R: Roles>(
         crew.world.metrics.pods().are(desired, active);
     }
     crew.tasks.shutdown().await;
+}
+
+/// What a turn of the loop is about.
+enum Happened {
+    /// A worker told of its pod.
+    Reported(PodUid, Report),
+    /// A worker has finished.
+    Finished(PodUid),
+    /// Something else that the loop is told.
+    Told(Input),
+    /// Nothing for long.
+    Nothing,
 }
 
 fn steps_for(roster: &mut Roster, input: Input) -> Vec<Step> {

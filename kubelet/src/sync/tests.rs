@@ -348,6 +348,20 @@ async fn a_pod_that_is_given_up_ends_and_says_why_until_nobody_wants_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_is_let_in_to_the_node_as_it_is_when_it_comes() {
+    let harness = Harness::start().await;
+    // In paused time this ends when everybody waits, the loop too.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    harness.node.facts.send_modify(|facts| {
+        let mut full = (**facts).clone();
+        full.pods = 0;
+        *facts = Arc::new(full);
+    });
+    harness.add(&pod(Always, &[], &["web"])).await;
+    harness.until_phase("Failed").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn ending_all_returns_when_the_last_pod_is_gone() {
     let harness = Harness::start().await;
     harness.add(&pod(Never, &[], &["web"])).await;
