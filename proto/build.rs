@@ -10,9 +10,11 @@ const CRI: &str = "proto/runtime/v1/api.proto";
 const NRI: &str = "proto/nri/v1alpha1/nri.proto";
 const TTRPC: &str = "proto/ttrpc/ttrpc.proto";
 const NODE: &str = "proto/podling/v1/node.proto";
+const DEVICES: &str = "proto/deviceplugin/v1beta1/api.proto";
+const PLUGINS: &str = "proto/pluginregistration/api.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for file in [CRI, NRI, TTRPC, NODE] {
+    for file in [CRI, NRI, TTRPC, NODE, DEVICES, PLUGINS] {
         println!("cargo::rerun-if-changed={file}");
     }
     let contracts = protox::compile([CRI, NRI], ["proto"])?;
@@ -30,5 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(false)
         .compile_fds(protox::compile([NRI, TTRPC], ["proto"])?)?;
     tonic_prost_build::configure().compile_fds(protox::compile([NODE], ["proto"])?)?;
+    for file in [DEVICES, PLUGINS] {
+        tonic_prost_build::configure()
+            .btree_map(".")
+            .compile_fds(protox::compile([file], ["proto"])?)?;
+    }
     Ok(())
 }

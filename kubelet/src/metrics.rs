@@ -1,5 +1,6 @@
 //! The kubelet's metrics, under the names that dashboards of Kubernetes know.
 
+mod devices;
 mod pods;
 mod requests;
 mod starts;
@@ -18,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::credential::CredentialMetrics;
 use crate::probe::ProbeMetrics;
 
+pub use devices::DeviceMetrics;
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
 pub use requests::{Door, RequestMetrics};
@@ -65,6 +67,7 @@ pub struct Metrics {
     running_containers: Family<Operation, Gauge>,
     probes: ProbeMetrics,
     credentials: CredentialMetrics,
+    devices: DeviceMetrics,
     starts: StartMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
@@ -93,6 +96,7 @@ impl Metrics {
             running_containers: Family::default(),
             probes: ProbeMetrics::default(),
             credentials: CredentialMetrics::default(),
+            devices: DeviceMetrics::default(),
             starts: StartMetrics::default(),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
@@ -202,6 +206,11 @@ impl Metrics {
         &self.credentials
     }
 
+    /// Those of device plugins.
+    pub fn devices(&self) -> &DeviceMetrics {
+        &self.devices
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -226,6 +235,7 @@ impl Metrics {
         );
         self.register_pods(&mut registry);
         self.credentials.register(&mut registry);
+        self.devices.register(&mut registry);
         self.starts.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);
@@ -407,6 +417,8 @@ mod tests {
         metrics.worked(Work::Kill, second);
         metrics.relisting(second);
         metrics.relisted(second);
+        metrics.devices().registered("example.com/gpu");
+        metrics.devices().allocated("example.com/gpu", second);
         let text = metrics.text();
         for line in [
             "kubelet_pod_start_duration_seconds_count 1",
@@ -414,6 +426,8 @@ mod tests {
             "kubelet_pod_start_total_duration_seconds_count 1",
             "kubelet_pod_worker_start_duration_seconds_count 1",
             "kubelet_pod_worker_duration_seconds_count{operation_type=\"kill\"} 1",
+            "kubelet_device_plugin_registration_total{resource_name=\"example.com/gpu\"} 1",
+            "kubelet_device_plugin_alloc_duration_seconds_count{resource_name=\"example.com/gpu\"} 1",
             "kubelet_pleg_relist_interval_seconds_count 1",
             "kubelet_pleg_relist_duration_seconds_count 1",
             "kubelet_runtime_operations_total{operation_type=\"run_podsandbox\"} 1",

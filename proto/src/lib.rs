@@ -40,6 +40,30 @@ pub mod podling {
     }
 }
 
+/// Device plugins, v1beta1: `registration_server`, `device_plugin_client` and the other halves.
+#[expect(
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated from proto/deviceplugin/v1beta1/api.proto, which documents itself"
+)]
+pub mod deviceplugin {
+    tonic::include_proto!("v1beta1");
+}
+
+/// Plugins that are found by their sockets, v1.
+#[expect(
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated from proto/pluginregistration/api.proto, which documents itself"
+)]
+pub mod pluginregistration {
+    tonic::include_proto!("pluginregistration");
+}
+
 /// The Node Resource Interface, v1alpha1: messages alone, for ttrpc has services of its own.
 #[expect(
     missing_docs,

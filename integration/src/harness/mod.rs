@@ -19,6 +19,7 @@ pub mod census;
 pub mod containerd;
 pub mod cri;
 pub mod daemon;
+pub mod device_plugin;
 mod following;
 pub mod http;
 pub mod leftovers;

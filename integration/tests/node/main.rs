@@ -14,6 +14,7 @@ mod cni;
 mod commands;
 mod confined;
 mod containers;
+mod devices;
 mod eviction;
 mod failpoints;
 mod floods;

@@ -20,6 +20,7 @@ fn the_wire_types_stop_at_the_cri_modules() {
         let path = &source.path;
         path.contains("/src/cri/")
             || path.starts_with("runtime/src/nri/")
+            || path.starts_with("kubelet/src/device/wire/")
             || path.starts_with("proto/")
             || path.starts_with("integration/")
     };

@@ -32,6 +32,7 @@ use crate::addition::Additions;
 use crate::admit::NodeFacts;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
+use crate::device;
 use crate::event::EventLog;
 use crate::evict::Standing;
 use crate::execute::{Allocatable, ImageParts, Node, Parts, PodExecutor};
@@ -157,6 +158,8 @@ struct Kubelet {
     standing: watch::Sender<Standing>,
     /// The pods that are in.
     tenants: watch::Sender<Tenants>,
+    /// Who has which device.
+    devices: Arc<device::Desk>,
 }
 
 /// What the sync loop and those who write to it begin with.
@@ -184,10 +187,15 @@ impl Kubelet {
             .for_admission(&settings.pods.allowed_unsafe_sysctls);
         let policy = settings.verification.clone();
         let records = policy.map(|policy| PullRecords::new(&settings.root, policy));
+        let (node, tenants) = (watch::Sender::new(Arc::new(node)), watch::Sender::default());
+        let places = settings.plugin_places();
+        let to_devices = (node.clone(), metrics.devices().clone());
+        let devices = device::Desk::open(&places.devices, tenants.subscribe(), to_devices);
         Self {
-            node: watch::Sender::new(Arc::new(node)),
+            devices: Arc::new(devices),
+            node,
             standing,
-            tenants: watch::Sender::default(),
+            tenants,
             events: Arc::new(EventLog::new(Arc::new(SystemClock))),
             pods: Arc::default(),
             observer: Arc::new(RuntimeObserver::new(Arc::clone(&runtime), layout.clone())),
@@ -257,6 +265,7 @@ impl Kubelet {
         if let Some(records) = &self.records {
             recover(self.runtime.as_ref(), records).await;
         }
+        self.start_devices(parts, &inbox, stop);
         let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
         parts.spawn(async move {
             generator.run(to_generator).await;
@@ -322,6 +331,7 @@ impl Kubelet {
                 identity,
                 Arc::clone(&self.runtime),
                 self.pulse.clone(),
+                Arc::clone(&self.devices),
             )),
             additions: Arc::clone(&self.additions),
             inbox,
@@ -409,6 +419,7 @@ impl Kubelet {
             layout: self.layout.clone(),
             objects: Arc::new(objects),
             cgroups: self.cgroups(),
+            devices: Arc::clone(&self.devices),
             node: Node {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),

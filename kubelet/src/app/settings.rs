@@ -11,6 +11,7 @@ use crate::collect;
 use crate::config::Configuration;
 use crate::credential::{DockerFiles, ProviderPlaces};
 use crate::cri::Deadlines;
+use crate::device;
 use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::node::Reserve;
@@ -99,6 +100,14 @@ pub enum AtEnd {
 }
 
 impl Settings {
+    /// Where plugins are looked for.
+    pub(super) fn plugin_places(&self) -> device::Places {
+        device::Places {
+            devices: self.root.join("device-plugins"),
+            registry: self.root.join("plugins_registry"),
+        }
+    }
+
     /// Settings with the defaults of a kubelet for everything but names and places.
     pub fn new(node_name: &str, runtime_socket: &Path, places: Places) -> Self {
         let Places {

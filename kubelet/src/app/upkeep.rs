@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Kubelet;
 use crate::collect::{ImageCollector, Images};
+use crate::device;
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::oom::OomWatcher;
@@ -54,6 +55,21 @@ impl Kubelet {
                 "log rotator"
             });
         }
+    }
+
+    /// Starts to let plugins in.
+    pub(super) fn start_devices(
+        &self,
+        parts: &mut JoinSet<&'static str>,
+        inbox: &mpsc::Sender<Input>,
+        stop: &CancellationToken,
+    ) {
+        let places = self.settings.plugin_places();
+        let (desk, inbox, stop) = (Arc::clone(&self.devices), inbox.clone(), stop.clone());
+        parts.spawn(async move {
+            device::run(places, (desk, inbox), stop).await;
+            "registration of devices"
+        });
     }
 
     /// What the upkeep of cgroups needs.

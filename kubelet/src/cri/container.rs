@@ -27,6 +27,10 @@ pub struct ContainerConfig {
     pub env: Vec<EnvVar>,
     /// Mounts, in order.
     pub mounts: Vec<Mount>,
+    /// Devices of the host.
+    pub devices: Vec<Device>,
+    /// Devices by their CDI names.
+    pub cdi_devices: Vec<String>,
     /// Labels, by which the container is found again.
     pub labels: BTreeMap<String, String>,
     /// Annotations that bring the kubelet's own facts back after a restart.
@@ -61,6 +65,17 @@ pub struct EnvVar {
     pub name: String,
     /// Value.
     pub value: String,
+}
+
+/// One device of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Where in the container.
+    pub container_path: String,
+    /// What of the host.
+    pub host_path: String,
+    /// `r`, `w` and `m`.
+    pub permissions: String,
 }
 
 /// One mount.

@@ -24,10 +24,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+pub(crate) use client::unix_channel;
 pub use client::{Client, Deadlines};
 pub use container::{
     Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
-    ContainerStatus, EnvVar, ExecOutput, ImageMount, Mount, MountPropagation, Resources,
+    ContainerStatus, Device, EnvVar, ExecOutput, ImageMount, Mount, MountPropagation, Resources,
 };
 pub use convert::ConvertError;
 pub use error::{Refusal, RuntimeError};

@@ -146,6 +146,8 @@ pub(crate) fn container_config(
         security: security(&ingredients)?,
         env: ingredients.env,
         mounts: ingredients.mounts,
+        devices: Vec::new(),
+        cdi_devices: Vec::new(),
         labels: container_labels(pod, container),
         annotations: annotations(pod, container, restart_count),
         log_path: log_file(&container.name, restart_count),

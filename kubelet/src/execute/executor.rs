@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::PodStatus;
 
 use super::images::{ImageParts, ImagePuller};
 use super::node::Node;
 use super::report::Reporter;
 use super::sandbox::Standing;
 use crate::cri::Runtime;
+use crate::device::{Desk, NotReserved};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
@@ -32,6 +34,8 @@ pub struct Parts {
     pub objects: Arc<dyn Objects>,
     /// Makes the pods' cgroups.
     pub cgroups: PodCgroups,
+    /// Has the devices of plugins.
+    pub devices: Arc<Desk>,
     /// What pods see of the node.
     pub node: Node,
     /// How images come.
@@ -47,6 +51,7 @@ pub struct PodExecutor {
     pub(super) layout: Layout,
     pub(super) objects: Arc<dyn Objects>,
     pub(super) cgroups: PodCgroups,
+    pub(super) devices: Arc<Desk>,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
     pub(super) images: ImagePuller,
@@ -64,6 +69,7 @@ impl PodExecutor {
             layout,
             objects,
             cgroups,
+            devices,
             node,
             images,
             metrics,
@@ -77,6 +83,7 @@ impl PodExecutor {
             layout,
             objects,
             cgroups,
+            devices,
             node,
             metrics,
         }
@@ -144,6 +151,14 @@ impl Executor for PodExecutor {
                 pod: Some(failure),
                 ..SyncReport::default()
             })
+    }
+
+    async fn reserve(&self, pod: &Pod) -> Result<(), NotReserved> {
+        self.devices.reserve(pod).await
+    }
+
+    fn tell_devices(&self, pod: &Pod, status: &mut PodStatus) {
+        self.devices.tell_health(pod, status);
     }
 
     async fn refresh(&self, pod: &Pod) {

@@ -20,6 +20,7 @@ mod env_file;
 mod environment;
 mod executor;
 mod expand;
+mod granted;
 mod hooks;
 mod hostname;
 mod hosts;

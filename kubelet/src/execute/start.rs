@@ -7,6 +7,7 @@ use std::path::Path;
 use super::container_config::{Ingredients, container_config};
 use super::environment::environment;
 use super::executor::PodExecutor;
+use super::granted;
 use super::hosts::hosts_file;
 use super::images::Wanted;
 use super::mounts::VolumesOf;
@@ -172,7 +173,7 @@ impl PodExecutor {
                     format!("cannot write the kubelet's own files for the container: {error}")
                 })?,
         );
-        container_config(Ingredients {
+        let config = container_config(Ingredients {
             pod,
             container,
             restart_count: start.restart_count,
@@ -186,7 +187,9 @@ impl PodExecutor {
             seccomp_profiles: &self.layout.seccomp_profiles(),
             default_seccomp: self.node.pods.default_seccomp.clone(),
         })
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+        let grant = self.devices.grant(pod, container).await?;
+        Ok(granted::with_devices(config, grant))
     }
 
     /// /etc/hosts, the log directory and the file for last words.

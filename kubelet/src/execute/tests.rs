@@ -83,6 +83,7 @@ impl Stage {
             objects: Arc::new(objects),
             // The cgroups of tests are nobody's business but the runtime's.
             cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
+            devices: crate::device::Desk::empty(),
             node,
             images: ImageParts::default(),
             metrics: Metrics::new("node-a"),

@@ -1,5 +1,6 @@
 //! Facts of the machine, read when somebody asks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -22,6 +23,8 @@ pub(super) struct Facts {
     pub(super) architecture: &'static str,
     /// The runtime's name and version, as one word.
     pub(super) runtime: String,
+    /// Devices of plugins by resource: all, and those that can be used.
+    pub(super) devices: BTreeMap<String, (u64, u64)>,
     /// Bytes of swap.
     pub(super) swap: u64,
     /// Whether the kernel enforces profiles of AppArmor.
@@ -49,6 +52,7 @@ pub(super) fn read(root: &Path, runtime: String) -> Facts {
             other => other,
         },
         runtime,
+        devices: BTreeMap::new(),
         swap: kibibytes(&meminfo, "SwapTotal"),
         app_armor: Path::new("/sys/kernel/security/apparmor").exists()
             && text("/sys/module/apparmor/parameters/enabled").starts_with('Y'),

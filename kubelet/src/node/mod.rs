@@ -28,6 +28,7 @@ pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, NodeFacts};
 use crate::cri::Runtime;
+use crate::device::Desk;
 use crate::evict::Standing;
 use crate::pulse::Pulse;
 
@@ -85,16 +86,23 @@ pub struct Portrait {
     identity: Identity,
     runtime: Arc<dyn Runtime>,
     pulse: Pulse,
+    devices: Arc<Desk>,
     began: Timestamp,
 }
 
 impl Portrait {
     /// A portrait of this node.
-    pub fn new(identity: Identity, runtime: Arc<dyn Runtime>, pulse: Pulse) -> Self {
+    pub fn new(
+        identity: Identity,
+        runtime: Arc<dyn Runtime>,
+        pulse: Pulse,
+        devices: Arc<Desk>,
+    ) -> Self {
         Self {
             identity,
             runtime,
             pulse,
+            devices,
             began: Timestamp::now(),
         }
     }
@@ -122,7 +130,8 @@ impl Portrait {
             }
             Err(error) => troubles.push(error.to_string()),
         }
-        let facts = facts::read(&self.identity.root, runtime);
+        let mut facts = facts::read(&self.identity.root, runtime);
+        facts.devices = self.devices.counts();
         let mut object = object::node(&self.identity, &facts, &troubles, self.began, now);
         // A runtime that does not answer has troubles that are told above.
         let images = self.runtime.list_images().await.unwrap_or_default();

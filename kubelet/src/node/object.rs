@@ -29,8 +29,8 @@ pub(super) fn node(
         },
         "spec": {},
         "status": {
-            "capacity": capacity(identity, facts),
-            "allocatable": allocatable(identity, facts),
+            "capacity": with_devices(capacity(identity, facts), facts, |(all, _)| all),
+            "allocatable": with_devices(allocatable(identity, facts), facts, |(_, usable)| usable),
             "conditions": conditions(troubles, began, now),
             "addresses": addresses(identity),
             "daemonEndpoints": { "kubeletEndpoint": { "Port": identity.port.unwrap_or(0) } },
@@ -83,6 +83,17 @@ fn allocatable(identity: &Identity, facts: &Facts) -> Map<String, Value> {
     let disk = room.ephemeral_storage.to_string();
     let pods = identity.reserve.pods(facts.cpus).to_string();
     resources(facts, (room.cpu_millis, room.memory, disk, pods))
+}
+
+/// Devices of plugins beside what the machine has by itself.
+fn with_devices(
+    mut all: Map<String, Value>,
+    facts: &Facts,
+    count: fn((u64, u64)) -> u64,
+) -> Map<String, Value> {
+    let devices = facts.devices.iter();
+    all.extend(devices.map(|(name, counts)| (name.clone(), count(*counts).to_string().into())));
+    all
 }
 
 fn resources(

@@ -33,6 +33,7 @@ fn machine() -> Facts {
         os_image: "Debian GNU/Linux 12".to_owned(),
         architecture: "amd64",
         runtime: "podling://0.1.0".to_owned(),
+        devices: [("example.com/gpu".to_owned(), (4, 3))].into(),
         swap: 0,
         app_armor: false,
     }
@@ -55,15 +56,15 @@ fn a_node_has_what_its_machine_has_but_for_what_is_kept() {
     assert_eq!(
         node["status"]["capacity"],
         json!({
-            "cpu": "2", "ephemeral-storage": "1000000Ki", "hugepages-1Gi": "1Gi",
-            "hugepages-2Mi": "0", "memory": "4000000Ki", "pods": "110",
+            "cpu": "2", "ephemeral-storage": "1000000Ki", "example.com/gpu": "4",
+            "hugepages-1Gi": "1Gi", "hugepages-2Mi": "0", "memory": "4000000Ki", "pods": "110",
         })
     );
     assert_eq!(
         node["status"]["allocatable"],
         json!({
-            "cpu": "2", "ephemeral-storage": "921600000", "hugepages-1Gi": "1Gi",
-            "hugepages-2Mi": "0", "memory": "2849024Ki", "pods": "110",
+            "cpu": "2", "ephemeral-storage": "921600000", "example.com/gpu": "3",
+            "hugepages-1Gi": "1Gi", "hugepages-2Mi": "0", "memory": "2849024Ki", "pods": "110",
         })
     );
 }

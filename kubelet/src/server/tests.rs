@@ -63,7 +63,12 @@ impl Stage {
             reserve: Reserve::default(),
         };
         let pulse = Pulse::default();
-        let portrait = Portrait::new(identity, Arc::clone(&shared), pulse.clone());
+        let portrait = Portrait::new(
+            identity,
+            Arc::clone(&shared),
+            pulse.clone(),
+            crate::device::Desk::empty(),
+        );
         let layout_of_additions = layout.clone();
         let (inbox, inputs) = mpsc::channel(16);
         let exhibits = Exhibits {

@@ -15,6 +15,7 @@ use super::{
     RuntimePod, StatusSink, TerminateError, World,
 };
 use crate::admit::NodeFacts;
+use crate::device::NotReserved;
 use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, EphemeralContainer, Event, Exit, FailureReason, Pod,
@@ -296,6 +297,12 @@ impl FakeNode {
 
 /// Containers exit in tasks of their own, so the node must be shared.
 impl Executor for FakeNode {
+    async fn reserve(&self, _: &Pod) -> Result<(), NotReserved> {
+        Ok(())
+    }
+
+    fn tell_devices(&self, _: &Pod, _: &mut PodStatus) {}
+
     async fn refresh(&self, _: &Pod) {}
 
     async fn sync(&self, pod: &Pod, _: &PodObservation, actions: &PodActions) -> SyncReport {

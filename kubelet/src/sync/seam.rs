@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
 
+use crate::device::NotReserved;
 use crate::model::{
     Event, Pod, PodActions, PodName, PodObservation, PodUid, Probe, ProbeOutcome, ProbeResults,
     SyncReport, Target,
@@ -20,6 +21,13 @@ use crate::model::{
 /// Dropping a returned future stops the work where it is: the next plan is made from what the
 /// runtime then shows.
 pub trait Executor: Send + Sync + 'static {
+    /// Gets a pod what nobody else can have then, before anything is made of it. Does nothing the
+    /// second time.
+    fn reserve(&self, pod: &Pod) -> impl Future<Output = Result<(), NotReserved>> + Send;
+
+    /// Tells in a pod's status how what it has is.
+    fn tell_devices(&self, pod: &Pod, status: &mut PodStatus);
+
     /// Carries out the plan of a pod that is wanted. What fails is reported, never raised: the rest
     /// of the plan that does not need it goes on.
     fn sync(

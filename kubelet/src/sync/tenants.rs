@@ -10,6 +10,8 @@ use crate::model::{Pod, PodUid};
 pub struct Tenants {
     /// Pods that were let in and have not ended.
     pub inside: BTreeMap<PodUid, Arc<Pod>>,
+    /// Pods that may still have what only one can have: those that are in, and those that are ending.
+    pub holding: BTreeSet<PodUid>,
     /// Every pod of which there is anything; `None` until that is known.
     pub known: Option<BTreeSet<PodUid>>,
 }
@@ -20,6 +22,7 @@ impl Tenants {
         let mut pairs = self.inside.values().zip(other.inside.values());
         self.inside.len() == other.inside.len()
             && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.holding == other.holding
             && self.known == other.known
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// A channel to the socket.
-pub(super) fn lazy_channel(socket: PathBuf) -> Channel {
+pub(crate) fn lazy_channel(socket: PathBuf) -> Channel {
     let connector = tower::service_fn(move |_: Uri| {
         let socket = socket.clone();
         async move { connect(&socket).await.map(TokioIo::new) }

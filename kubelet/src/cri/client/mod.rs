@@ -26,6 +26,7 @@ use super::{ConvertError, Refusal, RuntimeError};
 use crate::metrics::Metrics;
 
 use connect::lazy_channel;
+pub(crate) use connect::lazy_channel as unix_channel;
 
 /// gRPC's own limit of 4 MiB is a few thousand containers.
 const LARGEST_ANSWER: usize = 64 << 20;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cri::{
     Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
-    ContainerStatus, EnvVar, ExecOutput, Mount, MountPropagation, Resources, Scope,
+    ContainerStatus, Device, EnvVar, ExecOutput, Mount, MountPropagation, Resources, Scope,
 };
 use crate::labels;
 use crate::model::{ContainerState, Exit};
@@ -25,6 +25,8 @@ pub(in crate::cri) fn container_to_wire(config: ContainerConfig) -> v1::Containe
         working_dir,
         env,
         mounts,
+        devices,
+        cdi_devices,
         labels,
         annotations,
         log_path,
@@ -45,7 +47,7 @@ pub(in crate::cri) fn container_to_wire(config: ContainerConfig) -> v1::Containe
         working_dir,
         envs: env.into_iter().map(env_to_wire).collect(),
         mounts: mounts.into_iter().map(mount_to_wire).collect(),
-        devices: Vec::new(),
+        devices: devices.into_iter().map(device_to_wire).collect(),
         labels,
         annotations,
         log_path,
@@ -57,7 +59,10 @@ pub(in crate::cri) fn container_to_wire(config: ContainerConfig) -> v1::Containe
             security_context: Some(security_to_wire(security)),
         }),
         windows: None,
-        cdi_devices: Vec::new(),
+        cdi_devices: cdi_devices
+            .into_iter()
+            .map(|name| v1::CdiDevice { name })
+            .collect(),
         stop_signal: v1::Signal::RuntimeDefault.into(),
     }
 }
@@ -66,6 +71,14 @@ fn env_to_wire(env: EnvVar) -> v1::KeyValue {
     v1::KeyValue {
         key: env.name,
         value: env.value.into_bytes(),
+    }
+}
+
+fn device_to_wire(device: Device) -> v1::Device {
+    v1::Device {
+        container_path: device.container_path,
+        host_path: device.host_path,
+        permissions: device.permissions,
     }
 }
 

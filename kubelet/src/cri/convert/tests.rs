@@ -4,8 +4,8 @@ use podling_proto::runtime::v1;
 
 use super::*;
 use crate::cri::{
-    ContainerConfig, ContainerPhase, EnvVar, ImageMount, ImageReference, Mount, MountPropagation,
-    PortMapping, SandboxConfig, Scope,
+    ContainerConfig, ContainerPhase, Device, EnvVar, ImageMount, ImageReference, Mount,
+    MountPropagation, PortMapping, SandboxConfig, Scope,
 };
 use crate::model::{ContainerState, Protocol, SandboxState};
 
@@ -224,9 +224,19 @@ fn a_container_goes_over_the_wire_whole() {
                 sub_path: "etc".to_owned(),
             }),
         }],
+        devices: vec![Device {
+            container_path: "/dev/toy".to_owned(),
+            host_path: "/dev/null".to_owned(),
+            permissions: "rw".to_owned(),
+        }],
+        cdi_devices: vec!["example.com/toy=0".to_owned()],
         ..ContainerConfig::default()
     };
     let wire = container_to_wire(config);
+    assert_eq!(wire.devices[0].host_path, "/dev/null");
+    assert_eq!(wire.devices[0].container_path, "/dev/toy");
+    assert_eq!(wire.devices[0].permissions, "rw");
+    assert_eq!(wire.cdi_devices[0].name, "example.com/toy=0");
     assert_eq!(wire.envs[0].value, "ä".as_bytes());
     let mount = &wire.mounts[0];
     assert!(mount.readonly && mount.recursive_read_only && mount.selinux_relabel);

@@ -143,7 +143,11 @@ impl Roster {
         let waiting = self.waiting.values().map(|pod| &pod.uid);
         let is_settled = self.sources != Sources::Reading;
         let in_runtime = self.in_runtime.as_ref().filter(|_| is_settled);
+        let holds =
+            |active: &Active| active.course == Course::Ending || active.stay != Stay::Outside;
+        let holding = self.active.iter().filter(|(_, active)| holds(active));
         Tenants {
+            holding: holding.map(|(uid, _)| uid.clone()).collect(),
             inside: inside
                 .map(|(_, pod)| (pod.uid.clone(), pod.clone()))
                 .collect(),

@@ -10,6 +10,7 @@
 //! unwanted; then everything of it is removed and the task ends.
 
 mod probes;
+mod reserve;
 mod rest;
 mod tell;
 
@@ -35,6 +36,7 @@ use crate::sync::pace::{AFTER_ERROR, resync, until};
 use crate::sync::probing::Probing;
 use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, TerminateError, World};
 
+use reserve::Reserved;
 use tell::chain;
 
 /// Where a pod is in its life.
@@ -93,6 +95,8 @@ pub(super) struct Worker<R: Roles> {
     probing: Probing,
     /// The verdicts that the next kubelet would find.
     remembered: ProbeResults,
+    /// Whether it has what nobody else can have then.
+    reserved: Reserved,
     /// What was held back last, so that each wait is told once.
     told: Vec<HeldBack>,
     /// The last plan carried out, so that one without effect is not repeated at once.
@@ -127,6 +131,7 @@ impl<R: Roles> Worker<R> {
             failures: BTreeMap::new(),
             probing: Probing::new(),
             remembered: ProbeResults::default(),
+            reserved: Reserved::NotYet,
             told: Vec::new(),
             last_plan: PodActions::default(),
         }
@@ -247,6 +252,9 @@ impl<R: Roles> Worker<R> {
         let Some(observation) = self.observe().await else {
             return Next::Retry(AFTER_ERROR);
         };
+        if let Some(next) = self.reserve(pod, &observation).await {
+            return next;
+        }
         let now = self.world.clock.now();
         let deadline = deadline_of(pod, start_time(pod, &observation));
         if deadline.is_some_and(|deadline| deadline <= now) {

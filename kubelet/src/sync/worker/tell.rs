@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 
 use crate::model::{Demise, Event, EventKind, HeldBack, Pod, PodObservation};
 use crate::status::{Phase, StatusInput, generate, newly_ended};
-use crate::sync::{Clock, EventRecorder, Report, Roles, StatusSink};
+use crate::sync::{Clock, EventRecorder, Executor, Report, Roles, StatusSink};
 
 use super::{Ending, Worker};
 
@@ -28,7 +28,7 @@ impl<R: Roles> Worker<R> {
         demise: Option<&Demise>,
     ) -> Phase {
         let probes = self.probing.results();
-        let (status, phase) = generate(&StatusInput {
+        let (mut status, phase) = generate(&StatusInput {
             pod,
             observation,
             probes: &probes,
@@ -39,6 +39,7 @@ impl<R: Roles> Worker<R> {
             facts: &self.world.facts,
             now: self.world.clock.now(),
         });
+        self.world.executor.tell_devices(pod, &mut status);
         if demise.is_none() && phase.is_terminal() && !observation.has_running() {
             // Its room is free before anybody sees that it has ended.
             self.report(Report::Ended);

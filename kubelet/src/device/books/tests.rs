@@ -1,0 +1,145 @@
+//! Who gets which device, and who never does.
+
+use super::*;
+
+const GPU: &str = "example.com/gpu";
+
+fn device(health: Health, nodes: &[i64]) -> Device {
+    Device {
+        health,
+        nodes: nodes.to_vec(),
+    }
+}
+
+fn books() -> Books {
+    let mut books = Books::default();
+    let devices = [
+        ("a", device(Health::Healthy, &[0])),
+        ("b", device(Health::Healthy, &[])),
+        ("c", device(Health::Healthy, &[1])),
+        ("d", device(Health::Unhealthy, &[])),
+    ];
+    books.list(
+        GPU,
+        devices.map(|(id, device)| (id.to_owned(), device)).into(),
+    );
+    books
+}
+
+fn holder(pod: &str) -> Holder {
+    Holder {
+        pod: pod.into(),
+        container: "main".to_owned(),
+    }
+}
+
+fn take(
+    books: &mut Books,
+    pod: &str,
+    count: usize,
+    preferred: &[&str],
+) -> Result<Vec<String>, String> {
+    let (holder, reusable) = (holder(pod), BTreeSet::new());
+    let wish = Wish {
+        holder: &holder,
+        resource: GPU,
+        count,
+        reusable: &reusable,
+    };
+    let preferred: Vec<_> = preferred.iter().map(|id| (*id).to_owned()).collect();
+    books.take(wish, &preferred)
+}
+
+#[test]
+fn no_device_is_given_to_two_containers_and_no_unhealthy_one_to_any() {
+    let mut books = books();
+    assert_eq!(books.counts()[GPU], (4, 3));
+    assert_eq!(
+        take(&mut books, "p", 2, &["c"]),
+        Ok(vec!["c".into(), "a".into()])
+    );
+    assert_eq!(take(&mut books, "q", 1, &["a"]), Ok(vec!["b".into()]));
+    assert_eq!(
+        take(&mut books, "r", 1, &[]),
+        Err(format!(
+            "requested number of devices unavailable for {GPU}. Requested: 1, Available: 0"
+        ))
+    );
+    let near: Vec<_> = books
+        .held(&holder("p"), GPU)
+        .unwrap()
+        .devices
+        .keys()
+        .collect();
+    assert_eq!(near, [&0, &1]);
+    let handed = books.handed(&holder("p"));
+    let handed: Vec<_> = handed.iter().map(|one| (&*one.id, &*one.nodes)).collect();
+    assert_eq!(handed, [("a", &[0][..]), ("c", &[1])]);
+    let offered = books.offered();
+    let offered: Vec<_> = offered.iter().map(|one| (&*one.id, &*one.nodes)).collect();
+    assert_eq!(offered, [("a", &[0][..]), ("b", &[]), ("c", &[1])]);
+    assert!(books.keep_only(&["q".into()].into()));
+    assert!(take(&mut books, "r", 2, &[]).is_ok());
+}
+
+#[test]
+fn what_a_container_has_it_keeps_and_cannot_change() {
+    let mut books = books();
+    take(&mut books, "p", 2, &[]).unwrap();
+    let (holder, reusable) = (holder("p"), BTreeSet::new());
+    let again = Wish {
+        holder: &holder,
+        resource: GPU,
+        count: 2,
+        reusable: &reusable,
+    };
+    let taken = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(books.outlook(again), Ok(Outlook::Ask(taken)));
+    books.answered(&holder, GPU, Vec::new());
+    assert_eq!(books.outlook(again), Ok(Outlook::Settled));
+    assert_eq!(
+        take(&mut books, "p", 1, &[]),
+        Err(format!(
+            "pod \"p\" container \"main\" changed request for resource \"{GPU}\" from 2 to 1"
+        ))
+    );
+}
+
+#[test]
+fn devices_of_a_plugin_that_is_gone_cannot_be_had_and_are_forgotten_at_last() {
+    let mut books = books();
+    take(&mut books, "p", 2, &[]).unwrap();
+    let begin = Timestamp::UNIX_EPOCH;
+    books.lose(GPU, begin);
+    assert_eq!(books.counts()[GPU], (4, 0));
+    assert_eq!(books.for_admission()[GPU], 2, "whoever runs keeps its own");
+    assert_eq!(
+        take(&mut books, "q", 1, &[]),
+        Err(format!(
+            "no healthy devices present; cannot allocate unhealthy devices {GPU}"
+        ))
+    );
+    assert!(!books.forget(begin + SignedDuration::from_secs(299)));
+    assert!(books.forget(begin + SignedDuration::from_secs(300)));
+    assert!(books.counts().is_empty());
+}
+
+#[test]
+fn a_container_reuses_devices_of_init_containers() {
+    let mut books = books();
+    take(&mut books, "p", 3, &[]).unwrap();
+    let (main, reusable) = (
+        Holder {
+            pod: "p".into(),
+            container: "second".to_owned(),
+        },
+        ["a".to_owned(), "b".to_owned()].into(),
+    );
+    let wish = Wish {
+        holder: &main,
+        resource: GPU,
+        count: 2,
+        reusable: &reusable,
+    };
+    assert_eq!(books.take(wish, &[]), Ok(vec!["a".into(), "b".into()]));
+}

@@ -1,0 +1,95 @@
+//! What a container gets with its devices: pure.
+
+#![deny(clippy::disallowed_methods)]
+
+use crate::cri::{ContainerConfig, Device, EnvVar, Mount, MountPropagation};
+use crate::device::Grant;
+
+/// A container with what plugins gave it; where both say something, the pod counts.
+pub(super) fn with_devices(config: ContainerConfig, grant: Grant) -> ContainerConfig {
+    let envs = grant.envs.into_iter();
+    let mut env: Vec<_> = envs
+        .map(|(name, value)| EnvVar { name, value })
+        .filter(|own| config.env.iter().all(|other| other.name != own.name))
+        .collect();
+    env.extend(config.env);
+    let mounts = grant.mounts.into_iter();
+    let mut mounts: Vec<_> = mounts
+        .map(|mount| Mount {
+            container_path: mount.container_path,
+            host_path: mount.host_path,
+            read_only: mount.read_only,
+            recursive_read_only: false,
+            selinux_relabel: false,
+            propagation: MountPropagation::Private,
+            image: None,
+        })
+        .collect();
+    mounts.extend(config.mounts);
+    let devices = grant.devices.into_iter();
+    let mut annotations = grant.annotations;
+    annotations.extend(config.annotations);
+    ContainerConfig {
+        env,
+        mounts,
+        devices: devices
+            .map(|device| Device {
+                container_path: device.container_path,
+                host_path: device.host_path,
+                permissions: device.permissions,
+            })
+            .collect(),
+        cdi_devices: grant.cdi,
+        annotations,
+        ..config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{GrantedDevice, GrantedMount};
+
+    fn variable(name: &str, value: &str) -> EnvVar {
+        EnvVar {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_a_pod_says_itself_counts_before_what_plugins_say() {
+        let words = |rows: &[(&str, &str)]| {
+            let rows = rows.iter();
+            rows.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let grant = Grant {
+            envs: words(&[("A", "plugin"), ("B", "plugin")]),
+            mounts: vec![GrantedMount {
+                container_path: "/toys".to_owned(),
+                host_path: "/opt/toys".to_owned(),
+                read_only: true,
+            }],
+            devices: vec![GrantedDevice {
+                container_path: "/dev/toy".to_owned(),
+                host_path: "/dev/null".to_owned(),
+                permissions: "rw".to_owned(),
+            }],
+            annotations: words(&[("x", "plugin"), ("y", "plugin")]),
+            cdi: vec!["example.com/toy=0".to_owned()],
+        };
+        let config = ContainerConfig {
+            env: vec![variable("A", "pod")],
+            annotations: words(&[("x", "pod")]),
+            ..ContainerConfig::default()
+        };
+        let config = with_devices(config, grant);
+        assert_eq!(config.env, [variable("B", "plugin"), variable("A", "pod")]);
+        assert_eq!(config.mounts.len(), 1);
+        assert_eq!(config.mounts[0].host_path, "/opt/toys");
+        assert_eq!(config.devices[0].host_path, "/dev/null");
+        assert_eq!(config.annotations, words(&[("x", "pod"), ("y", "plugin")]));
+        assert_eq!(config.cdi_devices, ["example.com/toy=0"]);
+    }
+}
