@@ -31,6 +31,7 @@ pub mod node;
 pub mod oom;
 pub mod plan;
 pub mod pleg;
+pub mod pod_resources;
 pub mod probe;
 pub mod pulled;
 pub mod pulse;

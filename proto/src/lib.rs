@@ -52,6 +52,18 @@ pub mod deviceplugin {
     tonic::include_proto!("v1beta1");
 }
 
+/// Which pods have which devices, v1.
+#[expect(
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated from proto/podresources/v1/api.proto, which documents itself"
+)]
+pub mod podresources {
+    tonic::include_proto!("v1");
+}
+
 /// Plugins that are found by their sockets, v1.
 #[expect(
     clippy::allow_attributes,

@@ -9,6 +9,7 @@ use podling_proto::deviceplugin::device_plugin_server::{DevicePlugin, DevicePlug
 use podling_proto::deviceplugin::registration_client::RegistrationClient;
 use podling_proto::pluginregistration as registration;
 use podling_proto::pluginregistration::registration_server::{Registration, RegistrationServer};
+use podling_proto::podresources::pod_resources_lister_client::PodResourcesListerClient;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -107,6 +108,11 @@ impl Plugin {
     pub fn told(&self) -> Vec<String> {
         self.told.lock().expect("nobody panics with it").clone()
     }
+}
+
+/// Who tells which pods of a node have which devices, by a socket.
+pub async fn lister(socket: PathBuf) -> Result<PodResourcesListerClient<Channel>, Status> {
+    Ok(PodResourcesListerClient::new(channel(socket).await?))
 }
 
 async fn channel(socket: PathBuf) -> Result<Channel, Status> {

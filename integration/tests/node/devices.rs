@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use podling_integration::harness::device_plugin::{Plugin, RESOURCE};
+use podling_integration::harness::device_plugin::{Plugin, RESOURCE, lister};
 use podling_integration::harness::{DEADLINE, Node, Pod, wait_until};
+use podling_proto::podresources;
 use serde_json::{Value, json};
 
 use crate::{is_running, one, pod};
@@ -67,6 +68,42 @@ fn health_of(pod: &Pod) -> Value {
 
 fn failed_for(reason: &str) -> impl Fn(&Pod) -> bool {
     move |pod| pod.phase() == "Failed" && pod.text("/status/reason") == reason
+}
+
+/// Programs of the machine can ask which pods have which devices.
+async fn who_has_what_is_told(node: &Node, runs: &Pod) {
+    let socket = directory(node, "pod-resources").join("kubelet.sock");
+    let mut lister = lister(socket).await.expect("it answers");
+    let asked = lister.list(podresources::ListPodResourcesRequest {}).await;
+    let listed = asked.expect("it is told").into_inner().pod_resources;
+    let [pod] = &listed[..] else {
+        panic!("one pod is there: {listed:?}");
+    };
+    assert_eq!(pod.name, runs.text("/metadata/name"));
+    assert_eq!(pod.containers[0].name, "main");
+    let ids = |devices: &[podresources::ContainerDevices]| {
+        let ids = devices.iter().flat_map(|one| one.device_ids.clone());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&pod.containers[0].devices), ["one", "two"]);
+    assert_eq!(pod.containers[0].devices[0].resource_name, RESOURCE);
+
+    let of = |name: &str| podresources::GetPodResourcesRequest {
+        pod_name: name.to_owned(),
+        pod_namespace: pod.namespace.clone(),
+    };
+    let asked = lister.get(of(&pod.name)).await.expect("it is told");
+    assert_eq!(asked.into_inner().pod_resources.as_ref(), Some(pod));
+    let unknown = lister.get(of("nobody")).await.expect_err("nobody is there");
+    assert_eq!(
+        unknown.message(),
+        format!("pod nobody in namespace {} not found", pod.namespace)
+    );
+    let asked = lister
+        .get_allocatable_resources(podresources::AllocatableResourcesRequest {})
+        .await;
+    let offered = asked.expect("it is told").into_inner().devices;
+    assert_eq!(ids(&offered), ["one", "two"]);
 }
 
 #[tokio::test]
@@ -176,6 +213,8 @@ async fn a_container_gets_what_its_devices_come_with_and_gives_them_back_at_its_
     })
     .await;
     assert!(node.logs(&runs, "main").contains("two,one"));
+
+    who_has_what_is_told(&node, &runs).await;
 
     drop(plugin);
     wait_counted(&node, ["3", "0"]).await;

@@ -12,6 +12,7 @@ use crate::device;
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::oom::OomWatcher;
+use crate::pod_resources;
 use crate::resource::{PodCgroups, PodRules, UpkeepParts};
 use crate::rotate::Rotator;
 use crate::sync::{Input, SystemClock};
@@ -57,7 +58,7 @@ impl Kubelet {
         }
     }
 
-    /// Starts to let plugins in.
+    /// Starts to let plugins in, and to tell who has what of them.
     pub(super) fn start_devices(
         &self,
         parts: &mut JoinSet<&'static str>,
@@ -66,6 +67,13 @@ impl Kubelet {
     ) {
         let places = self.settings.plugin_places();
         let (desk, inbox, stop) = (Arc::clone(&self.devices), inbox.clone(), stop.clone());
+        let (told, tenants) = (Arc::clone(&desk), self.tenants.subscribe());
+        let directory = self.settings.root.join("pod-resources");
+        let to_listing = stop.clone();
+        parts.spawn(async move {
+            pod_resources::run(&directory, (told, tenants), to_listing).await;
+            "listing of devices"
+        });
         parts.spawn(async move {
             device::run(places, (desk, inbox), stop).await;
             "registration of devices"
