@@ -4,6 +4,7 @@ mod devices;
 mod pods;
 mod requests;
 mod starts;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
 pub use requests::{Door, RequestMetrics};
 pub use starts::{StartMetrics, Users};
+pub use upkeep::{Gone, UpkeepMetrics};
 
 type Operation = [(&'static str, &'static str); 1];
 type Word = [(&'static str, String); 1];
@@ -48,6 +50,9 @@ const REFUSALS: &[&str] = &[
     "UnexpectedAdmissionError",
 ];
 
+/// Counters that are older than the custom of ending in `_total`, without which none may call itself one.
+const OLD_NAMES: &[&str] = &["kubelet_evictions", "kubelet_preemptions"];
+
 /// The metrics of one kubelet; a clone counts into the same ones.
 #[derive(Clone)]
 pub struct Metrics {
@@ -71,6 +76,7 @@ pub struct Metrics {
     starts: StartMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
+    upkeep: UpkeepMetrics,
     sli: Histogram,
     cgroup_version: Gauge,
 }
@@ -100,6 +106,7 @@ impl Metrics {
             starts: StartMetrics::default(),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
+            upkeep: UpkeepMetrics::default(),
             sli: start_latency(),
             cgroup_version: Gauge::default(),
         };
@@ -211,10 +218,20 @@ impl Metrics {
         &self.devices
     }
 
+    /// Those of keeping the node in order.
+    pub fn upkeep(&self) -> &UpkeepMetrics {
+        &self.upkeep
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every write");
+        for name in OLD_NAMES {
+            text = text
+                .replace(&format!("{name}_total"), name)
+                .replace(&format!("{name} counter"), &format!("{name} unknown"));
+        }
         text
     }
 
@@ -239,6 +256,7 @@ impl Metrics {
         self.starts.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);
+        self.upkeep.register(&mut registry);
         registry.register(
             "cgroup_version",
             "The version of the machine's cgroups",
@@ -419,6 +437,9 @@ mod tests {
         metrics.relisted(second);
         metrics.devices().registered("example.com/gpu");
         metrics.devices().allocated("example.com/gpu", second);
+        metrics.preempted("memory");
+        metrics.upkeep().evicted("nodefs.available");
+        metrics.upkeep().image_gone(Gone::Age);
         let text = metrics.text();
         for line in [
             "kubelet_pod_start_duration_seconds_count 1",
@@ -432,6 +453,9 @@ mod tests {
             "kubelet_pleg_relist_duration_seconds_count 1",
             "kubelet_runtime_operations_total{operation_type=\"run_podsandbox\"} 1",
             "kubelet_runtime_operations_errors_total{operation_type=\"run_podsandbox\"} 1",
+            "kubelet_preemptions{preemption_signal=\"memory\"} 1",
+            "kubelet_evictions{eviction_signal=\"nodefs.available\"} 1",
+            "kubelet_image_garbage_collected_total{reason=\"age\"} 1",
         ] {
             assert!(text.lines().any(|one| one == line), "{line}\n{text}");
         }

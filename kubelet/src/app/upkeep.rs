@@ -30,6 +30,7 @@ impl Kubelet {
             Arc::clone(&self.events) as _,
             Arc::new(SystemClock),
             (&self.settings.node_name, self.settings.image_collection),
+            self.metrics.upkeep().clone(),
         );
         let to_images = stop.clone();
         parts.spawn(async move {
@@ -120,6 +121,7 @@ impl Kubelet {
             node_name: settings.node_name.clone(),
             pods_memory: memory.saturating_sub(settings.eviction.reserved_memory),
             policy: settings.eviction.clone(),
+            metrics: self.metrics.upkeep().clone(),
         })
     }
 }

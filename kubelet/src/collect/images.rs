@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::ledger::{Ledger, Unused};
 use super::policy::{Excess, Policy, readable};
 use crate::cri::{ImageReference, Runtime, RuntimeError, Scope};
+use crate::metrics::{Gone, UpkeepMetrics};
 use crate::model::{Event, EventKind};
 use crate::sync::{Clock, EventRecorder};
 
@@ -93,6 +94,7 @@ pub struct ImageCollector {
     clock: Arc<dyn Clock>,
     node_name: String,
     policy: Policy,
+    metrics: UpkeepMetrics,
     began: Timestamp,
     ledger: Ledger,
     requests: mpsc::Receiver<oneshot::Sender<Result<(), CollectError>>>,
@@ -105,6 +107,7 @@ impl ImageCollector {
         events: Arc<dyn EventRecorder>,
         clock: Arc<dyn Clock>,
         (node_name, policy): (&str, Policy),
+        metrics: UpkeepMetrics,
     ) -> (Self, Images) {
         let (sender, requests) = mpsc::channel(REQUESTS);
         let collector = Self {
@@ -114,6 +117,7 @@ impl ImageCollector {
             clock,
             node_name: node_name.to_owned(),
             policy,
+            metrics,
             ledger: Ledger::default(),
             requests,
         };
@@ -167,7 +171,7 @@ impl ImageCollector {
             .unused()
             .into_iter()
             .partition(|image| self.policy.is_too_old(image, self.began, now));
-        self.remove(old, u64::MAX).await.1?;
+        self.remove(old, u64::MAX, Gone::Age).await.1?;
         let (capacity, available) = self.disk().await?;
         if capacity == 0 {
             let error = CollectError::NoCapacity;
@@ -211,7 +215,7 @@ impl ImageCollector {
     ) -> (u64, Result<(), CollectError>) {
         let policy = self.policy;
         let may_go = unused.into_iter().filter(|one| policy.may_go(one, now));
-        self.remove(may_go.collect(), bytes).await
+        self.remove(may_go.collect(), bytes, Gone::Space).await
     }
 
     /// Removes images until enough is freed. Those that would not go are passed over.
@@ -219,6 +223,7 @@ impl ImageCollector {
         &mut self,
         images: Vec<Unused>,
         enough: u64,
+        why: Gone,
     ) -> (u64, Result<(), CollectError>) {
         let (mut freed, mut failures) = (0_u64, Vec::new());
         for image in images {
@@ -229,6 +234,7 @@ impl ImageCollector {
             match self.runtime.remove_image(reference).await {
                 Ok(()) => {
                     info!(image = image.id, bytes = image.bytes, "removed an image");
+                    self.metrics.image_gone(why);
                     self.ledger.strike(&image.id);
                     freed = freed.saturating_add(image.bytes);
                 }

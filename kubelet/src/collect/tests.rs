@@ -16,6 +16,7 @@ use crate::cri::{
 };
 use crate::event::EventLog;
 use crate::labels;
+use crate::metrics::UpkeepMetrics;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -183,6 +184,7 @@ impl Stage {
             Arc::clone(&events) as _,
             Arc::new(runtime.clock()),
             ("node", policy),
+            UpkeepMetrics::default(),
         );
         Self {
             runtime,

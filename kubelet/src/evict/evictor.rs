@@ -24,6 +24,7 @@ use crate::admit::NodeFacts;
 use crate::collect::Images;
 use crate::cri::{PodStats, Runtime};
 use crate::layout::Layout;
+use crate::metrics::UpkeepMetrics;
 use crate::model::{Event, EventKind, PodUid};
 use crate::sync::{Clock, EventRecorder, Input};
 
@@ -61,6 +62,8 @@ pub struct Parts {
     pub pods_memory: u64,
     /// What is configured.
     pub policy: Policy,
+    /// Where evictions are counted.
+    pub metrics: UpkeepMetrics,
 }
 
 /// Looks after what the node has left.
@@ -187,6 +190,7 @@ impl Evictor {
         let grace = self.grace(urgent, &pod);
         let eviction = Eviction {
             disruption: Some(message.clone()),
+            signal: urgent.signal.name(),
             pod,
             message,
             grace,

@@ -17,6 +17,7 @@ use crate::cri::fake::{FakeRuntime, Used};
 use crate::cri::{FilesystemUsage, ImageFilesystems, PodStats, SandboxMetadata, Usage};
 use crate::event::EventLog;
 use crate::layout::Layout;
+use crate::metrics::UpkeepMetrics;
 use crate::model::PodUid;
 use crate::sync::{Clock, Input};
 
@@ -80,6 +81,7 @@ impl Stage {
             Arc::clone(&events) as _,
             Arc::new(runtime.clock()),
             ("node", collect::Policy::of(&Configuration::default())),
+            UpkeepMetrics::default(),
         );
         let evictor = Evictor::new(Parts {
             events: Arc::clone(&events) as _,
@@ -100,6 +102,7 @@ impl Stage {
                 reserved_memory: 0,
                 limits: StorageLimits::Held,
             },
+            metrics: UpkeepMetrics::default(),
             runtime: Arc::new(runtime),
         });
         Self {

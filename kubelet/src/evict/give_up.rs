@@ -20,6 +20,8 @@ pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 /// A pod that has to go.
 pub(super) struct Eviction {
     pub(super) pod: Arc<core::Pod>,
+    /// For whose sake, as metrics call it.
+    pub(super) signal: &'static str,
     pub(super) message: String,
     pub(super) disruption: Option<String>,
     pub(super) grace: Duration,
@@ -65,6 +67,7 @@ impl Evictor {
             };
             // A loop that has ended has no pods to give up.
             if self.parts.inbox.send(order).await.is_ok() {
+                self.parts.metrics.evicted(eviction.signal);
                 evicted.push(uid);
             }
         }

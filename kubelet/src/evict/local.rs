@@ -12,12 +12,28 @@ use crate::model::Quantity;
 
 const STORAGE: &str = "ephemeral-storage";
 
-/// Which limit a pod has passed, as its status tells it.
-pub(super) fn excess(pod: &core::Pod, usage: &Usage, disks: Disks) -> Option<String> {
+/// A limit that a pod has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Excess {
+    /// What metrics call the limit.
+    pub(super) signal: &'static str,
+    /// As the pod's status tells it.
+    pub(super) message: String,
+}
+
+impl Excess {
+    fn of(signal: &'static str) -> impl FnOnce(String) -> Self {
+        move |message| Self { signal, message }
+    }
+}
+
+/// Which limit a pod has passed.
+pub(super) fn excess(pod: &core::Pod, usage: &Usage, disks: Disks) -> Option<Excess> {
     let spec = pod.spec.as_ref()?;
     of_volumes(spec, usage)
-        .or_else(|| of_pod(spec, usage))
-        .or_else(|| of_containers(spec, usage, disks))
+        .map(Excess::of("emptydirfs.limit"))
+        .or_else(|| of_pod(spec, usage).map(Excess::of("ephemeralpodfs.limit")))
+        .or_else(|| of_containers(spec, usage, disks).map(Excess::of("ephemeralcontainerfs.limit")))
 }
 
 /// Whether there is any such limit.

@@ -361,7 +361,7 @@ fn a_pod_beyond_one_of_its_limits_is_told_which() {
         (limited("100"), json!("0"), usage(40, 30, 31), Some(whole)),
     ];
     for (resources, size, usage, expected) in rows {
-        let told = excess(&spec(resources, size), &usage, Disks::One);
+        let told = excess(&spec(resources, size), &usage, Disks::One).map(|one| one.message);
         assert_eq!(told.as_deref(), expected);
     }
     // A second container without a limit leaves the first one its own.
@@ -370,7 +370,7 @@ fn a_pod_beyond_one_of_its_limits_is_told_which() {
         { "name": "other", "resources": limited("1Mi") },
     ]}));
     let own = "Container main exceeded its local ephemeral storage limit \"100\". ";
-    let told = |disks| excess(&two, &usage(90, 20, 0), disks);
+    let told = |disks| excess(&two, &usage(90, 20, 0), disks).map(|one| one.message);
     assert_eq!(told(Disks::One).as_deref(), Some(own));
     assert_eq!(told(Disks::ImagesApart), None);
     assert!(has_limits(&two));

@@ -64,9 +64,11 @@ impl Evictor {
         beyond
             .filter_map(|pod| {
                 let usage = usages.get(pod.metadata.uid.as_ref()?)?;
+                let excess = local::excess(pod, usage, disks)?;
                 Some(Eviction {
                     pod: Arc::clone(pod),
-                    message: local::excess(pod, usage, disks)?,
+                    signal: excess.signal,
+                    message: excess.message,
                     disruption: None,
                     grace: AT_ONCE,
                 })

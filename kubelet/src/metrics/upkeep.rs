@@ -1,0 +1,53 @@
+//! What is counted of keeping the node in order.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+type Labels = [(&'static str, &'static str); 1];
+
+/// Counts what goes for the node's sake; a clone counts into the same.
+#[derive(Clone, Debug, Default)]
+pub struct UpkeepMetrics {
+    evictions: Family<Labels, Counter>,
+    images: Family<Labels, Counter>,
+}
+
+/// Why an image went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Nobody has used it for too long.
+    Age,
+    /// Its disk was too full.
+    Space,
+}
+
+impl UpkeepMetrics {
+    /// A pod was given up, by the signal that was met or the limit that was passed.
+    pub(crate) fn evicted(&self, signal: &'static str) {
+        let labels = [("eviction_signal", signal)];
+        self.evictions.get_or_create(&labels).inc();
+    }
+
+    /// An image was removed.
+    pub(crate) fn image_gone(&self, why: Gone) {
+        let why = match why {
+            Gone::Age => "age",
+            Gone::Space => "space",
+        };
+        self.images.get_or_create(&[("reason", why)]).inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "evictions",
+            "Pods that were given up for the node's sake, by signal",
+            self.evictions.clone(),
+        );
+        registry.register(
+            "image_garbage_collected",
+            "Images that nobody used and that were removed, by reason",
+            self.images.clone(),
+        );
+    }
+}
