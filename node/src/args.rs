@@ -75,6 +75,15 @@ impl Daemon {
         }
     }
 
+    /// How the kubelet's version is to be printed instead of anything else.
+    pub(crate) fn version(&self) -> Option<VersionForm> {
+        match self {
+            Self::Up(up) => up.kubelet.version,
+            Self::Runtime(_) => None,
+            Self::Kubelet(kubelet) => kubelet.kubelet.version,
+        }
+    }
+
     /// What its command line says about the log.
     pub(crate) fn log(&self) -> &LogArguments {
         match self {
@@ -223,6 +232,9 @@ pub(crate) struct LogArguments {
     /// Log more: -v adds debug messages, -vv everything.
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "log_level")]
     pub(crate) verbose: u8,
+    /// Log as much as upstream's kubelet does at this level: debug messages from 3, everything from 6.
+    #[arg(long = "v", value_name = "LEVEL", conflicts_with_all = ["verbose", "log_level"])]
+    pub(crate) verbosity: Option<u8>,
     /// How much to log [default: info].
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(crate) log_level: Option<Level>,
@@ -281,6 +293,17 @@ pub(crate) struct RuntimeArguments {
     pub(crate) log: LogArguments,
 }
 
+/// How a kubelet's version is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VersionForm {
+    /// In a line.
+    True,
+    /// Not at all.
+    False,
+    /// Part by part.
+    Raw,
+}
+
 /// What concerns the kubelet; what is not given is as the configuration file says.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KubeletFlags {
@@ -297,6 +320,16 @@ pub(crate) struct KubeletFlags {
     /// Directory of drop-ins: every *.conf, in the order of their names, is laid over the file.
     #[arg(long, value_name = "DIR")]
     pub(crate) config_dir: Option<PathBuf>,
+    /// Print the kubelet's version, with `raw` in all its parts, and quit.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "raw",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(crate) version: Option<VersionForm>,
     /// Upstream's own; --help shows them.
     #[command(flatten)]
     pub(crate) upstream: UpstreamFlags,
@@ -393,6 +426,27 @@ mod tests {
         let line =
             "podling kubelet --container-runtime-endpoint unix:///s --config f --root-dir /r";
         assert!(parse(line).is_ok());
+    }
+
+    #[test]
+    fn a_kubelet_tells_its_version_and_logs_as_upstreams_is_told_to() {
+        let daemon = |line: &str| match parse(line).unwrap().command {
+            Command::Daemon(daemon) => daemon,
+            Command::Ask(_) => panic!("{line} runs a node"),
+        };
+        for (line, expected) in [
+            ("podling kubelet --version", Some(VersionForm::True)),
+            ("podling up --version=raw", Some(VersionForm::Raw)),
+            ("podling kubelet --version=false", Some(VersionForm::False)),
+            ("podling kubelet", None),
+        ] {
+            assert_eq!(daemon(line).version(), expected, "{line}");
+        }
+        assert!(parse("podling kubelet --version=v1.30.0").is_err());
+        assert_eq!(daemon("podling kubelet --v 4").log().verbosity, Some(4));
+        assert_eq!(daemon("podling up --v=2").log().verbosity, Some(2));
+        assert_eq!(daemon("podling up -vv").log().verbose, 2);
+        assert!(parse("podling up -v --v=2").is_err());
     }
 
     #[test]

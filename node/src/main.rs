@@ -54,6 +54,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
             runtime.block_on(command::run(&layout, ask))
         }
         Command::Daemon(daemon) => {
+            if let Some(printed) = daemon.version().and_then(command::version_of_kubelet) {
+                return printed;
+            }
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(daemon::run(&layout, daemon))?;
             Ok(ExitCode::SUCCESS)

@@ -24,6 +24,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 pub(crate) use facts::huge_pages;
+pub use object::VERSION;
 pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, NodeFacts};

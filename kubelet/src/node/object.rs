@@ -10,7 +10,7 @@ use super::{Identity, room};
 use crate::model::StringMap;
 
 /// The version of the Kubernetes API that this kubelet speaks, and its own.
-const VERSION: &str = concat!("v1.36.0+podling.", env!("CARGO_PKG_VERSION"));
+pub const VERSION: &str = concat!("v1.36.0+podling.", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn node(
     identity: &Identity,

@@ -33,12 +33,17 @@ use std::process::ExitCode;
 use podling_runtime::failpoint;
 use podling_runtime::layout::Layout;
 
-use crate::args::Ask;
+use crate::args::{Ask, VersionForm};
 use crate::doctor;
 pub(crate) use wait::Condition;
 
 /// What a command comes to.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// Prints the kubelet's version; nothing when that is not asked for.
+pub(crate) fn version_of_kubelet(form: VersionForm) -> Option<Outcome> {
+    version::of_kubelet(form).map(|text| output::print(&text))
+}
 
 /// Runs one.
 pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {

@@ -1,8 +1,10 @@
 //! `podling version`.
 
+use podling_kubelet::node::VERSION;
 use podling_runtime::layout::Layout;
 
 use super::{Outcome, output};
+use crate::args::VersionForm;
 use crate::cri::{self, ConnectError, RuntimeVersion};
 
 /// The version of this command.
@@ -16,6 +18,32 @@ pub(super) async fn run(layout: &Layout) -> Outcome {
         Err(error) => return Err(error.into()),
     };
     output::print(&text(daemon.as_ref()))
+}
+
+/// The kubelet's version as upstream's `--version` prints it; nothing when it is not asked for.
+pub(super) fn of_kubelet(form: VersionForm) -> Option<String> {
+    match form {
+        VersionForm::True => Some(format!("Kubernetes {VERSION}\n")),
+        VersionForm::Raw => Some(raw(VERSION, std::env::consts::ARCH)),
+        VersionForm::False => None,
+    }
+}
+
+/// In the form in which Go prints structures. What only a build of upstream's has is empty.
+fn raw(version: &str, architecture: &str) -> String {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let [major, minor] = [(); 2].map(|()| numbers.next().unwrap_or_default());
+    let architecture = match architecture {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!(
+        "version.Info{{Major:\"{major}\", Minor:\"{minor}\", EmulationMajor:\"\", EmulationMinor:\"\", \
+         MinCompatibilityMajor:\"\", MinCompatibilityMinor:\"\", GitVersion:\"{version}\", GitCommit:\"\", \
+         GitTreeState:\"\", BuildDate:\"\", GoVersion:\"\", Compiler:\"rustc\", \
+         Platform:\"linux/{architecture}\"}}\n"
+    )
 }
 
 /// What is printed; a daemon that was not started anew after an upgrade is pointed out.
@@ -37,6 +65,20 @@ fn text(daemon: Option<&RuntimeVersion>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubelet_tells_its_version_in_a_line_or_part_by_part() {
+        let line = of_kubelet(VersionForm::True).unwrap();
+        assert!(line.starts_with("Kubernetes v1."), "{line}");
+        let raw = raw("v1.36.0+podling.1", "x86_64");
+        assert!(
+            raw.starts_with("version.Info{Major:\"1\", Minor:\"36\", "),
+            "{raw}"
+        );
+        assert!(raw.contains("GitVersion:\"v1.36.0+podling.1\""), "{raw}");
+        assert!(raw.ends_with("Platform:\"linux/amd64\"}\n"), "{raw}");
+        assert_eq!(of_kubelet(VersionForm::False), None);
+    }
 
     fn of(version: &str) -> RuntimeVersion {
         RuntimeVersion {

@@ -23,10 +23,11 @@ impl Logging {
 
     /// What a command line makes of it.
     pub(crate) fn overridden_by(self, flags: &LogArguments) -> Self {
-        let level = match (flags.log_level, flags.verbose) {
-            (Some(level), _) => level,
-            (None, 0) => self.level,
-            (None, count) => Level::of_verbosity(count),
+        let level = match (flags.log_level, flags.verbosity, flags.verbose) {
+            (Some(level), ..) => level,
+            (None, Some(level), _) => Level::of_upstreams(level),
+            (None, None, 0) => self.level,
+            (None, None, count) => Level::of_verbosity(count),
         };
         Self {
             level,
@@ -65,6 +66,15 @@ impl Level {
         match count {
             0 => Self::Info,
             1 => Self::Debug,
+            _ => Self::Trace,
+        }
+    }
+
+    /// What `--v` says: what upstream's kubelets log usually is at 2, what they do in detail at 4.
+    pub(crate) fn of_upstreams(level: u8) -> Self {
+        match level {
+            0..=2 => Self::Info,
+            3..=5 => Self::Debug,
             _ => Self::Trace,
         }
     }
@@ -121,6 +131,13 @@ mod tests {
         assert!(Level::of_verbosity(0) < Level::of_verbosity(1));
         assert!(Level::of_verbosity(1) < Level::of_verbosity(2));
         assert_eq!(Level::of_verbosity(9), Level::Trace);
+    }
+
+    #[test]
+    fn levels_of_upstreams_kubelet_have_one_here() {
+        let levels = [0, 2, 3, 5, 6, 10].map(Level::of_upstreams);
+        let (info, debug, trace) = (Level::Info, Level::Debug, Level::Trace);
+        assert_eq!(levels, [info, info, debug, debug, trace, trace]);
     }
 
     #[test]
