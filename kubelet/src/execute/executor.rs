@@ -110,7 +110,7 @@ impl PodExecutor {
         if target.is_existing() && actions.start.is_empty() {
             return Ok(SyncReport::default());
         }
-        self.check_network(pod).await?;
+        self.check_runtime(pod).await?;
         let standing = self.stand_up(pod, observation, target).await?;
         Ok(self.start_all(pod, observation, actions, &standing).await)
     }

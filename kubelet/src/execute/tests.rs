@@ -794,6 +794,26 @@ async fn only_the_hosts_network_is_there_before_the_runtimes_is_ready() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_started_while_the_runtime_is_not_ready() {
+    let mut stage = Stage::new();
+    stage.runtime.publish("registry.test/web:1");
+    stage.runtime.runtime_problem(Some("out of order"));
+    let mut pod = web();
+    pod.spec.namespaces.network = NetworkMode::Host;
+    std::fs::write(stage.root.path().join("hosts"), "").unwrap();
+    let failure = stage.turn(&pod).await.unwrap().pod.unwrap();
+    assert_eq!(
+        failure.message,
+        "container runtime not ready: RuntimeReady=false reason:NotReady message:out of order"
+    );
+    assert!(stage.reasons().is_empty(), "it is no matter of the pod");
+    assert_eq!(stage.runtime.calls("RunPodSandbox"), 0);
+    stage.runtime.runtime_problem(None);
+    stage.settle(&pod).await;
+    assert_eq!(stage.runtime.ready_sandboxes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_that_only_its_log_tells_of_counts_on() {
     let mut stage = Stage::new();
     stage.runtime.publish("registry.test/web:1");

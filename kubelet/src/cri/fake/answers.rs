@@ -438,15 +438,16 @@ impl Health for FakeRuntime {
         async move {
             let mut world = self.world();
             world.enter("Status")?;
-            let condition = |name: &str, problem: Option<&String>| RuntimeCondition {
+            let (runtime, network) = (&world.runtime_problem, &world.network_problem);
+            let condition = |name: &str, reason: &str, problem: &Option<String>| RuntimeCondition {
                 name: name.to_owned(),
                 holds: problem.is_none(),
-                reason: problem.map_or_else(String::new, |_| "NetworkPluginNotReady".to_owned()),
-                message: problem.cloned().unwrap_or_default(),
+                reason: problem.iter().map(|_| reason).collect(),
+                message: problem.clone().unwrap_or_default(),
             };
             Ok(vec![
-                condition("RuntimeReady", None),
-                condition("NetworkReady", world.network_problem.as_ref()),
+                condition("RuntimeReady", "NotReady", runtime),
+                condition("NetworkReady", "NetworkPluginNotReady", network),
             ])
         }
         .boxed()

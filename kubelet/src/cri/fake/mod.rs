@@ -167,6 +167,11 @@ impl FakeRuntime {
         self.world().network_problem = problem.map(str::to_owned);
     }
 
+    /// What keeps the runtime from being ready.
+    pub(crate) fn runtime_problem(&self, problem: Option<&str>) {
+        self.world().runtime_problem = problem.map(str::to_owned);
+    }
+
     /// The names and states of all containers, oldest first.
     pub(crate) fn containers(&self) -> Vec<(String, &'static str)> {
         let world = self.world();

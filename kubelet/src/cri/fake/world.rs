@@ -26,6 +26,7 @@ pub(super) struct World {
     pub(super) failures: HashMap<&'static str, VecDeque<RuntimeError>>,
     /// Why the network is not ready.
     pub(super) network_problem: Option<String>,
+    pub(super) runtime_problem: Option<String>,
     /// What it can do beyond what every runtime can.
     pub(super) features: RuntimeFeatures,
     pub(super) calls: HashMap<&'static str, usize>,
