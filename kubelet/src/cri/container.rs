@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{ImageReference, Namespaces};
 use crate::model::{
     AppArmorProfile, Capabilities, ContainerId, ContainerState, SandboxId, SeccompProfile,
-    SelinuxOptions, SupplementalGroupsPolicy,
+    SelinuxOptions, SupplementalGroupsPolicy, Told,
 };
 
 /// What a container is made from.
@@ -241,6 +241,8 @@ pub struct ContainerStatus {
     pub log_path: String,
     /// The images that it has mounted, by every name that the runtime gives them.
     pub mounted_images: Vec<String>,
+    /// What is for people.
+    pub told: Told,
 }
 
 /// What a command in a container came to.

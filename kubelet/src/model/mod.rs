@@ -54,7 +54,8 @@ pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, repository, with_default_tag, written_name};
 pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret};
 pub use observation::{
-    ContainerObservation, ContainerState, Exit, PodObservation, SandboxObservation, SandboxState,
+    ContainerObservation, ContainerState, Exit, LinuxUser, PodObservation, SandboxObservation,
+    SandboxState, Told,
 };
 pub use persistent::{
     AccessMode, ClaimName, LabelRequirement, LabelSelector, PersistentSource, PersistentVolume,

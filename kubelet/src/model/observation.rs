@@ -144,6 +144,28 @@ pub struct ContainerObservation {
     pub created_at: Timestamp,
     /// What it does.
     pub state: ContainerState,
+    /// What else the runtime tells of it.
+    pub told: Told,
+}
+
+/// What the runtime tells of a container for people, and nothing is decided by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Who its first process was started as.
+    pub user: Option<LinuxUser>,
+    /// Where in it mounts are read-only with all that is mounted below.
+    pub recursive_read_only: Vec<String>,
+}
+
+/// A user with his groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinuxUser {
+    /// User id.
+    pub uid: i64,
+    /// Group id.
+    pub gid: i64,
+    /// All other groups.
+    pub supplemental_groups: Vec<i64>,
 }
 
 impl ContainerObservation {

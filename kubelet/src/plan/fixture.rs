@@ -12,7 +12,7 @@ use crate::model::{
     DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Placement, Pod, PodActions, PodName,
     PodObservation, PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes,
     PullPolicy, Requirements, RestartPolicy, SandboxObservation, SandboxState, Scalars, StringMap,
-    TerminationMessage, TerminationMessagePolicy,
+    TerminationMessage, TerminationMessagePolicy, Told,
 };
 
 /// The hash of every container made here.
@@ -168,6 +168,7 @@ pub(crate) fn made(name: &str, restart_count: u32, state: ContainerState) -> Con
         pre_stop: None,
         created_at: at(10 + i64::from(restart_count)),
         state,
+        told: Told::default(),
     }
 }
 

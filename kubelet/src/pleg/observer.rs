@@ -225,6 +225,7 @@ fn observe_container(listed: &Container, status: ContainerStatus) -> ContainerOb
         image_id: status.image_id,
         created_at: status.created_at,
         state: status.state,
+        told: status.told,
     }
 }
 

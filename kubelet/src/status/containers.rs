@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::plan::{has_started, is_ready, wants_restart};
 
-use super::StatusInput;
+use super::{StatusInput, particulars};
 
 /// Bytes that the last words of all containers of a pod may have together.
 const LONGEST_MESSAGES: usize = 12 * 1024;
@@ -154,6 +154,7 @@ fn assemble(
         .terminated
         .as_ref()
         .is_some_and(|ended| ended.exit_code == 0);
+    let resources = particulars::resources(input.pod, &container.name, newest);
     ContainerStatus {
         name: container.name.to_string(),
         container_id: newest.map(|newest| container_id(input, newest)),
@@ -171,6 +172,10 @@ fn assemble(
         restart_count: restarts,
         state: Some(within_limit(input, state)),
         last_state: Some(within_limit(input, last.unwrap_or_default())),
+        user: particulars::user(newest),
+        volume_mounts: particulars::volume_mounts(container, newest),
+        allocated_resources: resources.as_ref().and_then(|one| one.requests.clone()),
+        resources,
         ..ContainerStatus::default()
     }
 }

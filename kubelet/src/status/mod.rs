@@ -12,6 +12,7 @@ mod conditions;
 mod containers;
 mod ended;
 mod generate;
+mod particulars;
 mod phase;
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerName, ContainerObservation, Demise, EphemeralContainer, FailureReason, HeldBack, Pod,
-    PodObservation, ProbeKind, ProbeResults, Requirements, ResourceList, StartFailure, Verdict,
+    ContainerName, ContainerObservation, Demise, EphemeralContainer, FailureReason, HeldBack,
+    LinuxUser, MountPropagation, Pod, PodObservation, ProbeKind, ProbeResults, RecursiveReadOnly,
+    Requirements, ResourceList, StartFailure, Told, Verdict, VolumeMount,
 };
 use crate::plan::fixture::{
     at, container, exited, made, pod, probe, running, sandbox, seen, sidecar,
@@ -258,6 +259,52 @@ fn a_container_that_cannot_start_says_at_which_step() {
     );
     let running = in_ready(vec![made("a", 0, running())]);
     assert_eq!(sentence(&case.status(&pod, &running)), "Running: Running");
+}
+
+#[test]
+fn a_container_shows_who_it_runs_as_what_it_mounts_and_what_it_may_use() {
+    let mut pod = pod(Always, &[], &["web"]);
+    let mount = |name: &str, read_only: bool, recursive| VolumeMount {
+        volume: name.to_owned(),
+        path: format!("/{name}"),
+        sub_path: None,
+        read_only,
+        recursive_read_only: recursive,
+        propagation: MountPropagation::None,
+    };
+    pod.spec.containers[0].mounts = vec![
+        mount("rw", false, RecursiveReadOnly::Disabled),
+        mount("ro", true, RecursiveReadOnly::Disabled),
+        mount("all", true, RecursiveReadOnly::IfPossible),
+    ];
+    let mut running = made("web", 0, running());
+    running.told = Told {
+        user: Some(LinuxUser {
+            uid: 1000,
+            gid: 3000,
+            supplemental_groups: vec![4000],
+        }),
+        recursive_read_only: vec!["/all".to_owned()],
+    };
+    let shown = |containers| {
+        let status = Case::default().status(&pod, &in_ready(containers));
+        serde_json::to_value(&status.container_statuses.unwrap()[0]).unwrap()
+    };
+    let before = shown(vec![]);
+    assert!(
+        before["user"].is_null() && before["resources"].is_null(),
+        "{before}"
+    );
+    let after = shown(vec![running]);
+    let user = serde_json::json!({ "uid": 1000, "gid": 3000, "supplementalGroups": [4000] });
+    assert_eq!(after["user"]["linux"], user);
+    assert_eq!(after["resources"], serde_json::json!({}));
+    let mounts = serde_json::json!([
+        { "name": "rw", "mountPath": "/rw" },
+        { "name": "ro", "mountPath": "/ro", "readOnly": true, "recursiveReadOnly": "Disabled" },
+        { "name": "all", "mountPath": "/all", "readOnly": true, "recursiveReadOnly": "Enabled" },
+    ]);
+    assert_eq!(after["volumeMounts"], mounts);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::cri::{
     ContainerStatus, Device, EnvVar, ExecOutput, Mount, MountPropagation, Resources, Scope,
 };
 use crate::labels;
-use crate::model::{ContainerState, Exit};
+use crate::model::{ContainerState, Exit, LinuxUser, Told};
 
 pub(in crate::cri) fn container_to_wire(config: ContainerConfig) -> v1::ContainerConfig {
     let ContainerConfig {
@@ -203,7 +203,7 @@ pub(in crate::cri) fn container_status_from_wire(
         log_path,
         resources: _,
         image_id,
-        user: _,
+        user,
         stop_signal: _,
     } = status;
     let created = time("ContainerStatus.created_at", created_at)?;
@@ -237,8 +237,30 @@ pub(in crate::cri) fn container_status_from_wire(
         labels,
         annotations,
         log_path,
+        told: Told {
+            user: user.and_then(|user| user.linux).map(linux_user),
+            recursive_read_only: recursive_read_only(&mounts),
+        },
         mounted_images: mounts.into_iter().flat_map(image_names).collect(),
     })
+}
+
+fn linux_user(user: v1::LinuxContainerUser) -> LinuxUser {
+    let v1::LinuxContainerUser {
+        uid,
+        gid,
+        supplemental_groups,
+    } = user;
+    LinuxUser {
+        uid,
+        gid,
+        supplemental_groups,
+    }
+}
+
+fn recursive_read_only(mounts: &[v1::Mount]) -> Vec<String> {
+    let mounts = mounts.iter().filter(|mount| mount.recursive_read_only);
+    mounts.map(|mount| mount.container_path.clone()).collect()
 }
 
 /// What the runtime calls the image that a mount shows, if it shows one.

@@ -316,3 +316,31 @@ fn what_a_runtime_can_is_read_by_handler() {
     assert!(!features.handler("").recursive_read_only);
     assert!(!features.supplemental_groups_policy);
 }
+
+#[test]
+fn who_a_container_runs_as_and_what_it_may_not_write_at_all_are_told() {
+    let wire = v1::ContainerStatus {
+        user: Some(v1::ContainerUser {
+            linux: Some(v1::LinuxContainerUser {
+                uid: 5,
+                gid: 6,
+                supplemental_groups: vec![7],
+            }),
+        }),
+        mounts: ["/a", "/b"]
+            .map(|path| v1::Mount {
+                container_path: path.to_owned(),
+                recursive_read_only: path == "/b",
+                ..v1::Mount::default()
+            })
+            .to_vec(),
+        ..container_status(1)
+    };
+    let told = container_status_from_wire(wire).unwrap().told;
+    let user = told.user.unwrap();
+    assert_eq!(
+        (user.uid, user.gid, user.supplemental_groups),
+        (5, 6, vec![7])
+    );
+    assert_eq!(told.recursive_read_only, ["/b"]);
+}

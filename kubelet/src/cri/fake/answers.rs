@@ -15,7 +15,7 @@ use crate::cri::{
     SandboxStatus, Sandboxes, Scope,
 };
 use crate::labels;
-use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState};
+use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState, Told};
 use crate::sync::Clock;
 
 impl Sandboxes for FakeRuntime {
@@ -261,6 +261,7 @@ impl Containers for FakeRuntime {
                     .iter()
                     .filter_map(|mount| Some(mount.image.as_ref()?.image.image.clone()))
                     .collect(),
+                told: Told::default(),
                 id,
             })
         }
