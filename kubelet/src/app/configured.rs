@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use super::{Settings, groups};
 use crate::collect;
-use crate::config::{Configuration, Loaded};
+use crate::config::{Configuration, Duration, Loaded};
 use crate::credential::ProviderPlaces;
 use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
+use crate::plan::LONGEST_BACKOFF;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, Tree};
 use crate::rotate;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
 use crate::source::Page;
+use crate::sync::Pace;
 
 /// Upstream's read-only port, which podling has by default, on loopback.
 const READ_ONLY_PORT: u16 = 10_255;
@@ -39,6 +41,10 @@ impl Settings {
         self.places(loaded);
         self.rescan = configuration.file_check_frequency.to_std();
         self.page = page(configuration);
+        self.pace = pace(configuration);
+        let images = configuration.image_service_endpoint.as_str();
+        let images = images.strip_prefix("unix://").unwrap_or(images);
+        self.image_socket = (!images.is_empty()).then(|| images.into());
         self.deadlines.request = configuration.runtime_request_timeout.to_std();
         if loaded.is_given("cgroupDriver") {
             self.cgroup_driver = match configuration.cgroup_driver.as_str() {
@@ -145,6 +151,18 @@ fn page(configuration: &Configuration) -> Option<Page> {
     let period = configuration.http_check_frequency.to_std();
     let page = Page::read(url, headers, period);
     (!url.is_empty()).then(|| page.expect("the configuration was found valid"))
+}
+
+/// How often pods are looked at, and how long containers that crash wait at most.
+fn pace(configuration: &Configuration) -> Pace {
+    let longest = configuration
+        .crash_loop_back_off
+        .max_container_restart_period
+        .filter(|_| configuration.is_open("KubeletCrashLoopBackOffMax", true));
+    Pace {
+        resync: configuration.sync_frequency.to_std(),
+        longest_backoff: longest.map_or(LONGEST_BACKOFF, Duration::to_std),
+    }
 }
 
 /// How images are pulled.
@@ -330,6 +348,32 @@ mod tests {
             SeccompProfile::RuntimeDefault
         );
         assert_eq!(settings.server.tls.pki, Path::new("/root/pki"));
+    }
+
+    #[test]
+    fn pods_are_looked_at_and_wait_as_configured() {
+        let usual = configured(&[], Ports::Free);
+        assert_eq!(usual.pace, Pace::default());
+        assert_eq!(usual.image_socket, None);
+        let told = configured(
+            &[
+                ("sync-frequency", "10s"),
+                ("image-service-endpoint", "unix:///i.sock"),
+            ],
+            Ports::Free,
+        );
+        assert_eq!(told.pace.resync.as_secs(), 10);
+        assert_eq!(told.image_socket.as_deref(), Some(Path::new("/i.sock")));
+
+        let mut configuration = Configuration::default();
+        let longest = Some(Duration::seconds(20));
+        configuration
+            .crash_loop_back_off
+            .max_container_restart_period = longest;
+        assert_eq!(pace(&configuration).longest_backoff.as_secs(), 20);
+        let gate = ("KubeletCrashLoopBackOffMax".to_owned(), false);
+        configuration.feature_gates = [gate].into();
+        assert_eq!(pace(&configuration).longest_backoff, LONGEST_BACKOFF);
     }
 
     #[test]

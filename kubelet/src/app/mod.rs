@@ -39,7 +39,7 @@ use crate::execute::{Allocatable, ImageParts, Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
-use crate::model::PodSource;
+use crate::model::{Event, EventKind, PodSource};
 use crate::node::{Identity, Portrait};
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
@@ -53,7 +53,9 @@ use crate::source::{
 use crate::status::Facts;
 use crate::store::{LocalObjects, Shelf, shelf};
 use crate::summary::Figures;
-use crate::sync::{Clock, Input, Roles, SystemClock, Tenants, World, run as run_sync};
+use crate::sync::{
+    Clock, EventRecorder, Input, Roles, SystemClock, Tenants, World, run as run_sync,
+};
 
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
@@ -124,12 +126,16 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
     let doors = listen(&settings).await?;
-    let client = Client::new(
+    let mut client = Client::new(
         &settings.runtime_socket,
         settings.deadlines,
         metrics.clone(),
     );
+    if let Some(socket) = &settings.image_socket {
+        client = client.with_images_at(socket);
+    }
     let kubelet = Kubelet::build(settings, Arc::new(client), metrics, wallet);
+    kubelet.say_that_it_starts();
     let ended = kubelet.run(doors, shutdown).await;
     let socket = &kubelet.settings.server.addresses.socket;
     for file in kubelet.settings.address_file.iter().chain(socket) {
@@ -208,6 +214,13 @@ impl Kubelet {
             wallet: Arc::new(wallet),
             records: records.map(Arc::new),
         }
+    }
+
+    fn say_that_it_starts(&self) {
+        let node = &self.settings.node_name;
+        let message = "Starting kubelet.".to_owned();
+        let event = Event::of_node(node, EventKind::Normal, "Starting", message);
+        self.events.record(event);
     }
 
     async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
@@ -457,6 +470,7 @@ impl Kubelet {
             },
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
+            pace: settings.pace,
         }
     }
 }

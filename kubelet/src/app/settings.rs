@@ -21,6 +21,7 @@ use crate::resource::{CgroupDriver, GroupSettings, Tree};
 use crate::rotate;
 use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
 use crate::source::Page;
+use crate::sync::Pace;
 
 /// Everything that can be chosen about a kubelet.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Where pods' logs are.
     pub pod_logs: PathBuf,
+    /// Where the runtime speaks of images, when not on its socket.
+    pub image_socket: Option<PathBuf>,
     /// The cgroup below which `kubepods` is; `/` for the top.
     pub cgroup_root: String,
     /// Whether pods have cgroups of their own.
@@ -75,6 +78,8 @@ pub struct Settings {
     pub rescan: Duration,
     /// How often everything in the runtime is listed.
     pub relist: Intervals,
+    /// How often pods are looked at, and how long containers that crash wait at most.
+    pub pace: Pace,
     /// How long a call to the runtime may take.
     pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
@@ -124,6 +129,7 @@ impl Settings {
             page: None,
             root,
             pod_logs,
+            image_socket: None,
             cgroup_root: "/".to_owned(),
             cgroup_tree: Tree::default(),
             groups: GroupSettings::default(),
@@ -160,6 +166,7 @@ impl Settings {
             hosts_file: "/etc/hosts".into(),
             rescan: Duration::from_secs(20),
             relist: Intervals::default(),
+            pace: Pace::default(),
             deadlines: Deadlines::default(),
             most_images: Some(50),
             eviction: evict::Policy::of(&Configuration::default()),

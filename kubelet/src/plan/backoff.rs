@@ -1,6 +1,6 @@
 //! How long must a container that crashed wait before it is started again?
 //!
-//! Not at all the first time; then 10 s, doubling to 5 min, counted from when it ended. A container
+//! Not at all the first time; then 10 s, doubling to 5 min or what is configured, counted from when it ended. A container
 //! that ran for more than 10 min begins anew. What counts as the same container is its name and
 //! hash: a changed one begins anew too.
 
@@ -15,12 +15,14 @@ use crate::model::{
 };
 
 const FIRST_DELAY: Duration = Duration::from_secs(10);
-const LONGEST_DELAY: Duration = Duration::from_secs(300);
+/// No wait is longer, unless it is configured.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
 
 /// What one pod's containers have to wait for, as long as the kubelet runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrashBackoff {
+    longest: Duration,
     entries: BTreeMap<ContainerName, Entry>,
 }
 
@@ -31,7 +33,22 @@ struct Entry {
     restarted_at: Timestamp,
 }
 
+impl Default for CrashBackoff {
+    fn default() -> Self {
+        Self::new(LONGEST_BACKOFF)
+    }
+}
+
 impl CrashBackoff {
+    /// Nothing waits yet, and later never longer than this.
+    #[must_use]
+    pub fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            entries: BTreeMap::new(),
+        }
+    }
+
     /// The wait of a container that ended at `finished_at`, if it is not over yet.
     pub fn wait(
         &self,
@@ -71,9 +88,10 @@ impl CrashBackoff {
 
     fn note_restart(&mut self, container: &Container, finished_at: Timestamp, now: Timestamp) {
         let delay = match self.current(container, finished_at) {
-            Some(entry) => (entry.delay * 2).min(LONGEST_DELAY),
+            Some(entry) => entry.delay * 2,
             None => FIRST_DELAY,
         };
+        let delay = delay.min(self.longest);
         let entry = Entry {
             hash: container.hash,
             delay,
@@ -122,6 +140,20 @@ mod tests {
             backoff.note_restart(&web, at(finished), at(now));
         }
         assert_eq!(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_is_configured() {
+        let web = container("web");
+        for (longest, expected) in [(25, [10, 20, 25, 25]), (3, [3, 3, 3, 3])] {
+            let mut backoff = CrashBackoff::new(Duration::from_secs(longest));
+            let waits = [0; 4].map(|_| {
+                backoff.note_restart(&web, at(0), at(0));
+                let held = backoff.wait(&web, at(0), at(0)).unwrap();
+                held.delay.as_secs()
+            });
+            assert_eq!(waits, expected);
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{
-    Additions, Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Prober, Roles,
-    RuntimePod, StatusSink, TerminateError, World,
+    Additions, Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Pace, Prober,
+    Roles, RuntimePod, StatusSink, TerminateError, World,
 };
 use crate::admit::NodeFacts;
 use crate::device::NotReserved;
@@ -115,6 +115,7 @@ impl FakeNode {
             facts: Facts::default(),
             metrics: self.metrics.clone(),
             pulse: Pulse::default(),
+            pace: Pace::default(),
         })
     }
 

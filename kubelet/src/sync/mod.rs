@@ -24,6 +24,7 @@ mod tests;
 
 use inbox::Report;
 pub use inbox::{Input, Life, RuntimePod};
+pub use pace::Pace;
 pub use seam::{
     Additions, Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink,
     SystemClock, TerminateError,

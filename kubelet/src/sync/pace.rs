@@ -5,9 +5,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::PodUid;
+use crate::plan::LONGEST_BACKOFF;
 
-/// Between two looks at a pod of which all is well, at least.
-const RESYNC: Duration = Duration::from_secs(60);
+/// How often pods are looked at, and how long containers that crash wait at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two looks at a pod of which all is well, at least.
+    pub resync: Duration,
+    /// Before a container that crashes is started again, at most.
+    pub longest_backoff: Duration,
+}
+
+/// A minute, and five.
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            resync: Duration::from_secs(60),
+            longest_backoff: LONGEST_BACKOFF,
+        }
+    }
+}
 
 /// After something went wrong that does not say when to try again.
 pub(super) const AFTER_ERROR: Duration = Duration::from_secs(10);
@@ -15,14 +32,14 @@ pub(super) const AFTER_ERROR: Duration = Duration::from_secs(10);
 /// After something went wrong, at least, whatever the runtime has to tell of the pod.
 pub(super) const DEAF_AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// The pause of a pod of which all is well: between one and one and a half minutes, another for
-/// each pod, so that not all look at once.
-pub(super) fn resync(uid: &PodUid) -> Duration {
+/// The pause of a pod of which all is well: up to half as long again, another for each pod, so that
+/// not all look at once.
+pub(super) fn resync(uid: &PodUid, every: Duration) -> Duration {
     let sum = uid
         .as_str()
         .bytes()
         .fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
-    RESYNC + RESYNC * (sum % 1000) / 2000
+    every + every * (sum % 1000) / 2000
 }
 
 /// How far away a moment is.
@@ -37,7 +54,7 @@ mod tests {
     #[test]
     fn pods_resync_at_different_times_between_a_minute_and_a_minute_and_a_half() {
         let pauses: Vec<_> = (0..20)
-            .map(|index| resync(&format!("uid-{index}").into()))
+            .map(|index| resync(&format!("uid-{index}").into(), Pace::default().resync))
             .collect();
         assert!(
             pauses

@@ -10,7 +10,9 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
-use super::{Additions, Clock, EventRecorder, Executor, Observer, Prober, StatusSink, Tenants};
+use super::{
+    Additions, Clock, EventRecorder, Executor, Observer, Pace, Prober, StatusSink, Tenants,
+};
 
 /// Who plays which role. `app` has one, the tests have another.
 pub trait Roles: 'static {
@@ -56,4 +58,6 @@ pub struct World<R: Roles> {
     pub metrics: Metrics,
     /// What the loop's turns are a beat of.
     pub pulse: Pulse,
+    /// How often pods are looked at.
+    pub pace: Pace,
 }

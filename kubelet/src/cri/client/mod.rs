@@ -68,6 +68,16 @@ impl Client {
         }
     }
 
+    /// The same, but for images, of which another socket is asked.
+    #[must_use]
+    pub fn with_images_at(self, socket: &Path) -> Self {
+        let channel = lazy_channel(socket.to_owned());
+        Self {
+            images: ImageServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER),
+            ..self
+        }
+    }
+
     /// The answer to a call, if it comes within the deadline.
     async fn within<T>(
         &self,

@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use super::*;
-use crate::cri::{Events, Health};
+use crate::cri::{Events, Health, Images};
 
 fn client(socket: &Path) -> Client {
     let deadlines = Deadlines {
@@ -43,6 +43,17 @@ async fn a_call_that_the_runtime_does_not_have_is_told_from_other_refusals() {
     let text = client.metrics.text();
     let counted = "kubelet_runtime_operations_errors_total{operation_type=\"version\"} 1";
     assert!(text.contains(counted), "{text}");
+}
+
+#[tokio::test]
+async fn images_may_be_asked_for_at_another_socket() {
+    let directory = TempDir::new().unwrap();
+    let missing = directory.path().join("cri.sock");
+    let apart = client(&missing).with_images_at(&serve_nothing(&directory).await);
+    let images = apart.list_images().await.unwrap_err();
+    assert!(images.is_unimplemented(), "{images:?}");
+    let version = apart.version().await.unwrap_err();
+    assert!(version.is_transient(), "{version:?}");
 }
 
 #[tokio::test]

@@ -118,6 +118,7 @@ impl<R: Roles> Worker<R> {
     ) -> Self {
         Self {
             counted: world.metrics.pods().worker(),
+            backoff: CrashBackoff::new(world.pace.longest_backoff),
             uid,
             name,
             world,
@@ -127,7 +128,6 @@ impl<R: Roles> Worker<R> {
             pod: None,
             looked_at: None,
             status: None,
-            backoff: CrashBackoff::default(),
             failures: BTreeMap::new(),
             probing: Probing::new(),
             remembered: ProbeResults::default(),
@@ -283,7 +283,7 @@ impl<R: Roles> Worker<R> {
             .into_iter()
             .flatten()
             .map(|moment| until(moment, now))
-            .fold(resync(&self.uid), Duration::min);
+            .fold(resync(&self.uid, self.world.pace.resync), Duration::min);
         if actions.is_empty() {
             self.last_plan = actions;
             self.world.executor.refresh(pod).await;
