@@ -8,6 +8,7 @@
 //! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
 //! <root>/pods/<uid>/volume-subpaths/<volume>/<container>/<n>
 //! <pod logs>/<namespace>_<name>_<uid>/<container>/<restart count>.log
+//! <log links>/<name>_<namespace>_<container>-<id>.log          leads there
 //! ```
 
 #![deny(clippy::disallowed_methods)]
@@ -16,11 +17,12 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{ContainerName, PodName, PodUid};
 
-/// The two directories below which everything is.
+/// The directories below which everything is.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
     pod_logs: PathBuf,
+    log_links: Option<PathBuf>,
 }
 
 impl Layout {
@@ -29,7 +31,22 @@ impl Layout {
         Self {
             root: root.to_owned(),
             pod_logs: pod_logs.to_owned(),
+            log_links: None,
         }
+    }
+
+    /// The same with links to containers' logs in a directory.
+    #[must_use]
+    pub fn with_log_links(self, directory: &Path) -> Self {
+        Self {
+            log_links: Some(directory.to_owned()),
+            ..self
+        }
+    }
+
+    /// The directory of links to containers' logs, if there shall be some.
+    pub fn log_links(&self) -> Option<&Path> {
+        self.log_links.as_deref()
     }
 
     /// The directory of all pods.

@@ -24,6 +24,7 @@ pub mod execute;
 mod host;
 mod labels;
 pub mod layout;
+mod log_links;
 mod logs;
 pub mod metrics;
 pub mod model;

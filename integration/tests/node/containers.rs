@@ -1,6 +1,6 @@
 //! What a container finds around it: environment, volumes, processes.
 
-use podling_integration::harness::Node;
+use podling_integration::harness::{DEADLINE, Node, wait_for, wait_until};
 use serde_json::json;
 
 use crate::{is_running, pod};
@@ -46,11 +46,9 @@ async fn containers_of_a_pod_share_an_empty_dir_that_goes_with_the_pod() {
     let ready = node
         .wait_pod("pair", "is ready", |pod| pod.is_ready())
         .await;
-    let hello = podling_integration::harness::wait_for(
-        podling_integration::harness::DEADLINE,
-        "the reader has read",
-        async || Some(node.logs(&ready, "main")).filter(|log| !log.is_empty()),
-    );
+    let hello = wait_for(DEADLINE, "the reader has read", async || {
+        Some(node.logs(&ready, "main")).filter(|log| !log.is_empty())
+    });
     assert_eq!(hello.await, "hello\n");
 
     let volumes = node
@@ -64,11 +62,9 @@ async fn containers_of_a_pod_share_an_empty_dir_that_goes_with_the_pod() {
     );
     node.remove_manifest("pair.yaml");
     node.wait_gone("pair").await;
-    podling_integration::harness::wait_until(
-        podling_integration::harness::DEADLINE,
-        "the pod's directory is removed",
-        || !volumes.exists(),
-    )
+    wait_until(DEADLINE, "the pod's directory is removed", || {
+        !volumes.exists()
+    })
     .await;
     node.stop().await;
 }
@@ -147,5 +143,51 @@ async fn a_previous_run_keeps_its_log() {
     };
     assert_eq!(log(&["logs", "twice", "--previous"]), "first\n");
     assert_eq!(log(&["logs", "twice", "--tail", "1"]), "second\n");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_shows_its_particulars_and_its_log_is_linked_as_collectors_expect() {
+    let mut node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    let spec = json!({
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": { "runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000] },
+        "volumes": [{ "name": "v", "emptyDir": {} }],
+        "containers": [{
+            "name": "main", "image": image, "command": ["sh", "-c", "echo hello; sleep 1000"],
+            "resources": { "requests": { "memory": "16Mi" } },
+            "volumeMounts": [
+                { "name": "v", "mountPath": "/rw" },
+                { "name": "v", "mountPath": "/ro", "readOnly": true },
+            ],
+        }],
+    });
+    node.manifest("shown.yaml", &pod("shown", spec));
+    let shown = node
+        .wait_pod("shown", "is ready", |pod| pod.is_ready())
+        .await;
+    let main = shown.main().expect("it has a status");
+    let user = json!({ "uid": 1000, "gid": 3000, "supplementalGroups": [3000, 4000] });
+    assert_eq!(main.0["user"]["linux"], user);
+    assert_eq!(main.0["resources"]["requests"]["memory"], "16Mi");
+    assert_eq!(main.0["allocatedResources"]["memory"], "16Mi");
+    let mounts = json!([
+        { "name": "v", "mountPath": "/rw" },
+        { "name": "v", "mountPath": "/ro", "readOnly": true, "recursiveReadOnly": "Disabled" },
+    ]);
+    assert_eq!(main.0["volumeMounts"], mounts);
+
+    let link = format!("shown-node_default_main-{}.log", main.id());
+    let link = node.root().join("var/log/containers").join(link);
+    wait_until(DEADLINE, "the log is behind the link", || {
+        std::fs::read_to_string(&link).is_ok_and(|log| log.ends_with(" stdout F hello\n"))
+    })
+    .await;
+    node.kill9();
+    node.remove_manifest("shown.yaml");
+    node.restart().await;
+    node.wait_gone("shown").await;
+    assert!(!link.is_symlink(), "the link is still there");
     node.stop().await;
 }

@@ -77,6 +77,31 @@ fn every_feature_of_the_kubelet_has_a_state_and_a_test_when_it_is_done() {
     crate::assert_none(&faults.collect::<Vec<_>>());
 }
 
+/// Rows that stand in a section for the second time, as a merge leaves them.
+fn doubled(page: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut twice = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("## ") {
+            seen.clear();
+        }
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if let [_, "P0" | "P1", feature, ..] = cells[..]
+            && !seen.insert(feature)
+        {
+            twice.push(format!("{feature}: this row is there twice"));
+        }
+    }
+    twice
+}
+
+#[test]
+fn no_feature_of_the_kubelet_has_two_rows() {
+    crate::assert_none(&doubled(&page("docs/kubelet.md")));
+    let merged = "| P0 | `a` | done |\n| P0 | `a` | no |\n## Other\n| P0 | `a` | no |";
+    assert_eq!(doubled(merged), ["`a`: this row is there twice"]);
+}
+
 #[test]
 fn every_row_of_libcontainers_defects_has_a_test() {
     let page = page(PAGES[0]);

@@ -291,6 +291,7 @@ mod tests {
             manifests: "/m".into(),
             root: "/r".into(),
             pod_logs: "/l".into(),
+            log_links: "/c".into(),
         };
         let settings = Settings::new("node", Path::new("/s"), places);
         settings.configured(&loaded.unwrap(), ports)

@@ -187,7 +187,8 @@ impl Kubelet {
         if settings.node_ips.is_empty() {
             settings.node_ips = vec![host::address()];
         }
-        let layout = Layout::new(&settings.root, &settings.pod_logs);
+        let layout =
+            Layout::new(&settings.root, &settings.pod_logs).with_log_links(&settings.log_links);
         let standing = watch::Sender::new(Standing::default());
         let node = identity(&settings, (None, standing.subscribe()))
             .for_admission(&settings.pods.allowed_unsafe_sysctls);

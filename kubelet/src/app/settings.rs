@@ -40,6 +40,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Where pods' logs are.
     pub pod_logs: PathBuf,
+    /// Where links to containers' logs are.
+    pub log_links: PathBuf,
     /// Where the runtime speaks of images, when not on its socket.
     pub image_socket: Option<PathBuf>,
     /// The cgroup below which `kubepods` is; `/` for the top.
@@ -119,6 +121,7 @@ impl Settings {
             manifests,
             root,
             pod_logs,
+            log_links,
         } = places;
         let pki = root.join("pki");
         Self {
@@ -129,6 +132,7 @@ impl Settings {
             page: None,
             root,
             pod_logs,
+            log_links,
             image_socket: None,
             cgroup_root: "/".to_owned(),
             cgroup_tree: Tree::default(),
@@ -193,4 +197,6 @@ pub struct Places {
     pub root: PathBuf,
     /// Where pods' logs are.
     pub pod_logs: PathBuf,
+    /// Where links to containers' logs are.
+    pub log_links: PathBuf,
 }

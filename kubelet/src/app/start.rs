@@ -19,7 +19,12 @@ const MEET_AGAIN: Duration = Duration::from_millis(200);
 
 /// Makes the directories that are looked into.
 pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
-    for path in [&settings.root, &settings.pod_logs, &settings.manifests] {
+    for path in [
+        &settings.root,
+        &settings.pod_logs,
+        &settings.log_links,
+        &settings.manifests,
+    ] {
         std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
             path: path.clone(),
             source,

@@ -32,6 +32,7 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
         manifests: root.path().join("manifests"),
         root: root.path().join("kubelet"),
         pod_logs: root.path().join("logs"),
+        log_links: root.path().join("links"),
     };
     let mut settings = Settings::new("node-a", Path::new("/nowhere"), places);
     settings.cgroup_driver = CgroupDriver::Systemd;

@@ -14,6 +14,8 @@ use super::mounts::VolumesOf;
 use super::report::Reporter;
 use super::sandbox::Standing;
 use crate::cri::{self, Image, ImageReference, MountPropagation};
+use crate::layout::log_file;
+use crate::log_links;
 use crate::model::{
     Container, ContainerId, ContainerRole, FailureReason, NetworkMode, Pod, PodObservation,
     StartContainer, StartFailure,
@@ -78,8 +80,18 @@ impl PodExecutor {
             return Err(failed(&report, FailureReason::RunContainerError, why));
         }
         report.normal("Started", "Container started".to_owned());
+        self.link_log(pod, start, &id);
         self.post_start(pod, container, &id, standing, &report)
             .await
+    }
+
+    /// A log without a link is a log all the same.
+    fn link_log(&self, pod: &Pod, start: &StartContainer, id: &ContainerId) {
+        let logs = self.layout.pod_log(&pod.name, &pod.uid);
+        let log = logs.join(log_file(&start.name, start.restart_count));
+        if let Err(error) = log_links::make(&self.layout, &pod.name, &start.name, id, &log) {
+            tracing::warn!(pod = %pod.name, log = %log.display(), %error, "cannot link a log");
+        }
     }
 
     /// Makes a container of the plan, with everything that it needs.

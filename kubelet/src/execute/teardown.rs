@@ -9,9 +9,10 @@ use super::executor::{PodExecutor, all_or_first_failure};
 use super::order::Order;
 use super::report::Reporter;
 use crate::cri::RuntimeError;
+use crate::log_links;
 use crate::model::{
     Afterwards, ContainerName, ContainerRole, KillContainer, KillReason, PodActions, PodFailure,
-    PodObservation, SandboxId,
+    PodName, PodObservation, RemoveContainer, SandboxId,
 };
 use crate::plan::time_to_stop;
 
@@ -94,7 +95,9 @@ impl PodExecutor {
             gone(removed).map_err(|source| TakeDownError::Remove {
                 what: format!("dead container {}", dead.name),
                 source,
-            })
+            })?;
+            self.unlink_log(&observation.name, dead);
+            Ok(())
         }))
         .await?;
         all_or_first_failure(actions.remove_sandboxes.iter().map(|dead| async {
@@ -105,6 +108,13 @@ impl PodExecutor {
             })
         }))
         .await
+    }
+
+    /// What is left behind is swept later.
+    fn unlink_log(&self, pod: &PodName, dead: &RemoveContainer) {
+        if let Err(error) = log_links::remove(&self.layout, pod, &dead.name, &dead.id) {
+            tracing::warn!(%pod, container = %dead.name, %error, "cannot remove the link to a log");
+        }
     }
 
     /// Ends one container: its hook first, then the container, both within its grace period.

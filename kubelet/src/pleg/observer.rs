@@ -12,6 +12,7 @@ use crate::cri::{
 };
 use crate::labels;
 use crate::layout::{Layout, log_file};
+use crate::log_links;
 use crate::model::{
     ContainerHash, ContainerId, ContainerName, ContainerObservation, ContainerState, NetworkMode,
     PodName, PodObservation, PodUid, SandboxObservation, TerminationMessagePolicy,
@@ -37,9 +38,12 @@ impl RuntimeObserver {
         }
     }
 
-    /// Forgets ended containers that are not among these.
+    /// Forgets ended containers that are not among these, and removes links to their logs.
     pub(super) fn keep_only(&self, containers: &BTreeSet<ContainerId>) {
         self.ended().retain(|id, _| containers.contains(id));
+        if let Err(error) = log_links::sweep(&self.layout, containers) {
+            tracing::warn!(%error, "cannot remove links to logs that are gone");
+        }
     }
 
     /// Pods of which something is on disk.

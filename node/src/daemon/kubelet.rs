@@ -55,6 +55,7 @@ pub(super) fn start(
         manifests: layout.root().join("etc/podling/manifests"),
         root: layout.state_dir().join("kubelet"),
         pod_logs: layout.root().join("var/log/pods"),
+        log_links: layout.root().join("var/log/containers"),
     };
     let ports = if layout.root() == Path::new("/") {
         Ports::WellKnown
