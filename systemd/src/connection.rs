@@ -162,16 +162,19 @@ impl Connection {
     }
 
     /// The kernel vouches for the user; the zero byte is what it does that with on other systems.
+    ///
+    /// `BEGIN` is sent at once, as systemd's own clients do: behind its own door, systemd leaves a message
+    /// that it reads together with `BEGIN` lying until more comes, which is never.
     fn authenticate(&mut self) -> Result<(), ConnectionError> {
         let uid = rustix::process::geteuid().as_raw().to_string();
         let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-        self.send(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
+        self.send(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes())?;
         let answer = self.line()?;
         if !answer.starts_with("OK") {
             let path = self.door.path().clone();
             return Err(ConnectionError::Rejected { path, answer });
         }
-        self.send(b"BEGIN\r\n")
+        Ok(())
     }
 
     fn line(&mut self) -> Result<String, ConnectionError> {

@@ -110,13 +110,13 @@ impl Stage {
 fn serve(mut stream: UnixStream, answers: Answers) -> Vec<Message> {
     let mut greeting = Vec::new();
     let mut byte = [0];
-    while !greeting.ends_with(b"\r\n") {
+    // systemd reads what is there at once: nothing but the greeting may be.
+    while !greeting.ends_with(b"BEGIN\r\n") {
         stream.read_exact(&mut byte).unwrap();
         greeting.extend(byte);
     }
     assert!(greeting.starts_with(b"\0AUTH EXTERNAL "));
     stream.write_all(b"OK 0123456789abcdef\r\n").unwrap();
-    stream.read_exact(&mut [0; "BEGIN\r\n".len()]).unwrap();
     let mut asked = Vec::new();
     loop {
         let mut bytes = vec![0; FIXED];
