@@ -19,6 +19,8 @@ CRITEST ?=
 EXAMPLES ?=
 CRICTL ?=
 export CRITEST_REGISTRY ?=
+# A directory that describes a cluster (docs/cluster.md).
+CLUSTER ?=
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -104,6 +106,11 @@ critest: test-programs ## Run CRITEST=FILE against the runtime; CRITEST_REGISTRY
 crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL serves the image
 	@test -n "$(CRICTL)" || { echo "Name the program: make crictl CRICTL=FILE" >&2; exit 1; }
 	@exec scripts/crictl.sh $(TARGET_DIR)/$(TUPLE)/debug/podling $(CRICTL) $(TARGET_DIR)/crictl
+
+.PHONY: cluster-test
+cluster-test: test-programs test-images ## Tell the stories of a cluster over the one that CLUSTER=DIR describes
+	@test -n "$(CLUSTER)" || { echo "Name the cluster: make cluster-test CLUSTER=DIR (docs/cluster.md)" >&2; exit 1; }
+	PODLING_TEST_CLUSTER=$(abspath $(CLUSTER)) cargo test --workspace $(TEST_FEATURES) --test node cluster:: -- --test-threads 1
 
 .PHONY: one-file
 one-file: build ## Build target/podling: one file that is all of podling

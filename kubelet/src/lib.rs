@@ -12,6 +12,7 @@
 
 mod addition;
 pub mod admit;
+pub mod api;
 pub mod app;
 pub mod collect;
 pub mod config;

@@ -10,12 +10,14 @@
 //! Registry           Debian's docker-registry on a loopback port
 //! Page               a page that says what the test wants
 //! Systemd            slices and scopes where no systemd runs the machine
+//! Cluster            an API server to join
 //! ```
 //!
 //! A test waits for states with a deadline and never sleeps; `Node::stop` fails when anything is
 //! left of the node, and dropping a node tidies up as well as it can.
 
 pub mod census;
+pub mod cluster;
 pub mod containerd;
 pub mod cri;
 pub mod daemon;
@@ -36,6 +38,7 @@ pub mod systemd;
 pub mod wait;
 
 pub use census::Census;
+pub use cluster::Cluster;
 pub use cri::Cri;
 pub use following::Following;
 pub use node::{Node, Options};

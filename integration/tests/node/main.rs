@@ -10,6 +10,7 @@ mod bad_pods;
 mod broken;
 mod cgroups;
 mod churn;
+mod cluster;
 mod cni;
 mod commands;
 mod confined;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Settings, groups};
+use crate::api::{ClusterSettings, NodeWishes, ReviewSettings, ReviewTimes};
 use crate::collect;
 use crate::config::{Configuration, Duration, Loaded};
 use crate::credential::ProviderPlaces;
@@ -45,6 +46,7 @@ impl Settings {
         let images = configuration.image_service_endpoint.as_str();
         let images = images.strip_prefix("unix://").unwrap_or(images);
         self.image_socket = (!images.is_empty()).then(|| images.into());
+        self.cluster = cluster(loaded);
         self.deadlines.request = configuration.runtime_request_timeout.to_std();
         if loaded.is_given("cgroupDriver") {
             self.cgroup_driver = match configuration.cgroup_driver.as_str() {
@@ -139,6 +141,50 @@ impl Settings {
         } else {
             Debugging::Off
         };
+    }
+}
+
+/// The cluster to join, if there is one.
+fn cluster(loaded: &Loaded) -> Option<ClusterSettings> {
+    let configuration = &loaded.configuration;
+    let number = |number: i32| u32::try_from(number).unwrap_or(0);
+    let taints = serde_json::to_value(&configuration.register_with_taints);
+    Some(ClusterSettings {
+        kubeconfig: loaded.flag("kubeconfig")?.into(),
+        qps: number(configuration.kube_api_qps),
+        burst: number(configuration.kube_api_burst),
+        events: (
+            number(configuration.event_record_qps),
+            number(configuration.event_burst),
+        ),
+        reviews: reviews(configuration),
+        node: NodeWishes {
+            register: configuration.register_node,
+            taints: taints
+                .ok()
+                .and_then(|taints| taints.as_array().cloned())
+                .unwrap_or_default(),
+            provider_id: configuration.provider_id.clone(),
+            controller_attaches: configuration.enable_controller_attach_detach,
+            update: configuration.node_status_update_frequency.to_std(),
+            report: configuration.node_status_report_frequency.to_std(),
+            lease_seconds: number(configuration.node_lease_duration_seconds),
+        },
+    })
+}
+
+/// What is asked of the API server for the server's sake.
+fn reviews(configuration: &Configuration) -> ReviewSettings {
+    let authorization = &configuration.authorization;
+    let webhook = &configuration.authentication.webhook;
+    ReviewSettings {
+        tokens: webhook.enabled == Some(true),
+        access: authorization.mode == "Webhook",
+        times: ReviewTimes {
+            tokens: webhook.cache_ttl.to_std(),
+            allowed: authorization.webhook.cache_authorized_ttl.to_std(),
+            forbidden: authorization.webhook.cache_unauthorized_ttl.to_std(),
+        },
     }
 }
 

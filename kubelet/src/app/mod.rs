@@ -11,6 +11,7 @@
 //! Nothing is kept on disk that the runtime does not know: after a restart the labels of its
 //! sandboxes and containers say what runs, so no container is started again.
 
+mod cluster;
 mod configured;
 mod groups;
 mod settings;
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 
 use crate::addition::Additions;
 use crate::admit::NodeFacts;
+use crate::api::{self, JoinError};
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
 use crate::device;
@@ -51,12 +53,13 @@ use crate::source::{
     FileParts, FileSource, Gatherer, HttpParts, HttpSource, NodeIdentity, Page, Saying,
 };
 use crate::status::Facts;
-use crate::store::{LocalObjects, Shelf, shelf};
+use crate::store::{Objects, Shelf, shelf};
 use crate::summary::Figures;
 use crate::sync::{
     Clock, EventRecorder, Input, Roles, SystemClock, Tenants, World, run as run_sync,
 };
 
+use cluster::Cluster;
 pub use configured::Ports;
 pub use settings::{AtEnd, Places, Settings};
 use start::{listen, make_directories, meet, recover, wallet};
@@ -88,6 +91,9 @@ pub enum AppError {
         #[source]
         source: io::Error,
     },
+    /// The cluster cannot be joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The programs that give credentials cannot be used.
     #[error("cannot use credential provider plugins")]
     Providers(#[from] ProviderError),
@@ -115,7 +121,7 @@ impl Roles for Cast {
 }
 
 /// Runs a kubelet until `shutdown`.
-pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
+pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
     let standing = watch::Sender::new(Standing::default()).subscribe();
     let excess = identity(&settings, (None, standing)).excess();
@@ -125,6 +131,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     let metrics = Metrics::new(&settings.node_name);
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
+    let cluster = cluster(&settings)?;
+    if let Some(cluster) = &cluster {
+        settings.server.reviews = cluster.reviews(&settings.node_name);
+    }
     let doors = listen(&settings).await?;
     let mut client = Client::new(
         &settings.runtime_socket,
@@ -134,7 +144,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     if let Some(socket) = &settings.image_socket {
         client = client.with_images_at(socket);
     }
-    let kubelet = Kubelet::build(settings, Arc::new(client), metrics, wallet);
+    let kubelet = Kubelet {
+        cluster,
+        ..Kubelet::build(settings, Arc::new(client), metrics, wallet)
+    };
     kubelet.say_that_it_starts();
     let ended = kubelet.run(doors, shutdown).await;
     let socket = &kubelet.settings.server.addresses.socket;
@@ -143,6 +156,15 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         let _ = std::fs::remove_file(file);
     }
     ended
+}
+
+/// The cluster that is joined, if one is.
+fn cluster(settings: &Settings) -> Result<Option<Cluster>, JoinError> {
+    let Some(settings) = &settings.cluster else {
+        return Ok(None);
+    };
+    let client = api::connect(settings)?;
+    Ok(Some(Cluster::new(client, settings)))
 }
 
 /// The parts that several tasks share.
@@ -166,6 +188,7 @@ struct Kubelet {
     tenants: watch::Sender<Tenants>,
     /// Who has which device.
     devices: Arc<device::Desk>,
+    cluster: Option<Cluster>,
 }
 
 /// What the sync loop and those who write to it begin with.
@@ -214,6 +237,7 @@ impl Kubelet {
             pulse: Pulse::default(),
             wallet: Arc::new(wallet),
             records: records.map(Arc::new),
+            cluster: None,
         }
     }
 
@@ -233,9 +257,12 @@ impl Kubelet {
             upkeep.keep(to_upkeep).await;
             "upkeep of cgroups"
         });
-        let (shelf, objects) = shelf(&self.settings.root);
+        let (shelf, local) = shelf(&self.settings.root);
         let (inbox, inputs) = mpsc::channel(INBOX);
-        let exhibits = self.exhibits(&doors, objects.clone(), inbox.clone());
+        let objects = self.shelves(local, &inbox, &mut parts, &stop);
+        let portrait = self.portrait(&doors);
+        let shown = (Arc::clone(&portrait), Arc::clone(&objects));
+        let exhibits = self.exhibits(shown, inbox.clone());
         let settings = self.settings.server.clone();
         let to_server = stop.clone();
         parts.spawn(async move {
@@ -246,6 +273,7 @@ impl Kubelet {
         });
         let ended = match meet(self.runtime.as_ref(), &shutdown).await {
             Some(runtime_name) => {
+                self.start_node(&portrait, &mut parts, &stop);
                 let world = self.world(runtime_name, objects);
                 let desk = Desk {
                     world,
@@ -286,7 +314,10 @@ impl Kubelet {
             "event generator"
         });
         let says = self.spawn_sources(parts, stop);
-        let gatherer = Gatherer::new(self.sources(), shelf, Arc::clone(&self.events));
+        let mut gatherer = Gatherer::new(self.sources(), shelf, Arc::clone(&self.events));
+        if let Some(cluster) = &self.cluster {
+            gatherer = gatherer.telling(cluster.statics.clone());
+        }
         let (to_inbox, to_gatherer, to_sync) = (inbox.clone(), stop.clone(), stop.clone());
         parts.spawn(async move {
             gatherer.run(says, to_inbox, to_gatherer).await;
@@ -315,15 +346,19 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
+    fn portrait(&self, doors: &Doors) -> Arc<Portrait> {
+        let port = doors.addresses()[0].map(|address| address.port());
+        let identity = identity(&self.settings, (port, self.standing.subscribe()));
+        let (runtime, pulse) = (Arc::clone(&self.runtime), self.pulse.clone());
+        let devices = Arc::clone(&self.devices);
+        Arc::new(Portrait::new(identity, runtime, pulse, devices))
+    }
+
     fn exhibits(
         &self,
-        doors: &Doors,
-        objects: LocalObjects,
+        (portrait, objects): (Arc<Portrait>, Arc<dyn Objects>),
         inbox: mpsc::Sender<Input>,
     ) -> Exhibits {
-        let settings = &self.settings;
-        let port = doors.addresses()[0].map(|address| address.port());
-        let identity = identity(settings, (port, self.standing.subscribe()));
         Exhibits {
             pods: Arc::clone(&self.pods),
             events: Arc::clone(&self.events),
@@ -339,14 +374,9 @@ impl Kubelet {
                     &self.settings.root,
                     &self.settings.node_name,
                 )
-                .with_objects(Arc::new(objects)),
+                .with_objects(objects),
             ),
-            portrait: Arc::new(Portrait::new(
-                identity,
-                Arc::clone(&self.runtime),
-                self.pulse.clone(),
-                Arc::clone(&self.devices),
-            )),
+            portrait,
             additions: Arc::clone(&self.additions),
             inbox,
         }
@@ -374,7 +404,8 @@ impl Kubelet {
 
     fn sources(&self) -> impl Iterator<Item = PodSource> {
         let page = self.settings.page.iter().map(|_| PodSource::Http);
-        page.chain([PodSource::File])
+        let cluster = self.cluster.iter().map(|_| PodSource::Api);
+        page.chain(cluster).chain([PodSource::File])
     }
 
     /// Starts whoever says what is desired.
@@ -391,6 +422,7 @@ impl Kubelet {
                 "source of the manifest URL"
             });
         }
+        self.start_pods(says.clone(), parts, stop);
         let (source, stop) = (self.file_source(), stop.clone());
         parts.spawn(async move {
             source.run(says, stop).await;
@@ -424,14 +456,18 @@ impl Kubelet {
         })
     }
 
-    fn world(&self, runtime_name: String, objects: LocalObjects) -> World<Cast> {
+    fn world(&self, runtime_name: String, objects: Arc<dyn Objects>) -> World<Cast> {
         let settings = &self.settings;
         let executor = PodExecutor::new(Parts {
             runtime: Arc::clone(&self.runtime),
             events: Arc::clone(&self.events) as _,
             clock: Arc::new(SystemClock),
             layout: self.layout.clone(),
-            objects: Arc::new(objects),
+            objects,
+            services: self
+                .cluster
+                .as_ref()
+                .map(|one| Arc::clone(&one.services) as _),
             cgroups: self.cgroups(),
             devices: Arc::clone(&self.devices),
             node: Node {

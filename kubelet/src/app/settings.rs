@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::api::ClusterSettings;
 use crate::collect;
 use crate::config::Configuration;
 use crate::credential::{DockerFiles, ProviderPlaces};
@@ -19,7 +20,7 @@ use crate::pleg::Intervals;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, GroupSettings, Tree};
 use crate::rotate;
-use crate::server::{self, Addresses, Admission, Debugging, TlsSettings, TlsWords};
+use crate::server::{self, Addresses, Admission, Debugging, Reviews, TlsSettings, TlsWords};
 use crate::source::Page;
 use crate::sync::Pace;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub node_ips: Vec<IpAddr>,
     /// The runtime's socket.
     pub runtime_socket: PathBuf,
+    /// The cluster to join.
+    pub cluster: Option<ClusterSettings>,
     /// Where static pods are described.
     pub manifests: PathBuf,
     /// The page that describes more of them.
@@ -128,6 +131,7 @@ impl Settings {
             node_name: node_name.to_owned(),
             node_ips: Vec::new(),
             runtime_socket: runtime_socket.to_owned(),
+            cluster: None,
             manifests,
             page: None,
             root,
@@ -155,6 +159,7 @@ impl Settings {
                     ],
                 },
                 admission: Admission::default(),
+                reviews: Reviews::default(),
                 debugging: Debugging::default(),
             },
             address_file: None,

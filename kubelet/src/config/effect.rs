@@ -77,20 +77,42 @@ const FIELDS: &[&str] = &[
     "userNamespaces",
 ];
 
+/// Fields with an effect where there is an API server.
+const FIELDS_OF_A_CLUSTER: &[&str] = &[
+    "enableControllerAttachDetach",
+    "eventBurst",
+    "eventRecordQPS",
+    "kubeAPIBurst",
+    "kubeAPIQPS",
+    "nodeLeaseDurationSeconds",
+    "nodeStatusReportFrequency",
+    "nodeStatusUpdateFrequency",
+    "providerID",
+    "registerNode",
+    "registerWithTaints",
+];
+
 /// Flags without a field that have an effect.
 const FLAGS: &[&str] = &[
     "cert-dir",
     "hostname-override",
     "image-credential-provider-bin-dir",
     "image-credential-provider-config",
+    "kubeconfig",
     "node-ip",
     "node-labels",
     "root-dir",
 ];
 
 /// The fields among these that have no effect yet.
-pub(super) fn without_effect<'a>(given: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    given.filter(|name| !FIELDS.contains(name)).collect()
+pub(super) fn without_effect<'a>(
+    given: impl Iterator<Item = &'a str>,
+    is_in_cluster: bool,
+) -> Vec<&'a str> {
+    let has_effect = |name: &&str| {
+        FIELDS.contains(name) || (is_in_cluster && FIELDS_OF_A_CLUSTER.contains(name))
+    };
+    given.filter(|name| !has_effect(name)).collect()
 }
 
 /// The flags among these that have no effect yet.
@@ -105,7 +127,7 @@ mod tests {
 
     #[test]
     fn only_known_fields_are_said_to_have_an_effect() {
-        for name in FIELDS {
+        for name in FIELDS.iter().chain(FIELDS_OF_A_CLUSTER) {
             assert!(Configuration::FIELDS.contains(name), "{name}");
         }
     }

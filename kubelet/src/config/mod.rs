@@ -108,7 +108,7 @@ fn complete(
     };
     standalone::settle(&mut loaded);
     let mut messages = validate::validate(&loaded.configuration, machine);
-    messages.extend(standalone::problems(&loaded.configuration));
+    messages.extend(standalone::problems(&loaded));
     if messages.is_empty() {
         return Ok(loaded);
     }
@@ -246,7 +246,8 @@ impl Loaded {
 
     /// One sentence about what was written and has no effect yet.
     pub fn warning(&self) -> Option<String> {
-        let fields = effect::without_effect(self.given.iter().map(String::as_str));
+        let given = self.given.iter().map(String::as_str);
+        let fields = effect::without_effect(given, self.flag("kubeconfig").is_some());
         let flags = effect::flags_without_effect(self.flags.keys().map(String::as_str));
         let flags = flags.iter().map(|name| format!("--{name}"));
         let all: Vec<_> = fields.into_iter().map(str::to_owned).chain(flags).collect();

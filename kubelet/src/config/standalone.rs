@@ -5,11 +5,12 @@
 //! client certificate; what asks an API server is refused by name.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Configuration, Loaded};
+use super::Loaded;
 
 /// Fields that upstream's kubelet fails over and podling only when they are written: it runs on
 /// machines with swap, and with either version of cgroups.
 pub(super) fn settle(loaded: &mut Loaded) {
+    let is_in_cluster = loaded.flag("kubeconfig").is_some();
     let is_given = |name: &str| loaded.given.contains(name);
     let configuration = &mut loaded.configuration;
     if !is_given("failCgroupV1") {
@@ -18,7 +19,7 @@ pub(super) fn settle(loaded: &mut Loaded) {
     if !is_given("failSwapOn") {
         configuration.fail_swap_on = false;
     }
-    if !is_given("address") {
+    if !is_given("address") && !is_in_cluster {
         "127.0.0.1".clone_into(&mut configuration.address);
     }
     if is_given("nodeStatusUpdateFrequency") && !is_given("nodeStatusReportFrequency") {
@@ -28,14 +29,19 @@ pub(super) fn settle(loaded: &mut Loaded) {
         .authentication
         .webhook
         .enabled
-        .get_or_insert(false);
+        .get_or_insert(is_in_cluster);
     configuration
         .authentication
         .anonymous
         .enabled
         .get_or_insert(false);
     if configuration.authorization.mode.is_empty() {
-        "AlwaysAllow".clone_into(&mut configuration.authorization.mode);
+        let mode = if is_in_cluster {
+            "Webhook"
+        } else {
+            "AlwaysAllow"
+        };
+        mode.clone_into(&mut configuration.authorization.mode);
     }
     let parallel = configuration.max_parallel_image_pulls;
     let serialize = parallel.is_none_or(|count| count < 2);
@@ -43,12 +49,16 @@ pub(super) fn settle(loaded: &mut Loaded) {
 }
 
 /// What cannot be done without an API server.
-pub(super) fn problems(configuration: &Configuration) -> Vec<String> {
+pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     let mut problems = Vec::new();
+    if loaded.flag("kubeconfig").is_some() {
+        return problems;
+    }
+    let configuration = &loaded.configuration;
     if configuration.authentication.webhook.enabled == Some(true) {
         problems.push(
             "authentication.webhook.enabled (--authentication-token-webhook) asks an API server \
-             whose a token is, and this kubelet has none: set it to false and let clients in by \
+             whose a token is, and this kubelet has none: join one with --kubeconfig, or set it to false and let clients in by \
              certificate (authentication.x509.clientCAFile)"
                 .to_owned(),
         );
@@ -64,8 +74,10 @@ pub(super) fn problems(configuration: &Configuration) -> Vec<String> {
     problems
 }
 
-/// Flags by which a kubelet joins a cluster.
+/// Flags by which a kubelet joins a cluster in a way that is not there yet.
 pub(super) fn refused_flag(name: &str) -> Option<&'static str> {
-    matches!(name, "kubeconfig" | "bootstrap-kubeconfig")
-        .then_some("podling's kubelet does not join a cluster yet: leave the flag out")
+    (name == "bootstrap-kubeconfig").then_some(
+        "podling's kubelet does not ask for a client certificate yet: give --kubeconfig one, or a \
+         token",
+    )
 }

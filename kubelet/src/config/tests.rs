@@ -118,14 +118,15 @@ fn flags_that_do_not_fit_their_field_are_named() {
         &[],
         &[
             ("port", "70000000000"),
-            ("kubeconfig", "k"),
+            ("bootstrap-kubeconfig", "k"),
             ("sync-frequency", "1 day"),
         ],
     );
     assert_eq!(
         problems,
         [
-            "--kubeconfig: podling's kubelet does not join a cluster yet: leave the flag out",
+            "--bootstrap-kubeconfig: podling's kubelet does not ask for a client certificate yet: \
+             give --kubeconfig one, or a token",
             "--port: invalid value: integer `70000000000`, expected i32",
             "--sync-frequency: invalid duration \"1 day\"",
         ]
@@ -170,6 +171,18 @@ fn what_asks_an_api_server_is_refused_without_one() {
     assert_eq!(problems.len(), 2);
     assert!(problems[0].contains("clientCAFile"), "{problems:?}");
     assert!(problems[1].contains("AlwaysAllow"), "{problems:?}");
+}
+
+#[test]
+fn in_a_cluster_its_api_server_is_asked_who_comes_and_what_he_may_do() {
+    let of_cluster = loaded(&[], &[("kubeconfig", "k")]).unwrap().configuration;
+    assert_eq!(of_cluster.authentication.webhook.enabled, Some(true));
+    assert_eq!(of_cluster.authorization.mode, "Webhook");
+    assert_eq!(of_cluster.address, "0.0.0.0");
+    let alone = loaded(&[], &[]).unwrap().configuration;
+    assert_eq!(alone.authentication.webhook.enabled, Some(false));
+    assert_eq!(alone.authorization.mode, "AlwaysAllow");
+    assert_eq!(alone.address, "127.0.0.1");
 }
 
 #[test]

@@ -3,6 +3,10 @@
 //! The same thing happening again is one entry with a count, as in a cluster, so that a crash loop
 //! does not push everything else out.
 
+mod object;
+
+pub(crate) use object::object;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 

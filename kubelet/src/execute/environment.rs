@@ -39,6 +39,8 @@ pub(crate) struct LookedUp {
     pub objects: BTreeMap<ObjectKey, Result<Object, LookupError>>,
     /// Every file that it refers to, by volume and path.
     pub files: BTreeMap<(String, String), FoundFile>,
+    /// What is told of the services of a cluster, before everything else.
+    pub services: Vec<(String, String)>,
 }
 
 /// A file on a volume.
@@ -81,6 +83,9 @@ pub(crate) fn environment(
     looked_up: &LookedUp,
 ) -> Result<Vec<cri::EnvVar>, EnvironmentError> {
     let mut made = Vec::with_capacity(container.env.len());
+    for (name, value) in &looked_up.services {
+        set(&mut made, name.clone(), value.clone());
+    }
     for from in &container.env_from {
         add_all(&mut made, from, facts.pod, looked_up)?;
     }
@@ -136,7 +141,8 @@ fn add_all(
         // Other kinds have no keys, and the environment refers to none.
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
-        | Object::RuntimeClass(_) => {}
+        | Object::RuntimeClass(_)
+        | Object::Token(_) => {}
     }
     Ok(())
 }
@@ -169,7 +175,8 @@ fn key(
         Object::Secret(secret) => secret.data.get(&of.key).map(|bytes| text(bytes)),
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
-        | Object::RuntimeClass(_) => None,
+        | Object::RuntimeClass(_)
+        | Object::Token(_) => None,
     };
     match value {
         None if !of.optional => Err(EnvironmentError::NoKey {
@@ -234,8 +241,12 @@ pub(super) fn field(path: &str, facts: Facts<'_>) -> Option<String> {
         "metadata.namespace" => Some(pod.name.namespace.to_string()),
         "metadata.uid" => Some(pod.uid.to_string()),
         "spec.nodeName" => Some(facts.node_name.to_owned()),
-        // A static pod has no service account.
-        "spec.serviceAccountName" => Some(String::new()),
+        // A static pod has none.
+        "spec.serviceAccountName" => {
+            let spec = pod.manifest.spec.as_ref();
+            let account = spec.and_then(|spec| spec.service_account_name.clone());
+            Some(account.unwrap_or_default())
+        }
         "status.podIP" => Some(first(&in_order(facts))),
         "status.podIPs" => Some(joined(&in_order(facts))),
         "status.hostIP" => Some(first(facts.host_ips)),

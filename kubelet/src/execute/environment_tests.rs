@@ -30,6 +30,7 @@ fn looked_up() -> LookedUp {
         text: Ok("LEVEL='7'\n".to_owned()),
     };
     LookedUp {
+        services: Vec::new(),
         objects: [
             (
                 ObjectKey::new(ObjectKind::ConfigMap, "default", "web"),

@@ -20,6 +20,13 @@ use crate::store::Objects;
 use crate::sync::{Clock, EventRecorder, Executor, TerminateError};
 use crate::volume::Volumes;
 
+/// Knows what containers are told of services.
+pub trait ServiceVariables: Send + Sync + 'static {
+    /// Names and values for a namespace, with those of its own services or without; nothing as long
+    /// as they are not known.
+    fn of(&self, namespace: &str, has_links: bool) -> Option<Vec<(String, String)>>;
+}
+
 /// What an executor is made of.
 pub struct Parts {
     /// Makes sandboxes and containers.
@@ -32,6 +39,8 @@ pub struct Parts {
     pub layout: Layout,
     /// Has the objects that pods refer to.
     pub objects: Arc<dyn Objects>,
+    /// Knows the services of the cluster, if there is one.
+    pub services: Option<Arc<dyn ServiceVariables>>,
     /// Makes the pods' cgroups.
     pub cgroups: PodCgroups,
     /// Has the devices of plugins.
@@ -50,6 +59,7 @@ pub struct PodExecutor {
     pub(super) events: Arc<dyn EventRecorder>,
     pub(super) layout: Layout,
     pub(super) objects: Arc<dyn Objects>,
+    pub(super) services: Option<Arc<dyn ServiceVariables>>,
     pub(super) cgroups: PodCgroups,
     pub(super) devices: Arc<Desk>,
     pub(super) node: Node,
@@ -68,6 +78,7 @@ impl PodExecutor {
             clock,
             layout,
             objects,
+            services,
             cgroups,
             devices,
             node,
@@ -82,6 +93,7 @@ impl PodExecutor {
             events,
             layout,
             objects,
+            services,
             cgroups,
             devices,
             node,

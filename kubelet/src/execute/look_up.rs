@@ -1,11 +1,12 @@
 //! Looks up what a container's environment is made from: objects, and files on volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::environment::{FoundFile, LookedUp};
-use super::executor::PodExecutor;
+use super::executor::{PodExecutor, ServiceVariables};
 use super::payload::Objects;
-use crate::model::{Container, EnvValue, FileKey, ObjectKey, Pod};
+use crate::model::{Container, EnvValue, FileKey, ObjectKey, Pod, PodOrigin};
 use crate::volume::{Mounted, read_inside};
 
 impl PodExecutor {
@@ -19,6 +20,7 @@ impl PodExecutor {
         let keys = container.references(&pod.name.namespace);
         let mut looked_up = LookedUp {
             objects: self.look_up_objects(pod, keys).await,
+            services: self.services_of(pod),
             ..LookedUp::default()
         };
         for of in file_keys(container) {
@@ -28,6 +30,31 @@ impl PodExecutor {
             }
         }
         looked_up
+    }
+
+    /// Containers of a cluster are told of its services, or do not start.
+    pub(super) fn services_are_known(&self, pod: &Pod) -> Result<(), String> {
+        let is_known = |services: &Arc<dyn ServiceVariables>| {
+            services.of(&pod.name.namespace, false).is_some()
+        };
+        match self.services.as_ref().is_none_or(is_known) || pod.origin != PodOrigin::Api {
+            true => Ok(()),
+            false => Err(
+                "services have not yet been read at least once, cannot construct envvars"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// What the pod's containers are told of services; nothing without a cluster.
+    fn services_of(&self, pod: &Pod) -> Vec<(String, String)> {
+        let spec = pod.manifest.spec.as_ref();
+        let links = spec
+            .and_then(|spec| spec.enable_service_links)
+            .unwrap_or(true);
+        let services = self.services.as_ref();
+        let told = services.and_then(|services| services.of(&pod.name.namespace, links));
+        told.unwrap_or_default()
     }
 
     /// The objects, each asked for once.

@@ -42,7 +42,7 @@ mod tests;
 mod users;
 mod volumes;
 
-pub use executor::{Parts, PodExecutor};
+pub use executor::{Parts, PodExecutor, ServiceVariables};
 pub(crate) use expand::expand;
 pub use images::ImageParts;
 pub use node::{Allocatable, Node, PodSettings};

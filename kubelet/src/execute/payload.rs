@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::environment::{Facts, field, resource};
 use crate::model::{
     DownwardFile, DownwardValue, Files, FilesSource, KeyToPath, Object, ObjectKey, ObjectReference,
+    Token, TokenRequest,
 };
 use crate::store::LookupError;
 use crate::volume::{Payload, PayloadFile};
@@ -26,6 +27,10 @@ pub(super) fn payload(
         let made = match source {
             FilesSource::Object(of) => of_object(of, files.default_mode, facts, objects),
             FilesSource::Downward(items) => downward(items, files.default_mode, facts),
+            FilesSource::Token { request, path } => token(request, facts, objects).map(|token| {
+                let token = file(token.as_str().as_bytes(), files.default_mode);
+                Payload::from([(path.clone(), token)])
+            }),
         };
         match made {
             Ok(made) => payload.extend(made),
@@ -72,6 +77,15 @@ fn of_object(
     Ok(payload)
 }
 
+fn token(request: &TokenRequest, facts: Facts<'_>, objects: &Objects) -> Result<Token, String> {
+    let key = request.key(&facts.pod.name.namespace);
+    match objects.get(&key) {
+        Some(Ok(Object::Token(token))) => Ok(token.clone()),
+        Some(Err(error)) => Err(format!("failed to fetch token: {error}")),
+        Some(Ok(_)) | None => Err(format!("{key} was not looked up")),
+    }
+}
+
 fn file(bytes: &[u8], mode: u32) -> PayloadFile {
     PayloadFile {
         bytes: bytes.to_vec(),
@@ -90,7 +104,8 @@ fn entries(object: &Object) -> Vec<(&str, &[u8])> {
         // Other kinds have no keys, and no files are made of them.
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
-        | Object::RuntimeClass(_) => Vec::new(),
+        | Object::RuntimeClass(_)
+        | Object::Token(_) => Vec::new(),
     }
 }
 
@@ -100,7 +115,8 @@ fn value<'a>(object: &'a Object, key: &str) -> Option<&'a [u8]> {
         Object::Secret(secret) => secret.data.get(key).map(Vec::as_slice),
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
-        | Object::RuntimeClass(_) => None,
+        | Object::RuntimeClass(_)
+        | Object::Token(_) => None,
     }
 }
 

@@ -165,6 +165,7 @@ impl PodExecutor {
             target,
         } = ready;
         let facts = self.facts(pod, &standing.ips);
+        self.services_are_known(pod)?;
         let looked_up = self.look_up(pod, container, &standing.volumes).await;
         let env = environment(container, facts, &looked_up).map_err(|error| error.to_string())?;
         let mut mounts = self

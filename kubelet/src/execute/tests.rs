@@ -81,6 +81,7 @@ impl Stage {
             clock: Arc::new(runtime.clock()),
             layout: layout.clone(),
             objects: Arc::new(objects),
+            services: None,
             // The cgroups of tests are nobody's business but the runtime's.
             cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
             devices: crate::device::Desk::empty(),

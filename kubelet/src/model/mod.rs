@@ -52,7 +52,10 @@ pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
 pub use hook::{Hook, Lifecycle};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, repository, with_default_tag, written_name};
-pub use object::{ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret};
+pub use object::{
+    ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret, Token,
+    TokenRequest,
+};
 pub use observation::{
     ContainerObservation, ContainerState, Exit, LinuxUser, PodObservation, SandboxObservation,
     SandboxState, Told,

@@ -19,6 +19,8 @@ pub enum ObjectKind {
     PersistentVolumeClaim,
     /// A way of running pods.
     RuntimeClass,
+    /// What shows a pod's service account to others.
+    ServiceAccountToken,
 }
 
 impl ObjectKind {
@@ -30,6 +32,7 @@ impl ObjectKind {
             Self::PersistentVolume => "PersistentVolume",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::RuntimeClass => "RuntimeClass",
+            Self::ServiceAccountToken => "ServiceAccountToken",
         }
     }
 
@@ -41,6 +44,7 @@ impl ObjectKind {
             Self::PersistentVolume => "persistentvolume",
             Self::PersistentVolumeClaim => "persistentvolumeclaim",
             Self::RuntimeClass => "runtimeclass.node.k8s.io",
+            Self::ServiceAccountToken => "serviceaccount",
         }
     }
 }
@@ -92,6 +96,67 @@ pub enum Object {
     PersistentVolumeClaim(Arc<PersistentVolumeClaim>),
     /// A way of running pods.
     RuntimeClass(Arc<RuntimeClass>),
+    /// What shows a pod's service account to others.
+    Token(Token),
+}
+
+/// What shows a pod's service account to others.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Arc<str>);
+
+impl Token {
+    /// The token itself.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The token itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It has no business in a log.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// Which token is meant; the name of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// Of which service account.
+    pub account: String,
+    /// For whom; empty for the API server.
+    pub audience: String,
+    /// How long it shall be good.
+    pub seconds: u64,
+}
+
+impl TokenRequest {
+    /// The key of such a token in a namespace: `account/seconds/audience`.
+    pub fn key(&self, namespace: &str) -> ObjectKey {
+        let Self {
+            account,
+            audience,
+            seconds,
+        } = self;
+        let name = format!("{account}/{seconds}/{audience}");
+        ObjectKey::new(ObjectKind::ServiceAccountToken, namespace, &name)
+    }
+
+    /// What a key asks for.
+    pub fn of(key: &ObjectKey) -> Self {
+        let mut parts = key.name.splitn(3, '/');
+        let mut next = || parts.next().unwrap_or_default().to_owned();
+        let (account, seconds, audience) = (next(), next(), next());
+        Self {
+            account,
+            audience,
+            seconds: seconds.parse().unwrap_or(3600),
+        }
+    }
 }
 
 /// A way of running pods.
@@ -177,6 +242,18 @@ mod tests {
             "configmap \"web\" not found"
         );
         assert_eq!(missing(ObjectKind::Secret), "secret \"web\" not found");
+    }
+
+    #[test]
+    fn a_token_is_known_by_what_is_asked_for() {
+        let request = TokenRequest {
+            account: "default".to_owned(),
+            audience: "https://vault/".to_owned(),
+            seconds: 600,
+        };
+        let key = request.key("shop");
+        assert_eq!(TokenRequest::of(&key), request);
+        assert_eq!(format!("{:?}", Token::new("hunter2")), "Token");
     }
 
     #[test]

@@ -32,20 +32,33 @@ pub struct Pod {
     pub origin: PodOrigin,
     /// When this kubelet first saw it.
     pub seen_at: Timestamp,
+    /// How long it may take to end, once somebody has deleted it at the API server.
+    pub leaves_within: Option<Duration>,
     /// What shall run.
     pub spec: PodSpec,
     /// The defaulted manifest this was decoded from, for printing.
     pub manifest: Arc<core::Pod>,
 }
 
-/// Where a pod was read: a static pod all the same. Of two origins with a pod of one name the
-/// lesser counts.
+impl Pod {
+    /// Whether the API server knows it as ended: nothing of it is started any more.
+    pub fn has_ended(&self) -> bool {
+        let status = self.manifest.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
+        self.origin == PodOrigin::Api && matches!(phase, Some("Succeeded" | "Failed"))
+    }
+}
+
+/// Where a pod was read; from an API server, or as a static pod. Of two origins with a pod of one
+/// name the lesser counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PodOrigin {
     /// A manifest file.
     File(PathBuf),
     /// A page that is asked for, as it was configured.
     Url(String),
+    /// The API server of the cluster.
+    Api,
 }
 
 impl PodOrigin {
@@ -54,6 +67,7 @@ impl PodOrigin {
         match self {
             Self::File(_) => PodSource::File,
             Self::Url(_) => PodSource::Http,
+            Self::Api => PodSource::Api,
         }
     }
 }
@@ -70,6 +84,7 @@ impl fmt::Display for PodOrigin {
                 let host = authority.rsplit('@').next().unwrap_or(authority);
                 write!(f, "{scheme}://{host}{path}")
             }
+            Self::Api => f.write_str("the API server"),
         }
     }
 }
@@ -81,6 +96,8 @@ pub enum PodSource {
     File,
     /// A page that is asked for.
     Http,
+    /// The API server of the cluster.
+    Api,
 }
 
 impl PodSource {
@@ -89,6 +106,7 @@ impl PodSource {
         match self {
             Self::File => "file",
             Self::Http => "http",
+            Self::Api => "api",
         }
     }
 }

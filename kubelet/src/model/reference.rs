@@ -65,6 +65,7 @@ impl VolumeSource {
         let of_files = |source: &FilesSource| match source {
             FilesSource::Object(of) => Some(ObjectKey::new(of.kind, namespace, &of.name)),
             FilesSource::Downward(_) => None,
+            FilesSource::Token { request, .. } => Some(request.key(namespace)),
         };
         match self {
             Self::Files(files) => files.sources.iter().filter_map(of_files).collect(),

@@ -1,6 +1,6 @@
 //! Volumes of a pod and how containers mount them.
 
-use super::{ObjectKind, PullPolicy, ResourceField};
+use super::{ObjectKind, PullPolicy, ResourceField, TokenRequest};
 
 /// A volume of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,13 @@ pub enum FilesSource {
     Object(ObjectReference),
     /// Fields of the pod.
     Downward(Vec<DownwardFile>),
+    /// What shows the pod's service account to others.
+    Token {
+        /// Which.
+        request: TokenRequest,
+        /// The file inside the volume.
+        path: String,
+    },
 }
 
 /// A ConfigMap or a Secret of the pod's namespace, as files.

@@ -139,6 +139,9 @@ impl Portrait {
         let conditions = &mut object["status"]["conditions"];
         pressure::tell(conditions, &self.identity.standing.borrow());
         object["status"]["images"] = images::listed(images, self.identity.most_images).into();
+        if let Ok(features) = self.runtime.features().await {
+            object::tell_features(&mut object["status"], &features);
+        }
         object
     }
 }

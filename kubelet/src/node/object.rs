@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
 use super::{Identity, room};
+use crate::cri::RuntimeFeatures;
 
 use crate::model::StringMap;
 
@@ -52,6 +53,24 @@ pub(super) fn node(
         object["status"]["nodeInfo"]["swap"] = json!({ "capacity": facts.swap });
     }
     object
+}
+
+/// What the runtime can do, handler by handler.
+pub(super) fn tell_features(status: &mut Value, features: &RuntimeFeatures) {
+    let handlers = features.handlers.iter().map(|(name, can)| {
+        json!({
+            "name": name,
+            "features": {
+                "recursiveReadOnlyMounts": can.recursive_read_only,
+                "userNamespaces": can.user_namespaces,
+            },
+        })
+    });
+    let handlers: Vec<Value> = handlers.collect();
+    if !handlers.is_empty() {
+        status["runtimeHandlers"] = handlers.into();
+    }
+    status["features"] = json!({ "supplementalGroupsPolicy": features.supplemental_groups_policy });
 }
 
 pub(super) fn labels(identity: &Identity, facts: &Facts) -> StringMap {

@@ -100,6 +100,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
         annotations: StringMap::new(),
         origin: PodOrigin::File("/manifests/web.yaml".into()),
         seen_at: at(0),
+        leaves_within: None,
         spec: PodSpec {
             placement: Placement::default(),
             restart_policy: policy,

@@ -18,8 +18,8 @@ async fn post(stage: &Stage, path: &str, body: Value) -> (u16, String) {
         .header("Content-Type", "application/json")
         .body(Body::from(body.to_string()))
         .unwrap();
-    let router = routes::admitted(stage.shown.clone(), Debugging::On, Admission::Known);
-    let router = router.layer(MockConnectInfo(Guest::Known));
+    let router = routes::admitted(stage.shown.clone(), Debugging::On, Admission::Known.into());
+    let router = router.layer(MockConnectInfo(Guest::Root));
     let answer = router.oneshot(request).await.unwrap();
     let code = answer.status().as_u16();
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();

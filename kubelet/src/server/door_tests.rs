@@ -14,7 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::tests::Stage;
-use super::{Addresses, Admission, Debugging, Doors, Settings, TlsSettings, TlsWords, serve};
+use super::{
+    Addresses, Admission, Debugging, Doors, Reviews, Settings, TlsSettings, TlsWords, serve,
+};
 
 /// A server at all its doors.
 struct Served {
@@ -44,6 +46,7 @@ impl Served {
                 names: vec!["localhost".to_owned()],
             },
             admission,
+            reviews: Reviews::default(),
             debugging: Debugging::On,
         };
         let doors = Doors::open(&settings.addresses, &settings.tls)

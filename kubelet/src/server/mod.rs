@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The read-only port changes nothing and streams nothing: whoever may reach it may read it. All else
-//! is for clients that are known by a certificate, or root on this machine.
+//! is for clients that are known by a certificate or a token, and may do it, or root on this machine.
 
+mod attributes;
 mod change;
 #[cfg(test)]
 mod change_tests;
@@ -22,6 +23,7 @@ mod logs;
 mod pods;
 mod query;
 mod refusal;
+mod reviews;
 mod routes;
 mod running;
 mod stats;
@@ -46,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use door::{Addresses, Doors, ListenError};
 pub use guest::Admission;
+pub use reviews::{ReviewError, Reviewer, Reviews, User, Wish};
 pub use table::PodTable;
 pub use tls::{TlsError, TlsSettings, TlsWords, UnknownWord};
 
@@ -58,7 +61,7 @@ use crate::node::Portrait;
 use crate::pulse::Pulse;
 use crate::summary::Figures;
 use crate::sync::Input;
-use guest::Guest;
+use guest::{Gate, Guest};
 
 /// What can be chosen about a server.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// Who is let in through the port with TLS.
     pub admission: Admission,
+    /// Who is asked whose a token is, and who may do what.
+    pub reviews: Reviews,
     /// Whether it runs commands, shows logs and streams.
     pub debugging: Debugging,
 }
@@ -131,7 +136,11 @@ pub async fn serve(
     let mut serving = JoinSet::new();
     let end = || shutdown.clone().cancelled_owned();
     if let Some(door) = doors.secure {
-        let router = routes::admitted(shown.clone(), settings.debugging, settings.admission);
+        let gate = Gate {
+            admission: settings.admission,
+            reviews: settings.reviews.clone(),
+        };
+        let router = routes::admitted(shown.clone(), settings.debugging, gate);
         let service = router.into_make_service_with_connect_info::<Guest>();
         serving.spawn(
             axum::serve(door, service)
@@ -140,7 +149,7 @@ pub async fn serve(
         );
     }
     if let Some(door) = doors.socket {
-        let router = routes::admitted(shown.clone(), Debugging::On, Admission::Known);
+        let router = routes::admitted(shown.clone(), Debugging::On, Admission::Known.into());
         let service = router.into_make_service_with_connect_info::<Guest>();
         serving.spawn(
             axum::serve(door, service)

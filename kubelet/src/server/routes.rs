@@ -11,7 +11,7 @@ use http::{StatusCode, Uri};
 
 use crate::metrics::{Door, RequestMetrics};
 
-use super::guest::{Admission, admit};
+use super::guest::{Gate, admit};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::{
@@ -20,14 +20,14 @@ use super::{
 };
 
 /// Everything, for who is let in.
-pub(super) fn admitted(shown: Shown, debugging: Debugging, admission: Admission) -> Router {
+pub(super) fn admitted(shown: Shown, debugging: Debugging, gate: Gate) -> Router {
     let below = match debugging {
         Debugging::On => streams().merge(switched_off()),
         Debugging::Off => debugging_off(),
     };
     let requests = shown.exhibits.metrics.requests().clone();
     let router = common().merge(below).with_state(shown);
-    let router = router.layer(middleware::from_fn_with_state(Arc::new(admission), admit));
+    let router = router.layer(middleware::from_fn_with_state(Arc::new(gate), admit));
     router.layer(middleware::from_fn_with_state(
         (requests, Door::ReadWrite),
         count,

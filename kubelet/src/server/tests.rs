@@ -107,8 +107,8 @@ impl Stage {
     /// An answer whose body may go on.
     pub(super) async fn ask(&self, path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let router = routes::admitted(self.shown.clone(), Debugging::On, Admission::Known);
-        let router = router.layer(MockConnectInfo(Guest::Known));
+        let router = routes::admitted(self.shown.clone(), Debugging::On, Admission::Known.into());
+        let router = router.layer(MockConnectInfo(Guest::Root));
         router.oneshot(request).await.unwrap()
     }
 

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{ObjectKey, PodOrigin, PodSource};
+use crate::model::{ObjectKey, Pod, PodName, PodOrigin, PodSource};
 use crate::store::Shelf;
 use crate::sync::{EventRecorder, Input};
 
@@ -27,6 +27,15 @@ pub struct Saying {
     pub scan: BTreeMap<PodOrigin, Scan>,
 }
 
+/// What is desired of static pods, for who shows them elsewhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StaticPods {
+    /// Whether every source has spoken: there are no others.
+    pub are_all: bool,
+    /// By name.
+    pub pods: BTreeMap<PodName, Arc<Pod>>,
+}
+
 /// The owner of what is desired.
 pub struct Gatherer<E> {
     events: Arc<E>,
@@ -38,6 +47,8 @@ pub struct Gatherer<E> {
     is_put_out: bool,
     /// Those that have not spoken yet.
     silent: BTreeSet<PodSource>,
+    /// Who shows static pods elsewhere.
+    statics: Option<watch::Sender<StaticPods>>,
 }
 
 impl<E: EventRecorder> Gatherer<E> {
@@ -50,6 +61,16 @@ impl<E: EventRecorder> Gatherer<E> {
             duplicates: Vec::new(),
             is_put_out: true,
             silent: sources.into_iter().collect(),
+            statics: None,
+        }
+    }
+
+    /// The same, telling what is desired of static pods.
+    #[must_use]
+    pub fn telling(self, statics: watch::Sender<StaticPods>) -> Self {
+        Self {
+            statics: Some(statics),
+            ..self
         }
     }
 
@@ -93,7 +114,25 @@ impl<E: EventRecorder> Gatherer<E> {
         if self.silent.remove(&source) && self.silent.is_empty() {
             inputs.push(Input::SourcesReady);
         }
+        self.tell_statics();
         inputs
+    }
+
+    fn tell_statics(&self) {
+        let Some(statics) = &self.statics else { return };
+        let pods = self.desired.pods().iter();
+        let pods = pods.filter(|(_, pod)| pod.origin != PodOrigin::Api);
+        let now = StaticPods {
+            are_all: self.silent.is_empty(),
+            pods: pods
+                .map(|(name, pod)| (name.clone(), pod.clone()))
+                .collect(),
+        };
+        statics.send_if_modified(|told| {
+            let is_new = *told != now;
+            *told = now;
+            is_new
+        });
     }
 
     /// Puts the objects out unless they are; says what changed.

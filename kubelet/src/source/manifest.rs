@@ -160,6 +160,7 @@ fn assemble(
         annotations: metadata.annotations.clone().unwrap_or_default(),
         origin: origin.clone(),
         seen_at: seen,
+        leaves_within: None,
         spec,
         manifest: Arc::new(pod),
     }

@@ -52,6 +52,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// Every pod that counts.
+    pub fn pods(&self) -> &BTreeMap<PodName, Arc<Pod>> {
+        &self.pods
+    }
+
     /// The objects of all manifests.
     pub fn objects(&self) -> &BTreeMap<ObjectKey, Object> {
         &self.objects
@@ -228,6 +233,7 @@ fn difference(old: &Pod, new: &Pod) -> Difference {
     };
     let is_same = old.uid == new.uid
         && old.origin == new.origin
+        && old.leaves_within == new.leaves_within
         && old.labels == new.labels
         && annotations(old) == annotations(new)
         && old.manifest.spec == new.manifest.spec

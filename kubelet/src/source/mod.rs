@@ -26,13 +26,13 @@ mod tell;
 mod uid;
 
 pub(crate) use convert::convert_ephemeral;
-pub use convert::{convert, read_hook};
+pub use convert::{convert, convert_of_api, read_hook, read_object};
 pub use decode::{DecodeError, Decoded, Written, decode};
 pub(crate) use default::default_ephemeral;
 pub use default::set_defaults;
 pub use fields::not_handled;
 pub use file::{FileParts, FileSource, WatchError};
-pub use gather::{Gatherer, Saying};
+pub use gather::{Gatherer, Saying, StaticPods};
 pub use hash::container_hash;
 pub use http::{HttpParts, HttpSource};
 pub use manifest::{Manifest, ManifestError, ReadObject, ReadPod, read_manifest};

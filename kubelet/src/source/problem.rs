@@ -23,6 +23,14 @@ impl fmt::Display for Problem {
 pub(super) struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
+    /// All of them, unless there is none.
+    pub(super) fn none(self) -> Result<(), Vec<Problem>> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(self.0),
+        }
+    }
+
     pub(super) fn invalid(&mut self, field: impl fmt::Display, message: impl fmt::Display) {
         self.0.push(Problem {
             field: field.to_string(),

@@ -41,7 +41,7 @@ pub fn identify(pod: &mut core::Pod, node: &NodeIdentity, origin: &PodOrigin, se
     spec.node_name = Some(node.node_name.clone());
     match origin {
         PodOrigin::File(_) => stay_on_the_node(spec.tolerations.get_or_insert_default()),
-        PodOrigin::Url(_) => {}
+        PodOrigin::Url(_) | PodOrigin::Api => {}
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn warn(
             let file = path.file_name().unwrap_or_default();
             file.to_string_lossy().into_owned()
         }
-        PodOrigin::Url(_) => origin.to_string(),
+        PodOrigin::Url(_) | PodOrigin::Api => origin.to_string(),
     };
     events.record(Event {
         pod: PodName::new("default", &name),

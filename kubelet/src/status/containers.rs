@@ -155,13 +155,24 @@ fn assemble(
         .as_ref()
         .is_some_and(|ended| ended.exit_code == 0);
     let resources = particulars::resources(input.pod, &container.name, newest);
+    // Of one that ended, and that the runtime has no more, is told what was told.
+    let before = previous(input, container, role);
+    let before = before.filter(|_| newest.is_none() && state.terminated.is_some());
     ContainerStatus {
         name: container.name.to_string(),
-        container_id: newest.map(|newest| container_id(input, newest)),
-        image: newest.map_or_else(|| container.image.clone(), |newest| newest.image.clone()),
-        image_id: newest
-            .map(|newest| newest.image_id.clone())
-            .unwrap_or_default(),
+        container_id: match newest {
+            Some(newest) => Some(container_id(input, newest)),
+            None => before.and_then(|before| before.container_id.clone()),
+        },
+        image: match (newest, before) {
+            (Some(newest), _) => newest.image.clone(),
+            (None, Some(before)) => before.image.clone(),
+            (None, None) => container.image.clone(),
+        },
+        image_id: match (newest, before) {
+            (Some(newest), _) => newest.image_id.clone(),
+            (None, before) => before.map_or_else(String::new, |before| before.image_id.clone()),
+        },
         ready: match role {
             ContainerRole::Init if !container.is_sidecar() => has_succeeded,
             ContainerRole::Init => ready,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, PodIP, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, PodCondition, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
@@ -14,6 +14,7 @@ use crate::model::{
 use crate::plan::{InitProgress, has_done_its_work, init_progress, start_time};
 
 use super::conditions::{Basis, conditions};
+use super::heed::is_foreign;
 use super::phase::{Statuses, phase};
 use super::{Phase, containers};
 use crate::resource::qos_class;
@@ -88,7 +89,11 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         .and_then(|status| status.conditions.as_deref());
     let status = PodStatus {
         phase: Some(phase.as_str().to_owned()),
-        conditions: Some(conditions(&basis, before.unwrap_or_default(), input.now)),
+        conditions: Some(all_conditions(
+            &basis,
+            before.unwrap_or_default(),
+            input.now,
+        )),
         reason: why(
             input,
             |demise| &demise.reason,
@@ -111,6 +116,13 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         ..PodStatus::default()
     };
     (without_what_never_was(input, status), phase)
+}
+
+/// The kubelet's, and then those of others as they were.
+fn all_conditions(basis: &Basis<'_>, before: &[PodCondition], now: Timestamp) -> Vec<PodCondition> {
+    let own = conditions(basis, before, now);
+    let foreign = before.iter().filter(|one| is_foreign(one)).cloned();
+    own.into_iter().chain(foreign).collect()
 }
 
 /// Of a pod that was given up before anything of it was made there is nothing to tell but why.

@@ -12,6 +12,7 @@ mod conditions;
 mod containers;
 mod ended;
 mod generate;
+mod heed;
 mod particulars;
 mod phase;
 
@@ -20,4 +21,5 @@ mod tests;
 
 pub use ended::{Ended, newly_ended};
 pub use generate::{Facts, StatusInput, generate};
+pub use heed::{heeded, is_own_condition};
 pub use phase::Phase;

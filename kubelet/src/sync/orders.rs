@@ -35,6 +35,8 @@ pub(super) enum Goal {
     },
     /// It shall end and leave nothing.
     End {
+        /// Which, when more is known of it than what the runtime has.
+        pod: Option<Arc<Pod>>,
         /// How long its containers may take; `None` leaves it to each.
         grace: Option<Duration>,
     },
@@ -97,10 +99,15 @@ impl Orders {
             Goal::Fail { .. } => least(self.grace(), grace),
             Goal::End {
                 grace: Some(before),
+                ..
             } => Some(grace.map_or(*before, |new| new.min(*before))),
-            Goal::End { grace: None } => grace,
+            Goal::End { grace: None, .. } => grace,
         };
-        self.goal = Goal::End { grace };
+        let pod = match &self.goal {
+            Goal::Inspect(pod) | Goal::Run(pod) | Goal::Fail { pod, .. } => Some(pod.clone()),
+            Goal::End { pod, .. } => pod.clone(),
+        };
+        self.goal = Goal::End { pod, grace };
     }
 
     /// Whether the pod shall end.
@@ -124,7 +131,7 @@ impl Orders {
             Goal::Fail { pod, grace, .. } => {
                 Some(grace.unwrap_or(pod.spec.termination_grace_period))
             }
-            Goal::End { grace } => *grace,
+            Goal::End { grace, .. } => *grace,
         }
     }
 }

@@ -48,8 +48,10 @@ pub(super) enum Step {
         /// How long its containers may take; `None` leaves it to the pod.
         grace: Option<Duration>,
     },
-    /// The worker of a pod ends it.
-    End(PodUid),
+    /// The worker of a pod ends it, within this time; `None` leaves that to the pod.
+    End(PodUid, Option<Duration>),
+    /// A worker is started that ends a pod which somebody has deleted.
+    EndUnseen(Arc<Pod>),
     /// A worker is started that ends a pod nobody wants.
     EndOrphan(RuntimePod),
     /// The worker of a pod looks at it again.
@@ -70,6 +72,8 @@ pub(super) struct Roster {
     sources: Sources,
     in_runtime: Option<Vec<RuntimePod>>,
     node: Arc<NodeFacts>,
+    /// Pods that were deleted and have ended, and whose source still names them.
+    left: BTreeSet<PodUid>,
 }
 
 /// A pod with a worker.
@@ -125,6 +129,7 @@ impl Roster {
             sources: Sources::default(),
             in_runtime: None,
             node,
+            left: BTreeSet::new(),
         }
     }
 
@@ -188,7 +193,10 @@ impl Roster {
 
     /// The worker of a pod has finished: the pod is gone.
     pub(super) fn finished(&mut self, uid: &PodUid) -> Vec<Step> {
-        self.active.remove(uid);
+        let pod = self.active.remove(uid).and_then(|active| active.pod);
+        if pod.is_some_and(|pod| pod.leaves_within.is_some()) {
+            self.left.insert(uid.clone());
+        }
         self.give_room(uid);
         if let Some(pods) = &mut self.in_runtime {
             pods.retain(|pod| pod.uid != *uid);
@@ -204,7 +212,7 @@ impl Roster {
         for (uid, active) in &mut self.active {
             if active.course == Course::Wanted {
                 active.course = Course::Ending;
-                steps.push(Step::End(uid.clone()));
+                steps.push(Step::End(uid.clone(), None));
             }
         }
         steps
@@ -229,6 +237,9 @@ impl Roster {
         if self.sources == Sources::Closed {
             return None;
         }
+        if pod.leaves_within.is_some() {
+            return self.let_go(pod);
+        }
         let active = self.active.get_mut(&pod.uid);
         if let Some(active) = active.filter(|active| active.course == Course::Wanted) {
             active.pod = Some(pod.clone());
@@ -238,16 +249,48 @@ impl Roster {
         None
     }
 
-    fn unwant(&mut self, uid: &PodUid, name: &PodName) -> Option<Step> {
+    /// Somebody has deleted the pod: it ends, whether it had begun or not, and who deleted it hears of
+    /// it to the end.
+    fn let_go(&mut self, pod: Arc<Pod>) -> Option<Step> {
+        self.stop_waiting(&pod.uid, &pod.name);
+        if self.left.contains(&pod.uid) {
+            return None;
+        }
+        if let Some(active) = self.active.get_mut(&pod.uid) {
+            active.course = Course::Ending;
+            active.pod = Some(pod.clone());
+            return Some(Step::End(pod.uid.clone(), pod.leaves_within));
+        }
+        let active = Active {
+            name: pod.name.clone(),
+            course: Course::Ending,
+            stay: Stay::Outside,
+            pod: Some(pod.clone()),
+        };
+        self.active.insert(pod.uid.clone(), active);
+        Some(Step::EndUnseen(pod))
+    }
+
+    fn stop_waiting(&mut self, uid: &PodUid, name: &PodName) {
         if self.waiting.get(name).is_some_and(|pod| pod.uid == *uid) {
             self.waiting.remove(name);
         }
+    }
+
+    fn unwant(&mut self, uid: &PodUid, name: &PodName) -> Option<Step> {
+        self.stop_waiting(uid, name);
+        self.left.remove(uid);
         match self.active.get_mut(uid) {
             Some(active) if active.course == Course::Wanted => {
                 active.course = Course::Ending;
-                Some(Step::End(uid.clone()))
+                Some(Step::End(uid.clone(), None))
             }
-            Some(_) | None => None,
+            // Nobody asks for it any more: it is not remembered once it has ended.
+            Some(active) => {
+                active.pod = None;
+                None
+            }
+            None => None,
         }
     }
 

@@ -125,7 +125,9 @@ impl<R: Roles> Crew<R> {
             Step::Preempt { pod, lacking } => self.preempt(&pod, &lacking),
             Step::EndOrphan(pod) => {
                 self.world.metrics.pods().orphan();
-                self.start(pod.uid, pod.name, Goal::End { grace: None });
+                let (uid, name) = (pod.uid, pod.name);
+                let (pod, grace) = (None, None);
+                self.start(uid, name, Goal::End { pod, grace });
             }
             Step::Update(pod) => {
                 let pod = self.world.additions.complete(pod);
@@ -135,7 +137,12 @@ impl<R: Roles> Crew<R> {
             Step::Fail { uid, demise, grace } => {
                 self.order(&uid, |orders| orders.fail(demise, grace));
             }
-            Step::End(uid) => self.order(&uid, |orders| orders.end(None)),
+            Step::End(uid, grace) => self.order(&uid, |orders| orders.end(grace)),
+            Step::EndUnseen(pod) => {
+                let (uid, name, grace) = (pod.uid.clone(), pod.name.clone(), pod.leaves_within);
+                let pod = Some(pod);
+                self.start(uid, name, Goal::End { pod, grace });
+            }
             // An order that changes nothing still wakes its worker.
             Step::Look(uid) => self.order(&uid, |_| ()),
             Step::LookReaders(changed) => self.wake_readers(&changed),

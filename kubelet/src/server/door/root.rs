@@ -52,7 +52,7 @@ impl Listener for RootDoor {
             match self.0.accept().await {
                 Ok((stream, _)) => match stream.peer_cred() {
                     Ok(peer) if peer.uid() == 0 || peer.uid() == own => {
-                        return (stream, Guest::Known);
+                        return (stream, Guest::Root);
                     }
                     _ => {}
                 },
@@ -65,12 +65,12 @@ impl Listener for RootDoor {
     }
 
     fn local_addr(&self) -> io::Result<Guest> {
-        Ok(Guest::Known)
+        Ok(Guest::Root)
     }
 }
 
 impl Connected<IncomingStream<'_, RootDoor>> for Guest {
     fn connect_info(stream: IncomingStream<'_, RootDoor>) -> Self {
-        *stream.remote_addr()
+        stream.remote_addr().clone()
     }
 }

@@ -87,6 +87,6 @@ impl Listener for SecureDoor {
 
 impl Connected<IncomingStream<'_, SecureDoor>> for Guest {
     fn connect_info(stream: IncomingStream<'_, SecureDoor>) -> Self {
-        *stream.remote_addr()
+        stream.remote_addr().clone()
     }
 }

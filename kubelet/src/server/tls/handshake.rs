@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::authority::Authority;
 use super::identity::Identity;
+use super::subject::user_of;
 use super::{Files, TlsError, TlsSettings};
 use crate::server::guest::Guest;
 
@@ -52,12 +53,21 @@ impl Handshake {
     ) -> io::Result<(TlsStream<TcpStream>, Guest)> {
         let stream = self.acceptor.accept(stream).await?;
         let guest = match stream.get_ref().1.peer_certificates() {
-            Some(chain) if self.authority.knows(chain) => Guest::Known,
+            Some(chain) if self.authority.knows(chain) => known(chain),
             Some(_) => Guest::Impostor,
             None => Guest::Nobody,
         };
         Ok((stream, guest))
     }
+}
+
+/// A certificate without a name is nobody's.
+fn known(chain: &[CertificateDer<'_>]) -> Guest {
+    let user = chain.first().and_then(|certificate| user_of(certificate));
+    user.map_or(Guest::Impostor, |mut user| {
+        user.groups.push("system:authenticated".to_owned());
+        Guest::Known(Arc::new(user))
+    })
 }
 
 /// Asks for a certificate, and leaves it to [`Authority`] whether it is worth anything: a handshake

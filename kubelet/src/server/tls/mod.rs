@@ -13,6 +13,7 @@ mod authority;
 mod handshake;
 mod identity;
 mod made;
+mod subject;
 mod words;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{
     DownwardFile, DownwardValue, Files, FilesKind, FilesSource, KeyToPath, ObjectKind,
-    ObjectReference,
+    ObjectReference, TokenRequest,
 };
 use crate::source::problem::Problems;
 
@@ -76,28 +76,19 @@ fn projection(
     spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> Option<FilesSource> {
-    // What only an API server can give.
+    // What only an API server can give, and is not asked of one yet.
     let refused = [
-        (
-            "serviceAccountToken",
-            source.service_account_token.is_some(),
-            "a ServiceAccount",
-        ),
-        (
-            "clusterTrustBundle",
-            source.cluster_trust_bundle.is_some(),
-            "a ClusterTrustBundle",
-        ),
-        (
-            "podCertificate",
-            source.pod_certificate.is_some(),
-            "a certificate of its own",
-        ),
+        ("clusterTrustBundle", source.cluster_trust_bundle.is_some()),
+        ("podCertificate", source.pod_certificate.is_some()),
     ];
-    if let Some((field, _, what)) = refused.iter().find(|(_, is_set, _)| *is_set) {
-        let message = format!("Forbidden: a static pod may not refer to {what}");
+    if let Some((field, _)) = refused.iter().find(|(_, is_set)| *is_set) {
+        let message = "Forbidden: it is not handled yet";
         problems.invalid(format!("{path}.{field}"), message);
         return None;
+    }
+    if let Some(token) = &source.service_account_token {
+        let path = format!("{path}.serviceAccountToken");
+        return Some(self::token(&path, token, spec, problems));
     }
     if let Some(map) = &source.config_map {
         let path = format!("{path}.configMap");
@@ -120,6 +111,35 @@ fn projection(
     }
     problems.required(path);
     None
+}
+
+fn token(
+    path: &str,
+    token: &core::ServiceAccountTokenProjection,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> FilesSource {
+    let seconds = token.expiration_seconds.unwrap_or(3600);
+    let seconds = u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds >= 600);
+    if seconds.is_none() {
+        let message = "Invalid value: may not specify a duration less than 10 minutes";
+        problems.invalid(format!("{path}.expirationSeconds"), message);
+    }
+    let account = spec.service_account_name.clone().unwrap_or_default();
+    if account.is_empty() {
+        let message = "Forbidden: a static pod may not refer to a ServiceAccount";
+        problems.invalid(path, message);
+    }
+    FilesSource::Token {
+        request: TokenRequest {
+            account,
+            audience: token.audience.clone().unwrap_or_default(),
+            seconds: seconds.unwrap_or(3600),
+        },
+        path: file_path(path, &token.path, problems),
+    }
 }
 
 /// The whole object.

@@ -34,16 +34,28 @@ use super::Problem;
 use super::problem::Problems;
 
 pub(super) use object::object;
+pub use object::read_object;
 
-/// The spec of a defaulted pod, or all that is wrong with the pod.
+/// The spec of a defaulted static pod, or all that is wrong with the pod.
 pub fn convert(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {
+    convert_beside(pod, references::refuse_of_static)
+}
+
+/// The spec of a pod of an API server, or all that is wrong with the pod.
+pub fn convert_of_api(pod: &core::Pod) -> Result<PodSpec, Vec<Problem>> {
+    let mut spec = convert_beside(pod, references::refuse_of_api)?;
+    spec.ephemeral_containers = convert_ephemeral(pod)?;
+    Ok(spec)
+}
+
+fn convert_beside(
+    pod: &core::Pod,
+    refuse: impl FnOnce(&core::PodSpec, &mut Problems),
+) -> Result<PodSpec, Vec<Problem>> {
     let mut problems = Problems::default();
+    refuse(&pod.spec.clone().unwrap_or_default(), &mut problems);
     let spec = pod::pod(pod, &mut problems);
-    if problems.0.is_empty() {
-        Ok(spec)
-    } else {
-        Err(problems.0)
-    }
+    problems.none().map(|()| spec)
 }
 
 /// The ephemeral containers of a pod, or all that is wrong with them.

@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 use crate::credential::{read_cfg, read_json};
 use crate::model::{ConfigMap, Object, ObjectKey, ObjectKind, Secret};
@@ -37,6 +38,30 @@ pub(in crate::source) fn object(written: Written) -> Result<(ObjectKey, Object),
             Err((format!("pod {name:?}"), vec![problem]))
         }
     }
+}
+
+/// An object of an API server, which has checked what it has; or why it is of no use here.
+pub fn read_object(kind: ObjectKind, object: Value) -> Result<Object, String> {
+    let written = match kind {
+        ObjectKind::ConfigMap => serde_json::from_value(object).map(Written::ConfigMap),
+        ObjectKind::Secret => serde_json::from_value(object).map(Written::Secret),
+        ObjectKind::PersistentVolume => {
+            serde_json::from_value(object).map(|one| Written::PersistentVolume(Box::new(one)))
+        }
+        ObjectKind::PersistentVolumeClaim => {
+            serde_json::from_value(object).map(|one| Written::PersistentVolumeClaim(Box::new(one)))
+        }
+        ObjectKind::RuntimeClass => {
+            serde_json::from_value(object).map(|one| Written::RuntimeClass(Box::new(one)))
+        }
+        ObjectKind::ServiceAccountToken => return Err("a token is no object".to_owned()),
+    };
+    let written = written.map_err(|error| error.to_string())?;
+    let read = self::object(written).map_err(|(what, problems)| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        format!("{what} is of no use: {}", problems.join("; "))
+    });
+    read.map(|(_, object)| object)
 }
 
 fn runtime_class(class: RuntimeClass) -> Result<(ObjectKey, Object), Invalid> {
@@ -120,6 +145,7 @@ pub(super) fn checked(
     }
     let namespace = match kind {
         ObjectKind::PersistentVolume | ObjectKind::RuntimeClass => "",
+        ObjectKind::ServiceAccountToken => "",
         ObjectKind::ConfigMap | ObjectKind::Secret | ObjectKind::PersistentVolumeClaim => {
             let written = metadata.namespace.as_deref().unwrap_or_default();
             let namespace = if written.is_empty() {

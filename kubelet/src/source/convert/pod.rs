@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, hook, network, placement, probe, references, security, volume};
+use super::{container, hook, network, placement, probe, security, volume};
 
 pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -20,7 +20,6 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     metadata(pod, problems);
     let empty = core::PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&empty);
-    references::refuse(spec, problems);
     let volumes = volume::volumes(spec, problems);
     let namespaces = namespaces(spec, problems);
     let init = spec.init_containers.as_deref().unwrap_or_default();

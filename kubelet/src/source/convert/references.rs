@@ -6,7 +6,18 @@ use k8s_openapi::api::core::v1 as core;
 
 use crate::source::problem::Problems;
 
-pub(super) fn refuse(spec: &core::PodSpec, problems: &mut Problems) {
+/// What this kubelet does not take from an API server yet: without it the pod would not be itself.
+pub(super) fn refuse_of_api(spec: &core::PodSpec, problems: &mut Problems) {
+    let claims = spec.resource_claims.as_ref();
+    if claims.is_some_and(|claims| !claims.is_empty()) {
+        problems.invalid(
+            "spec.resourceClaims",
+            "Forbidden: ResourceClaims are not handled yet",
+        );
+    }
+}
+
+pub(super) fn refuse_of_static(spec: &core::PodSpec, problems: &mut Problems) {
     if spec
         .service_account_name
         .as_ref()

@@ -39,6 +39,8 @@ pub fn static_uid(pod: &core::Pod, node: &str, origin: &PodOrigin) -> PodUid {
             hash.write(b"url:");
             hash.write(url.as_bytes());
         }
+        // Such pods have UIDs.
+        PodOrigin::Api => {}
     }
     hash.to_string().into()
 }

@@ -81,7 +81,7 @@ impl Roster {
     fn free(&self, life: Option<Life>) -> Vec<Arc<Pod>> {
         let is_alone = |pod: &Pod| self.active.values().all(|active| active.name != pod.name);
         let waiting = self.waiting.values();
-        let of_life = waiting.filter(|pod| self.life(&pod.uid) == life);
+        let of_life = waiting.filter(|pod| self.life(pod) == life);
         let free = of_life.filter(|pod| is_alone(pod) && self.is_free_of_others(pod));
         in_order(free.cloned().collect())
     }
@@ -93,9 +93,11 @@ impl Roster {
             || !known.any(|other| other.name == pod.name && other.uid != pod.uid)
     }
 
-    fn life(&self, uid: &PodUid) -> Option<Life> {
+    /// Whether anything of a pod lives, or has; of one that is known to have ended all is dead.
+    fn life(&self, pod: &Pod) -> Option<Life> {
         let mut known = self.in_runtime.iter().flatten();
-        known.find(|pod| pod.uid == *uid).map(|pod| pod.life)
+        let known = known.find(|one| one.uid == pod.uid).map(|one| one.life);
+        known.or(pod.has_ended().then_some(Life::Dead))
     }
 
     fn inspect(&mut self, pod: &Arc<Pod>) -> Step {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admit::NodeFacts;
-use crate::model::RestartPolicy;
+use crate::model::{PodOrigin, RestartPolicy};
 use crate::plan::fixture;
 
 fn pod(uid: &str, name: &str) -> Arc<Pod> {
@@ -87,7 +87,10 @@ fn a_new_pod_waits_for_the_old_one_of_its_name() {
     let (old, new, other) = (pod("u1", "web"), pod("u2", "web"), pod("u3", "other"));
     let mut roster = ready();
     roster.desire([PodChange::Add(old.clone())]);
-    assert_eq!(roster.desire([removal(&old)]), [Step::End("u1".into())]);
+    assert_eq!(
+        roster.desire([removal(&old)]),
+        [Step::End("u1".into(), None)]
+    );
     assert_eq!(roster.desire([PodChange::Add(new.clone())]), []);
     assert_eq!(
         roster.desire([PodChange::Add(other.clone())]),
@@ -136,7 +139,7 @@ fn after_closing_every_pod_ends_and_none_starts() {
     let (web, late) = (pod("u1", "web"), pod("u2", "late"));
     let mut roster = ready();
     roster.desire([PodChange::Add(web)]);
-    assert_eq!(roster.close(), [Step::End("u1".into())]);
+    assert_eq!(roster.close(), [Step::End("u1".into(), None)]);
     assert_eq!(roster.desire([PodChange::Add(late)]), []);
     assert!(!roster.is_done());
     assert_eq!(roster.finished(&"u1".into()), []);
@@ -186,7 +189,8 @@ fn shown(steps: &[Step]) -> Vec<String> {
         Step::LetIn(uid) => format!("let in {uid}"),
         Step::Refuse(pod, refusal) => format!("refuse {} {}", pod.uid, refusal.reason),
         Step::Preempt { pod, .. } => format!("preempt {}", pod.uid),
-        Step::End(uid) => format!("end {uid}"),
+        Step::End(uid, _) => format!("end {uid}"),
+        Step::EndUnseen(pod) => format!("end unseen {}", pod.uid),
         other => format!("{other:?}"),
     };
     steps.iter().map(show).collect()
@@ -301,4 +305,53 @@ fn a_kubelet_that_finds_nothing_is_done_at_once() {
     roster.close();
     assert_eq!(roster.relisted(vec![]), []);
     assert!(roster.is_done());
+}
+
+fn leaving(pod: &Arc<Pod>, seconds: u64) -> PodChange {
+    PodChange::Update(Arc::new(Pod {
+        leaves_within: Some(Duration::from_secs(seconds)),
+        ..(**pod).clone()
+    }))
+}
+
+#[test]
+fn a_pod_that_was_deleted_ends_within_its_grace_and_is_not_taken_up_again() {
+    let mut roster = ready();
+    let web = pod("u1", "web");
+    roster.desire([PodChange::Add(web.clone())]);
+    let seconds = |grace| Some(Duration::from_secs(grace));
+    for grace in [30, 5] {
+        let steps = roster.desire([leaving(&web, grace)]);
+        assert_eq!(steps, [Step::End("u1".into(), seconds(grace))]);
+    }
+    roster.finished(&"u1".into());
+    assert_eq!(roster.desire([leaving(&web, 5)]), [], "it has ended");
+    roster.desire([removal(&web)]);
+    assert!(roster.left.is_empty());
+}
+
+#[test]
+fn a_pod_that_was_deleted_before_it_was_seen_is_ended_all_the_same() {
+    let mut roster = roster();
+    let web = pod("u1", "web");
+    let steps = roster.desire([leaving(&web, 5)]);
+    assert_eq!(shown(&steps), ["end unseen u1"]);
+    assert_eq!(roster.relisted(vec![in_runtime("u1", "web")]), []);
+    assert_eq!(roster.sources_ready(), [], "it is no orphan");
+    roster.desire([removal(&web)]);
+    roster.finished(&"u1".into());
+    assert!(roster.left.is_empty(), "its source has forgotten it");
+}
+
+#[test]
+fn a_pod_that_the_cluster_knows_as_ended_is_only_looked_at() {
+    let mut ended = (*asking("a", 5000)).clone();
+    ended.origin = PodOrigin::Api;
+    let status = k8s_openapi::api::core::v1::PodStatus {
+        phase: Some("Succeeded".to_owned()),
+        ..Default::default()
+    };
+    Arc::make_mut(&mut ended.manifest).status = Some(status);
+    let (_, steps) = small(&[&Arc::new(ended)], vec![]);
+    assert_eq!(shown(&steps), ["inspect a"]);
 }

@@ -36,6 +36,7 @@ use crate::sync::pace::{AFTER_ERROR, resync, until};
 use crate::sync::probing::Probing;
 use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, TerminateError, World};
 
+use crate::status::heeded;
 use reserve::Reserved;
 use tell::chain;
 
@@ -188,12 +189,18 @@ impl<R: Roles> Worker<R> {
                     self.state = State::Terminating(Ending::Failed(demise.clone()));
                 }
             }
-            Goal::End { .. } => match self.state {
-                State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
-                State::Syncing | State::Terminating(_) | State::Terminated(_) => {
-                    self.state = State::Terminating(Ending::Unwanted);
+            Goal::End { pod, .. } => {
+                self.pod = pod.clone().or(self.pod.take());
+                match self.state {
+                    State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
+                    State::Syncing | State::Terminating(_) | State::Terminated(_) => {
+                        self.state = State::Terminating(Ending::Unwanted);
+                    }
                 }
-            },
+            }
+        }
+        if let Some(pod) = &self.pod {
+            self.status = heeded(self.status.take(), pod);
         }
     }
 

@@ -1,0 +1,227 @@
+//! A cluster for a node to join: the small API server of the tests, or a real one.
+//!
+//! `PODLING_TEST_CLUSTER` names a directory that describes a real one: `server` with its URL, `ca.crt`
+//! of who signs its certificate, `admin-token` of who may do everything, and `node.kubeconfig` of the
+//! node named `node`. Stories that run over it run one after the other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::daemon::Start;
+use super::wait::{DEADLINE, try_for};
+use crate::apiserver::{ADMIN, ApiServer, NODE};
+
+/// A cluster, as its admin sees it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Nothing for a real one.
+    own: Option<ApiServer>,
+    url: String,
+    token: String,
+    kubeconfig: PathBuf,
+    http: Client,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts one, or finds the real one without anything of a test.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        match std::env::var_os("PODLING_TEST_CLUSTER") {
+            Some(directory) => Self::real(Path::new(&directory), folder).await,
+            None => Self::own(folder),
+        }
+    }
+
+    /// The small one, for stories that need to break it.
+    pub fn breakable() -> Self {
+        Self::own(tempfile::tempdir().expect("a temporary directory can be made"))
+    }
+
+    fn own(folder: TempDir) -> Self {
+        let own = ApiServer::start();
+        let kubeconfig = folder.path().join("node.kubeconfig");
+        fs::write(&kubeconfig, kubeconfig_of(&own.url(), NODE)).expect("there is room");
+        Self {
+            url: own.url(),
+            own: Some(own),
+            token: ADMIN.to_owned(),
+            kubeconfig,
+            http: client(None),
+            _folder: folder,
+        }
+    }
+
+    async fn real(directory: &Path, folder: TempDir) -> Self {
+        let read = |name: &str| {
+            let text = fs::read_to_string(directory.join(name));
+            text.unwrap_or_else(|error| panic!("PODLING_TEST_CLUSTER: {name}: {error}"))
+        };
+        let cluster = Self {
+            own: None,
+            url: read("server").trim().to_owned(),
+            token: read("admin-token").trim().to_owned(),
+            kubeconfig: directory.join("node.kubeconfig"),
+            http: client(Some(&read("ca.crt"))),
+            _folder: folder,
+        };
+        cluster.tidy_up().await;
+        cluster
+    }
+
+    /// Takes away what an earlier story has left.
+    async fn tidy_up(&self) {
+        let pods = self.get("/api/v1/pods").await.unwrap_or_default();
+        for pod in pods["items"].as_array().into_iter().flatten() {
+            let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
+            let path = format!(
+                "/api/v1/namespaces/{}/pods/{}",
+                text("namespace"),
+                text("name")
+            );
+            self.delete(&path, Some(0)).await;
+        }
+        self.delete("/api/v1/nodes/node", None).await;
+    }
+
+    /// How a node is started that joins it.
+    pub fn joining(&self) -> Start {
+        let kubeconfig = self.kubeconfig.display().to_string();
+        Start {
+            arguments: vec!["--kubeconfig".to_owned(), kubeconfig],
+            ..Start::default()
+        }
+    }
+
+    /// The small server; there is none when the cluster is real.
+    pub fn server(&mut self) -> &mut ApiServer {
+        self.own.as_mut().expect("the story needs the small server")
+    }
+
+    /// A client that believes anybody to be who he says.
+    pub fn unsuspecting(&self) -> Client {
+        client_of(Client::builder().tls_danger_accept_invalid_certs(true))
+    }
+
+    /// An object or a list.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        let (status, answer) = self.ask(Method::GET, path, None).await?;
+        status.is_success().then_some(answer)
+    }
+
+    /// Makes an object in a collection.
+    pub async fn create(&self, path: &str, object: &Value) -> Value {
+        let body = Some(("application/json", object));
+        self.expect(Method::POST, path, body).await
+    }
+
+    /// Changes an object.
+    pub async fn patch(&self, path: &str, change: &Value) -> Value {
+        let body = Some(("application/merge-patch+json", change));
+        self.expect(Method::PATCH, path, body).await
+    }
+
+    /// Changes lists whose entries have keys.
+    pub async fn merge(&self, path: &str, change: &Value) -> Value {
+        let body = Some(("application/strategic-merge-patch+json", change));
+        self.expect(Method::PATCH, path, body).await
+    }
+
+    /// Deletes an object, with this grace or its own. One that is not there is gone.
+    pub async fn delete(&self, path: &str, grace: Option<u32>) {
+        let options = match grace {
+            Some(seconds) => json!({ "gracePeriodSeconds": seconds }),
+            None => json!({}),
+        };
+        let (status, answer) = self
+            .ask(Method::DELETE, path, Some(("application/json", &options)))
+            .await
+            .expect("the API server answers");
+        let is_well = status.is_success() || status == StatusCode::NOT_FOUND;
+        assert!(is_well, "DELETE {path}: {status}: {answer}");
+    }
+
+    /// Waits until an object is as `is_so` wants it.
+    pub async fn wait(&self, path: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let found = try_for(DEADLINE, async || self.get(path).await.filter(&is_so)).await;
+        match found {
+            Some(object) => object,
+            None => panic!(
+                "{path}: {what}: not seen; it is {:#}",
+                self.get(path).await.unwrap_or_default()
+            ),
+        }
+    }
+
+    /// Waits until there is no such object.
+    pub async fn wait_gone(&self, path: &str) {
+        let gone = try_for(DEADLINE, async || {
+            let (status, _) = self.ask(Method::GET, path, None).await?;
+            (status == StatusCode::NOT_FOUND).then_some(())
+        });
+        if gone.await.is_none() {
+            panic!(
+                "{path} is still there: {:#}",
+                self.get(path).await.unwrap_or_default()
+            );
+        }
+    }
+
+    async fn expect(&self, method: Method, path: &str, body: Option<(&str, &Value)>) -> Value {
+        let (status, answer) = self
+            .ask(method.clone(), path, body)
+            .await
+            .expect("the API server answers");
+        assert!(status.is_success(), "{method} {path}: {status}: {answer}");
+        answer
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Option<(StatusCode, Value)> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        request = request.bearer_auth(&self.token);
+        if let Some((kind, body)) = body {
+            request = request.header("Content-Type", kind).body(body.to_string());
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status();
+        let bytes = response.bytes().await.ok()?;
+        Some((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+}
+
+fn client(authority: Option<&str>) -> Client {
+    static PROVIDER: Once = Once::new();
+    // Somebody else in the process may have chosen the same one before.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let trusted = authority
+        .map(|pem| Certificate::from_pem(pem.as_bytes()).expect("ca.crt is a certificate"));
+    client_of(Client::builder().tls_certs_only(trusted))
+}
+
+fn client_of(builder: ClientBuilder) -> Client {
+    let client = builder.timeout(Duration::from_secs(10)).no_proxy().build();
+    client.expect("a client can be made")
+}
+
+fn kubeconfig_of(url: &str, token: &str) -> String {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "node",
+        "clusters": [{ "name": "own", "cluster": { "server": url } }],
+        "users": [{ "name": "node", "user": { "token": token } }],
+        "contexts": [{ "name": "node", "context": { "cluster": "own", "user": "node" } }],
+    });
+    config.to_string()
+}

@@ -1,0 +1,368 @@
+//! The API server as the kubelet sees it: objects as JSON under their paths, and streams of changes.
+//!
+//! ```text
+//! Client ─► Pace ─► Login (files, program) ─► connections, made anew when what they show changes
+//! ```
+//!
+//! It stands on the HTTP client that pages and registries are asked with (docs/decisions/0220).
+
+mod error;
+mod login;
+mod pace;
+mod program;
+
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Identity, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+pub(crate) use error::ApiError;
+use login::{Login, LoginError, Shown, bytes};
+pub(super) use pace::Pace;
+
+use super::kubeconfig::Kubeconfig;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the server may make a request wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How often a request is repeated that the server puts off.
+const MOST_WAITS: usize = 10;
+
+/// How a patch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patch {
+    /// RFC 7386.
+    Merge,
+    /// The same, with lists whose entries are known by a key.
+    Strategic,
+}
+
+impl Patch {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Merge => "application/merge-patch+json",
+            Self::Strategic => "application/strategic-merge-patch+json",
+        }
+    }
+}
+
+/// One client; a clone is the same.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Parts>);
+
+struct Parts {
+    kubeconfig: Kubeconfig,
+    login: Login,
+    pace: Pace,
+    /// The connections, and what they show.
+    http: Mutex<Option<(Connected, reqwest::Client)>>,
+}
+
+/// What connections were made with.
+#[derive(Clone)]
+struct Connected {
+    pem: Option<Arc<Vec<u8>>>,
+    authority: Option<(std::time::SystemTime, u64)>,
+}
+
+impl Connected {
+    fn is(&self, other: &Self) -> bool {
+        let is_same = match (&self.pem, &other.pem) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one == other,
+            _ => false,
+        };
+        is_same && self.authority == other.authority
+    }
+}
+
+impl Client {
+    /// A client that asks so often.
+    pub(super) fn new(kubeconfig: Kubeconfig, pace: Pace) -> Self {
+        Self(Arc::new(Parts {
+            login: Login::new(kubeconfig.clone()),
+            kubeconfig,
+            pace,
+            http: Mutex::new(None),
+        }))
+    }
+
+    /// Where the server is.
+    pub(super) fn server(&self) -> &str {
+        &self.0.kubeconfig.server
+    }
+
+    /// The object or the list at a path.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Makes an object in the collection at a path.
+    pub(super) async fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let body = Some(("application/json", object));
+        self.ask(Method::POST, path, body).await
+    }
+
+    /// Puts an object in place of the one at a path.
+    pub(super) async fn replace(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let body = Some(("application/json", object));
+        self.ask(Method::PUT, path, body).await
+    }
+
+    /// Changes the object at a path.
+    pub(super) async fn patch(
+        &self,
+        path: &str,
+        patch: Patch,
+        change: &Value,
+    ) -> Result<Value, ApiError> {
+        let body = Some((patch.content_type(), change));
+        self.ask(Method::PATCH, path, body).await
+    }
+
+    /// Removes the object at a path at once, if it is still the one with this UID.
+    pub(super) async fn remove(&self, path: &str, uid: &str) -> Result<Value, ApiError> {
+        let options = json!({
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "gracePeriodSeconds": 0,
+            "preconditions": { "uid": uid },
+        });
+        self.ask(Method::DELETE, path, Some(("application/json", &options)))
+            .await
+    }
+
+    /// Opens a stream of changes.
+    pub(super) async fn watch(&self, path: &str) -> Result<Changes, ApiError> {
+        let ask = describe(&Method::GET, path);
+        self.0.pace.wait().await;
+        let sent = async {
+            let request = self.request(Method::GET, path).await?;
+            send(request, &ask).await
+        };
+        let response = within(TIMEOUT, &ask, sent).await?;
+        let response = accepted(response, &ask).await?;
+        Ok(Changes {
+            ask,
+            response,
+            line: Vec::new(),
+        })
+    }
+
+    /// Asks; again when the server puts it off, and once more when it does not know who asks.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, &Value)>,
+    ) -> Result<Value, ApiError> {
+        let mut waits = 0;
+        let mut is_known = true;
+        loop {
+            self.0.pace.wait().await;
+            let ask = describe(&method, path);
+            let once = self.ask_once(method.clone(), path, body);
+            let error = match within(TIMEOUT, &ask, once).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.is_unauthorized() && is_known {
+                is_known = false;
+                self.0.login.forget().await;
+                continue;
+            }
+            match error.retry_after() {
+                Some(wait) if waits < MOST_WAITS => {
+                    waits += 1;
+                    tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, &Value)>,
+    ) -> Result<Value, ApiError> {
+        let ask = describe(&method, path);
+        let mut request = self.request(method, path).await?;
+        if let Some((kind, body)) = body {
+            request = request.header(CONTENT_TYPE, kind).body(body.to_string());
+        }
+        let response = accepted(send(request, &ask).await?, &ask).await?;
+        let bytes = response.bytes().await.map_err(unreachable(&ask))?;
+        serde_json::from_slice(&bytes).map_err(|source| ApiError::Nonsense { ask, source })
+    }
+
+    async fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ApiError> {
+        let failed = |source: LoginError| ApiError::Login {
+            ask: describe(&method, path),
+            source,
+        };
+        let shown = self.0.login.current().await.map_err(failed)?;
+        let http = self.0.connections(&shown).map_err(failed)?;
+        let url = format!("{}{path}", self.0.kubeconfig.server);
+        let mut request = http.request(method, url);
+        request = request.header(
+            reqwest::header::ACCEPT,
+            HeaderValue::from_static("application/json"),
+        );
+        if let Some(header) = shown.header {
+            request = request.header(AUTHORIZATION, header);
+        }
+        Ok(request)
+    }
+}
+
+impl Parts {
+    /// Connections that show this; those that showed something else are left to who uses them.
+    fn connections(&self, shown: &Shown) -> Result<reqwest::Client, LoginError> {
+        let needed = Connected {
+            pem: shown.pem.clone(),
+            authority: self.kubeconfig.authority.as_ref().and_then(login::version),
+        };
+        let mut http = self.http.lock().expect("no holder of this lock can panic");
+        if let Some((made_with, client)) = http.as_ref()
+            && made_with.is(&needed)
+        {
+            return Ok(client.clone());
+        }
+        let client = self.connect(&needed)?;
+        *http = Some((needed, client.clone()));
+        Ok(client)
+    }
+
+    fn connect(&self, needed: &Connected) -> Result<reqwest::Client, LoginError> {
+        static PROVIDER: Once = Once::new();
+        // Somebody else in the process may have chosen the same one before.
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let kubeconfig = &self.kubeconfig;
+        let useless = |what: &str| {
+            let what = what.to_owned();
+            move |error: reqwest::Error| LoginError::Useless(what, error.into())
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!(
+                "kubelet/v1.36.0 podling/",
+                env!("CARGO_PKG_VERSION")
+            ))
+            .connect_timeout(CONNECT)
+            .tcp_keepalive(Duration::from_secs(30))
+            .redirect(Policy::none());
+        if let Some(authority) = &kubeconfig.authority {
+            let what = "the server's certificate authority";
+            let all = Certificate::from_pem_bundle(&bytes(authority)?).map_err(useless(what))?;
+            builder = builder.tls_certs_only(all);
+        } else if kubeconfig.server.starts_with("http://") {
+            builder = builder.tls_certs_only([]);
+        }
+        if kubeconfig.insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        if let Some(pem) = &needed.pem {
+            let identity = Identity::from_pem(pem);
+            builder = builder.identity(identity.map_err(useless("the client certificate"))?);
+        }
+        builder
+            .build()
+            .map_err(useless("what the kubeconfig says of TLS"))
+    }
+}
+
+/// A stream of changes.
+pub(super) struct Changes {
+    ask: String,
+    response: Response,
+    /// What has come of the next line.
+    line: Vec<u8>,
+}
+
+impl Changes {
+    /// The next change; nothing once the server has ended the stream. Nothing is lost when it is
+    /// cancelled.
+    pub(super) async fn next(&mut self) -> Result<Option<Value>, ApiError> {
+        loop {
+            if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
+                let rest = self.line.split_off(end + 1);
+                let line = std::mem::replace(&mut self.line, rest);
+                let change = serde_json::from_slice(&line);
+                return change.map(Some).map_err(|source| ApiError::Nonsense {
+                    ask: self.ask.clone(),
+                    source,
+                });
+            }
+            match self
+                .response
+                .chunk()
+                .await
+                .map_err(unreachable(&self.ask))?
+            {
+                Some(bytes) => self.line.extend_from_slice(&bytes),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+fn describe(method: &Method, path: &str) -> String {
+    let path = path.split('?').next().unwrap_or(path);
+    format!("{method} {path}")
+}
+
+async fn send(request: RequestBuilder, ask: &str) -> Result<Response, ApiError> {
+    request.send().await.map_err(unreachable(ask))
+}
+
+/// The URL of an error is known from what was asked.
+fn unreachable(ask: &str) -> impl FnOnce(reqwest::Error) -> ApiError {
+    let ask = ask.to_owned();
+    move |error| ApiError::Unreachable {
+        ask,
+        source: error.without_url().into(),
+    }
+}
+
+async fn within<T>(
+    patience: Duration,
+    ask: &str,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let late = |_| ApiError::Unreachable {
+        ask: ask.to_owned(),
+        source: format!("nothing came for {patience:?}").into(),
+    };
+    tokio::time::timeout(patience, work).await.map_err(late)?
+}
+
+/// The answer, unless it is a refusal.
+async fn accepted(response: Response, ask: &str) -> Result<Response, ApiError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let seconds = response.headers().get(RETRY_AFTER);
+    let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
+    // Only a server in between answers with something else than a Status.
+    let body = response.bytes().await.unwrap_or_default();
+    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |field: &str| said[field].as_str().filter(|text| !text.is_empty());
+    Err(ApiError::Refused {
+        ask: ask.to_owned(),
+        code: status.as_u16(),
+        reason: text("reason").unwrap_or_default().to_owned(),
+        message: text("message").map_or_else(|| status.to_string(), str::to_owned),
+        retry_after: seconds.map(Duration::from_secs),
+    })
+}

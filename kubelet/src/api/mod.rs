@@ -1,0 +1,95 @@
+//! The API server of a cluster, and all that only a node of a cluster does. Nothing of it runs, or is
+//! waited for, on a node that stands alone.
+//!
+//! ```text
+//! kubeconfig ─► client ─► reflect (list, watch) ─┐
+//!                 │                              ├─► node   the Node, its status, its lease
+//!                 │                              ├─► pods   what shall run here, and what became of it
+//!                 │                              ├─► objects, services   what pods refer to, and are told of
+//!                 └── get, patch, create ────────┴─► events, review
+//! ```
+//!
+//! What is to be told is decided by pure files (`plan`), and told by thin ones beside them.
+
+mod backoff;
+mod client;
+mod events;
+mod kubeconfig;
+mod node;
+mod objects;
+mod pods;
+mod reflect;
+mod review;
+mod services;
+
+use std::io;
+use std::path::PathBuf;
+
+pub(crate) use client::Client;
+use client::Pace;
+pub(crate) use events::EventPoster;
+pub use kubeconfig::KubeconfigError;
+pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};
+pub(crate) use objects::ApiObjects;
+pub(crate) use pods::{ApiSource, RemotePods, StatusKeeper, StatusKeeperParts};
+pub(crate) use review::{ApiReviewer, ReviewTimes};
+pub(crate) use services::Services;
+
+/// How a cluster is joined.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// Where the API server is, and what it is shown.
+    pub(crate) kubeconfig: PathBuf,
+    /// Requests in a second (`kubeAPIQPS`); 0 for any number.
+    pub(crate) qps: u32,
+    /// Requests after a rest (`kubeAPIBurst`).
+    pub(crate) burst: u32,
+    /// Events in a second, and after a rest (`eventRecordQPS`, `eventBurst`).
+    pub(crate) events: (u32, u32),
+    /// What is asked of it for the server's sake.
+    pub(crate) reviews: ReviewSettings,
+    /// What is chosen about the Node.
+    pub(crate) node: NodeWishes,
+}
+
+/// What is asked for the server's sake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReviewSettings {
+    /// Whether whose tokens are is asked (`authentication.webhook.enabled`).
+    pub(crate) tokens: bool,
+    /// Whether who may do what is asked (`authorization.mode: Webhook`).
+    pub(crate) access: bool,
+    /// How long answers hold.
+    pub(crate) times: ReviewTimes,
+}
+
+/// Why a cluster cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The kubeconfig cannot be read.
+    #[error("cannot read the kubeconfig {file} (--kubeconfig)")]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It is read, and no use.
+    #[error("cannot use the kubeconfig")]
+    Kubeconfig(#[from] KubeconfigError),
+}
+
+/// A client of the API server that the settings name.
+pub(crate) fn connect(settings: &ClusterSettings) -> Result<Client, JoinError> {
+    let file = &settings.kubeconfig;
+    let text = std::fs::read_to_string(file).map_err(|source| JoinError::Read {
+        file: file.clone(),
+        source,
+    })?;
+    let kubeconfig = kubeconfig::read(file, &text)?;
+    Ok(Client::new(
+        kubeconfig,
+        Pace::new(settings.qps, settings.burst),
+    ))
+}

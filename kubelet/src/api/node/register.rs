@@ -1,0 +1,262 @@
+//! Registers the Node, and tells its status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{NodeWishes, path, plan};
+use crate::admit::NodeFacts;
+use crate::api::client::{ApiError, Client, Patch};
+use crate::api::reflect::{News, Reflector};
+use crate::evict::Standing;
+use crate::model::{Event, EventKind, StringMap};
+use crate::node::Portrait;
+use crate::sync::EventRecorder;
+
+/// The first wait before a registration is tried again, and the longest, as upstream has it.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(7);
+
+/// How often a Node is told to look at its status while it is not ready.
+const UNREADY: Duration = Duration::from_secs(1);
+
+/// What a registrar is made of.
+pub(crate) struct RegistrarParts {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) wishes: NodeWishes,
+    pub(crate) portrait: Arc<Portrait>,
+    /// What the node is short of: news of it are told at once.
+    pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) events: Arc<dyn EventRecorder>,
+    /// The node as pods are let in to it: its labels are the cluster's.
+    pub(crate) facts: watch::Sender<Arc<NodeFacts>>,
+    /// Where the Node's UID is told.
+    pub(crate) uid: watch::Sender<Option<String>>,
+}
+
+/// Registers the Node, and tells its status.
+pub(crate) struct Registrar {
+    parts: RegistrarParts,
+    /// As the server has it.
+    node: Value,
+    told: Instant,
+}
+
+impl Registrar {
+    /// One that has told nothing yet.
+    pub(crate) fn new(parts: RegistrarParts) -> Self {
+        Self {
+            parts,
+            node: Value::Null,
+            told: Instant::now(),
+        }
+    }
+
+    /// Works until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        // What is given up is said by the next kubelet.
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.work(&shutdown) => {}
+        }
+    }
+
+    async fn work(&mut self, shutdown: &CancellationToken) {
+        self.meet().await;
+        let path = format!(
+            "/api/v1/nodes?fieldSelector=metadata.name%3D{}",
+            self.parts.name
+        );
+        let (tell, mut news) = mpsc::channel(1);
+        let reflector = Reflector::new(self.parts.client.clone(), path);
+        let mut reflecting = std::pin::pin!(reflector.run(tell, shutdown.clone()));
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                () = &mut reflecting => return,
+                Some(news) = news.recv() => self.hear(news),
+                Ok(()) = self.parts.standing.changed() => next = self.tell().await,
+                () = sleep_until(next) => next = self.tell().await,
+            }
+        }
+    }
+
+    /// Tries until the Node is there.
+    async fn meet(&mut self) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.register().await {
+                Ok(node) => {
+                    info!(
+                        node = self.parts.name,
+                        server = self.parts.client.server(),
+                        "joined the cluster"
+                    );
+                    return self.know(node);
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "cannot register the node; trying again");
+                }
+            }
+            sleep(wait).await;
+            wait = (2 * wait).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn register(&self) -> Result<Value, ApiError> {
+        let RegistrarParts {
+            client,
+            name,
+            wishes,
+            portrait,
+            ..
+        } = &self.parts;
+        let path = path(name);
+        let portrait = portrait.object().await;
+        if wishes.register {
+            let ours = plan::new_node(portrait.clone(), wishes);
+            match client.create("/api/v1/nodes", &ours).await {
+                Ok(made) => return Ok(made),
+                // It is there, or it may not be made and is there all the same.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => {
+                    return client.get(&path).await.map_err(|_| error);
+                }
+            }
+        }
+        let existing = client.get(&path).await?;
+        if plan::has_rebooted(&existing, &portrait) {
+            let boot = &portrait["status"]["nodeInfo"]["bootID"];
+            let boot = boot.as_str().unwrap_or_default();
+            self.note(
+                EventKind::Warning,
+                "Rebooted",
+                format!("Node {name} has been rebooted, boot id: {boot}"),
+            );
+        }
+        match plan::reconcile(&existing, &portrait, wishes) {
+            Some(patch) if wishes.register => client.patch(&path, Patch::Merge, &patch).await,
+            _ => Ok(existing),
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::All(mut nodes) => match nodes.pop() {
+                Some(node) => self.know(node),
+                None => warn!(
+                    node = self.parts.name,
+                    "the cluster has no such Node any more"
+                ),
+            },
+            News::Set(node) => self.know(node),
+            News::Gone(_) => warn!(
+                node = self.parts.name,
+                "the Node was deleted from the cluster"
+            ),
+        }
+    }
+
+    fn know(&mut self, node: Value) {
+        let uid = node["metadata"]["uid"].as_str().map(str::to_owned);
+        self.parts.uid.send_if_modified(|known| {
+            let is_new = *known != uid;
+            *known = uid;
+            is_new
+        });
+        let labels: StringMap =
+            serde_json::from_value(node["metadata"]["labels"].clone()).unwrap_or_default();
+        self.parts.facts.send_if_modified(|facts| {
+            let is_new = facts.labels != labels;
+            if is_new {
+                Arc::make_mut(facts).labels = labels;
+            }
+            is_new
+        });
+        self.node = node;
+    }
+
+    /// Tells the status if it is time; when it is looked at next.
+    async fn tell(&mut self) -> Instant {
+        let wishes = &self.parts.wishes;
+        let portrait = self.parts.portrait.object().await;
+        let change = plan::status(&self.node, &portrait);
+        let mut pause = wishes.update;
+        if change.is_news || self.told.elapsed() >= wishes.report {
+            let path = format!("{}/status", path(&self.parts.name));
+            let told = self
+                .parts
+                .client
+                .patch(&path, Patch::Strategic, &change.patch)
+                .await;
+            match told {
+                Ok(node) => {
+                    self.note_turns(&node);
+                    self.know(node);
+                    self.told = Instant::now();
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "the node's status is not told");
+                }
+            }
+        }
+        if !is_ready(&self.node) {
+            pause = pause.min(UNREADY);
+        }
+        Instant::now() + pause
+    }
+
+    /// Events of conditions that turned.
+    fn note_turns(&self, now: &Value) {
+        for (kind, on, off) in [
+            ("Ready", "NodeReady", "NodeNotReady"),
+            (
+                "MemoryPressure",
+                "NodeHasInsufficientMemory",
+                "NodeHasSufficientMemory",
+            ),
+            (
+                "DiskPressure",
+                "NodeHasDiskPressure",
+                "NodeHasNoDiskPressure",
+            ),
+            (
+                "PIDPressure",
+                "NodeHasInsufficientPID",
+                "NodeHasSufficientPID",
+            ),
+        ] {
+            let (before, now) = (holds(&self.node, kind), holds(now, kind));
+            let Some(now) = now.filter(|now| before != Some(*now)) else {
+                continue;
+            };
+            let reason = if now { on } else { off };
+            let message = format!("Node {} status is now: {reason}", self.parts.name);
+            self.note(EventKind::Normal, reason, message);
+        }
+    }
+
+    fn note(&self, kind: EventKind, reason: &'static str, message: String) {
+        let event = Event::of_node(&self.parts.name, kind, reason, message);
+        self.parts.events.record(event);
+    }
+}
+
+/// Whether a condition of a Node holds; nothing when it has none.
+fn holds(node: &Value, kind: &str) -> Option<bool> {
+    let mut conditions = node["status"]["conditions"].as_array()?.iter();
+    let condition = conditions.find(|one| one["type"] == kind)?;
+    Some(condition["status"] == "True")
+}
+
+fn is_ready(node: &Value) -> bool {
+    holds(node, "Ready") == Some(true)
+}

@@ -1,0 +1,195 @@
+//! Objects of the API server that pods refer to: each is followed as long as a pod does.
+//!
+//! ```text
+//! get (reader, key) ─► a follower, if there is none ─► Seen ─► the object
+//!                        └─ it changes ─► Input::ObjectsChanged ─► workers of its readers
+//! forget (reader) ─► followers without readers end
+//! ```
+//!
+//! Pods of manifests have the objects of manifests, and no others.
+
+mod follow;
+mod token;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::client::Client;
+use super::pods::RemotePods;
+use crate::model::{Object, ObjectKey, ObjectKind, ObjectNotFound, PodUid};
+use crate::store::{LocalObjects, LookupError, Objects};
+use crate::sync::Input;
+
+/// How long a pod waits for an object, before it says so and tries again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is known of an object.
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    /// The API server has not answered yet.
+    Unknown,
+    /// It has none.
+    Missing,
+    /// It has this one.
+    There(Object),
+    /// It has one that is of no use, or says why it gives none.
+    Wrong(String),
+}
+
+/// An object; a token is also somebody's.
+type Place = (Option<PodUid>, ObjectKey);
+
+/// Somebody follows an object.
+struct Followed {
+    readers: BTreeSet<PodUid>,
+    seen: watch::Receiver<Seen>,
+    /// Ends it.
+    _guard: DropGuard,
+}
+
+/// Objects of the API server, and those of manifests for the pods of manifests.
+pub(crate) struct ApiObjects {
+    client: Client,
+    pods: Arc<RemotePods>,
+    local: LocalObjects,
+    changed: mpsc::UnboundedSender<ObjectKey>,
+    followed: Mutex<BTreeMap<Place, Followed>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Where what changed comes out.
+pub(crate) type ChangedObjects = mpsc::UnboundedReceiver<ObjectKey>;
+
+impl ApiObjects {
+    /// Nobody reads anything yet.
+    pub(crate) fn new(
+        client: Client,
+        pods: Arc<RemotePods>,
+        local: LocalObjects,
+    ) -> (Arc<Self>, ChangedObjects) {
+        // A follower tells of a change now and then.
+        let (changed, changes) = mpsc::unbounded_channel();
+        let objects = Self {
+            client,
+            pods,
+            local,
+            changed,
+            followed: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        (Arc::new(objects), changes)
+    }
+
+    /// Tells the sync loop of changes until `shutdown`, and ends every follower then.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut changes: ChangedObjects,
+        inbox: mpsc::Sender<Input>,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            // Both arms only receive.
+            let key = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(key) = changes.recv() => key,
+            };
+            let changed = Input::ObjectsChanged(BTreeSet::from([key]));
+            if inbox.send(changed).await.is_err() {
+                break;
+            }
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// What is known of an object from now on, and from a follower that is there or begins.
+    fn follow(&self, reader: &PodUid, key: &ObjectKey) -> watch::Receiver<Seen> {
+        let is_token = key.kind == ObjectKind::ServiceAccountToken;
+        let place = (is_token.then(|| reader.clone()), key.clone());
+        let mut followed = self.followed();
+        let entry = followed
+            .entry(place)
+            .or_insert_with(|| self.begin(reader, key));
+        entry.readers.insert(reader.clone());
+        entry.seen.clone()
+    }
+
+    fn begin(&self, reader: &PodUid, key: &ObjectKey) -> Followed {
+        let (tell, seen) = watch::channel(Seen::Unknown);
+        let end = self.stop.child_token();
+        let (client, key) = (self.client.clone(), key.clone());
+        let (changed, to_follower) = (self.changed.clone(), end.clone());
+        if key.kind == ObjectKind::ServiceAccountToken {
+            let pod = self.pods.with_uid(reader);
+            let tokens = token::Tokens { client, key, pod };
+            self.tasks.spawn(tokens.follow(tell, changed, to_follower));
+        } else {
+            self.tasks
+                .spawn(follow::follow(client, key, (tell, changed), to_follower));
+        }
+        Followed {
+            readers: BTreeSet::new(),
+            seen,
+            _guard: end.drop_guard(),
+        }
+    }
+
+    fn followed(&self) -> MutexGuard<'_, BTreeMap<Place, Followed>> {
+        self.followed
+            .lock()
+            .expect("no holder of this lock can panic")
+    }
+
+    async fn find(&self, reader: &PodUid, key: &ObjectKey) -> Result<Object, LookupError> {
+        let mut seen = self.follow(reader, key);
+        let unavailable = |why: String| LookupError::Unavailable {
+            key: key.clone(),
+            source: why.into(),
+        };
+        let known = async {
+            let known = seen.wait_for(|seen| *seen != Seen::Unknown).await;
+            known.map_or(Seen::Unknown, |seen| seen.clone())
+        };
+        match timeout(PATIENCE, known).await {
+            Ok(Seen::There(object)) => Ok(object),
+            Ok(Seen::Missing) => Err(ObjectNotFound(key.clone()).into()),
+            Ok(Seen::Wrong(why)) => Err(unavailable(why)),
+            Ok(Seen::Unknown) => Err(unavailable("nobody follows it any more".to_owned())),
+            Err(_) => Err(unavailable(
+                "timed out waiting for the API server".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Objects for ApiObjects {
+    fn get<'a>(
+        &'a self,
+        reader: &'a PodUid,
+        key: &'a ObjectKey,
+    ) -> BoxFuture<'a, Result<Object, LookupError>> {
+        match self.pods.with_uid(reader) {
+            Some(_) => self.find(reader, key).boxed(),
+            None => self.local.get(reader, key),
+        }
+    }
+
+    fn forget(&self, reader: &PodUid) {
+        self.followed().retain(|_, followed| {
+            followed.readers.remove(reader);
+            !followed.readers.is_empty()
+        });
+        self.local.forget(reader);
+    }
+}

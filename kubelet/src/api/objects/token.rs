@@ -1,0 +1,147 @@
+//! Tokens of service accounts, each bound to a pod, and asked for anew before it expires.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::Seen;
+use crate::api::backoff::Backoff;
+use crate::api::client::{ApiError, Client};
+use crate::model::{Object, ObjectKey, Token, TokenRequest};
+
+/// A token is not used for longer, as upstream has it.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tokens for one pod.
+pub(super) struct Tokens {
+    pub(super) client: Client,
+    pub(super) key: ObjectKey,
+    pub(super) pod: Option<Arc<core::Pod>>,
+}
+
+impl Tokens {
+    /// Has a token until `end`.
+    pub(super) async fn follow(
+        self,
+        tell: watch::Sender<Seen>,
+        changed: mpsc::UnboundedSender<ObjectKey>,
+        end: CancellationToken,
+    ) {
+        // A request that is given up has told nobody.
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = self.renew(tell, changed) => {}
+        }
+    }
+
+    async fn renew(&self, tell: watch::Sender<Seen>, changed: mpsc::UnboundedSender<ObjectKey>) {
+        let mut backoff = Backoff::new();
+        loop {
+            let is_first = !matches!(*tell.borrow(), Seen::There(_));
+            match self.ask().await {
+                Ok(answer) => {
+                    backoff.rest();
+                    let token = answer["status"]["token"].as_str().unwrap_or_default();
+                    let token = Token::new(token);
+                    tell.send_replace(Seen::There(Object::Token(token)));
+                    if !is_first && changed.send(self.key.clone()).is_err() {
+                        return;
+                    }
+                    sleep(lasts(&answer, Timestamp::now())).await;
+                }
+                Err(error) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a pod has no new token"
+                    );
+                    if is_first {
+                        let why = if error.is_not_found() {
+                            Seen::Missing
+                        } else {
+                            Seen::Wrong(error.to_string())
+                        };
+                        tell.send_replace(why);
+                    }
+                    sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<Value, ApiError> {
+        let TokenRequest {
+            account,
+            audience,
+            seconds,
+        } = TokenRequest::of(&self.key);
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{account}/token",
+            self.key.namespace
+        );
+        let audiences: Vec<_> = Some(audience)
+            .into_iter()
+            .filter(|one| !one.is_empty())
+            .collect();
+        let metadata = self.pod.as_ref().map(|pod| &pod.metadata);
+        let request = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {
+                "audiences": audiences,
+                "expirationSeconds": seconds,
+                "boundObjectRef": {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "name": metadata.and_then(|one| one.name.clone()),
+                    "uid": metadata.and_then(|one| one.uid.clone()),
+                },
+            },
+        });
+        self.client.create(&path, &request).await
+    }
+}
+
+/// How long a token is used: no longer than a day, and no longer than four fifths of its time.
+pub(super) fn lasts(answer: &Value, now: Timestamp) -> Duration {
+    let expires = answer["status"]["expirationTimestamp"].as_str();
+    let expires = expires.and_then(|text| text.parse::<Timestamp>().ok());
+    let left = expires.map_or(LONGEST, |expires| {
+        Duration::try_from(expires.duration_since(now)).unwrap_or_default()
+    });
+    let whole = answer["spec"]["expirationSeconds"].as_u64();
+    let whole = whole.map_or(left, Duration::from_secs);
+    left.saturating_sub(whole / 5)
+        .clamp(Duration::from_secs(10), LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_when_a_fifth_of_its_time_is_left() {
+        let rows = [
+            ("1970-01-01T01:00:00Z", 3600, 2880),
+            ("1970-01-01T00:00:05Z", 3600, 10),
+            ("1971-01-01T00:00:00Z", 365 * 24 * 3600, 24 * 3600),
+        ];
+        for (expires, asked, expected) in rows {
+            let answer = json!({
+                "spec": { "expirationSeconds": asked },
+                "status": { "expirationTimestamp": expires },
+            });
+            assert_eq!(
+                lasts(&answer, Timestamp::UNIX_EPOCH).as_secs(),
+                expected,
+                "{expires}"
+            );
+        }
+    }
+}

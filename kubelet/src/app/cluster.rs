@@ -1,0 +1,165 @@
+//! What a node of a cluster does beside what every node does.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Kubelet;
+use crate::api::{
+    ApiObjects, ApiReviewer, ApiSource, Client, ClusterSettings, EventPoster, LeaseKeeper,
+    NodeWishes, Registrar, RegistrarParts, RemotePods, ReviewSettings, Services, StatusKeeper,
+    StatusKeeperParts,
+};
+use crate::node::Portrait;
+use crate::server::Reviews;
+use crate::source::{Saying, StaticPods};
+use crate::store::{LocalObjects, Objects};
+use crate::sync::Input;
+
+/// The cluster that the node joins.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    pub(super) node: NodeWishes,
+    /// The UID of the Node, once it is there.
+    pub(super) uid: watch::Sender<Option<String>>,
+    /// The node's pods as the API server has them.
+    pub(super) pods: Arc<RemotePods>,
+    /// The static pods, which it is shown.
+    pub(super) statics: watch::Sender<StaticPods>,
+    /// The cluster's services.
+    pub(super) services: Arc<Services>,
+    /// Events in a second, and after a rest.
+    pub(super) events: (u32, u32),
+    reviews: ReviewSettings,
+}
+
+impl Cluster {
+    /// Who is asked whose a token is, and who may do what.
+    pub(super) fn reviews(&self, node: &str) -> Reviews {
+        let ReviewSettings {
+            tokens,
+            access,
+            times,
+        } = self.reviews;
+        let reviewer = Arc::new(ApiReviewer::new(self.client.clone(), node, times));
+        Reviews {
+            tokens: tokens.then(|| Arc::clone(&reviewer) as _),
+            access: access.then_some(reviewer as _),
+        }
+    }
+
+    pub(super) fn new(client: Client, settings: &ClusterSettings) -> Self {
+        Self {
+            client,
+            node: settings.node.clone(),
+            events: settings.events,
+            services: Arc::default(),
+            reviews: settings.reviews,
+            uid: watch::Sender::new(None),
+            pods: Arc::default(),
+            statics: watch::Sender::default(),
+        }
+    }
+}
+
+impl Kubelet {
+    /// Who has the objects of pods: manifests alone, or the cluster too, whose objects and services are
+    /// then followed.
+    pub(super) fn shelves(
+        &self,
+        local: LocalObjects,
+        inbox: &mpsc::Sender<Input>,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) -> Arc<dyn Objects> {
+        let Some(cluster) = &self.cluster else {
+            return Arc::new(local);
+        };
+        let (client, pods) = (cluster.client.clone(), Arc::clone(&cluster.pods));
+        let (objects, changes) = ApiObjects::new(client, pods, local);
+        let (followers, inbox, to_objects) = (Arc::clone(&objects), inbox.clone(), stop.clone());
+        parts.spawn(async move {
+            followers.run(changes, inbox, to_objects).await;
+            "followers of objects"
+        });
+        let (services, client) = (Arc::clone(&cluster.services), cluster.client.clone());
+        let stop = stop.clone();
+        parts.spawn(async move {
+            services.run(client, stop).await;
+            "follower of services"
+        });
+        objects
+    }
+
+    /// Registers the node, if there is a cluster.
+    pub(super) fn start_node(
+        &self,
+        portrait: &Arc<Portrait>,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) {
+        let Some(cluster) = &self.cluster else { return };
+        let name = &self.settings.node_name;
+        let registrar = Registrar::new(RegistrarParts {
+            client: cluster.client.clone(),
+            name: name.clone(),
+            wishes: cluster.node.clone(),
+            portrait: Arc::clone(portrait),
+            standing: self.standing.subscribe(),
+            events: Arc::clone(&self.events) as _,
+            facts: self.node.clone(),
+            uid: cluster.uid.clone(),
+        });
+        let to_registrar = stop.clone();
+        parts.spawn(async move {
+            registrar.run(to_registrar).await;
+            "registrar of the node"
+        });
+        let lease = LeaseKeeper::new(cluster.client.clone(), name, cluster.node.lease_seconds);
+        let (uid, to_lease) = (cluster.uid.subscribe(), stop.clone());
+        parts.spawn(async move {
+            lease.run(uid, to_lease).await;
+            "keeper of the node's lease"
+        });
+        let (client, events) = (cluster.client.clone(), Arc::clone(&self.events));
+        let poster = EventPoster::new(client, name, events, cluster.events);
+        let stop = stop.clone();
+        parts.spawn(async move {
+            poster.run(stop).await;
+            "poster of events"
+        });
+    }
+
+    /// Takes pods from the cluster, and tells it what becomes of them and of static ones.
+    pub(super) fn start_pods(
+        &self,
+        says: mpsc::Sender<Saying>,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) {
+        let Some(cluster) = &self.cluster else { return };
+        let (client, name) = (&cluster.client, &self.settings.node_name);
+        let events = Arc::clone(&self.events) as _;
+        let source = ApiSource::new(client.clone(), name, events, Arc::clone(&cluster.pods));
+        let to_source = stop.clone();
+        parts.spawn(async move {
+            source.run(says, to_source).await;
+            "source of the cluster's pods"
+        });
+        let keeper = StatusKeeper::new(StatusKeeperParts {
+            client: client.clone(),
+            node: name.clone(),
+            node_uid: cluster.uid.subscribe(),
+            remote: Arc::clone(&cluster.pods),
+            table: Arc::clone(&self.pods),
+            statics: cluster.statics.subscribe(),
+        });
+        let stop = stop.clone();
+        parts.spawn(async move {
+            keeper.run(stop).await;
+            "keeper of pods' statuses"
+        });
+    }
+}
