@@ -1,3 +1,5 @@
+//! What a real API server does, and this one as well.
+
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;

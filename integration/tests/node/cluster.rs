@@ -181,7 +181,9 @@ async fn a_static_pod_is_mirrored_again_when_its_mirror_is_deleted() {
     let cluster = Cluster::start().await;
     let node = join(&cluster).await;
     let image = node.import_debian("busybox").await;
-    node.manifest("web.yaml", &pod("web", one(&image, &["sleep", "1000"])));
+    let mut spec = one(&image, &["sleep", "1000"]);
+    spec["terminationGracePeriodSeconds"] = 1.into();
+    node.manifest("web.yaml", &pod("web", spec));
     let mirror = cluster.wait(&path("web-node"), "is ready", is_ready).await;
     let annotations = &mirror["metadata"]["annotations"];
     assert_eq!(

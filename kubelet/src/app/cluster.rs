@@ -6,11 +6,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Kubelet;
+use super::{Kubelet, Settings};
 use crate::api::{
-    ApiObjects, ApiReviewer, ApiSource, Client, ClusterSettings, EventPoster, LeaseKeeper,
-    NodeWishes, Registrar, RegistrarParts, RemotePods, ReviewSettings, Services, StatusKeeper,
-    StatusKeeperParts,
+    self, ApiObjects, ApiReviewer, ApiSource, Client, ClusterSettings, EventPoster, JoinError,
+    LeaseKeeper, NodeWishes, Registrar, RegistrarParts, RemotePods, ReviewSettings, Services,
+    StatusKeeper, StatusKeeperParts,
 };
 use crate::node::Portrait;
 use crate::server::Reviews;
@@ -37,7 +37,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Who is asked whose a token is, and who may do what.
-    pub(super) fn reviews(&self, node: &str) -> Reviews {
+    fn reviews(&self, node: &str) -> Reviews {
         let ReviewSettings {
             tokens,
             access,
@@ -50,7 +50,18 @@ impl Cluster {
         }
     }
 
-    pub(super) fn new(client: Client, settings: &ClusterSettings) -> Self {
+    /// The cluster that the settings name, if they do; its API server is then asked who may ask the
+    /// kubelet.
+    pub(super) fn join(settings: &mut Settings) -> Result<Option<Self>, JoinError> {
+        let Some(of_cluster) = &settings.cluster else {
+            return Ok(None);
+        };
+        let cluster = Self::new(api::connect(of_cluster)?, of_cluster);
+        settings.server.reviews = cluster.reviews(&settings.node_name);
+        Ok(Some(cluster))
+    }
+
+    fn new(client: Client, settings: &ClusterSettings) -> Self {
         Self {
             client,
             node: settings.node.clone(),

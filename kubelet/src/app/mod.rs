@@ -14,6 +14,7 @@
 mod cluster;
 mod configured;
 mod groups;
+mod portrait;
 mod settings;
 mod start;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use tracing::{info, warn};
 
 use crate::addition::Additions;
 use crate::admit::NodeFacts;
-use crate::api::{self, JoinError};
+use crate::api::JoinError;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
 use crate::device;
@@ -42,7 +43,7 @@ use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, PodSource};
-use crate::node::{Identity, Portrait};
+use crate::node::Portrait;
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulled::PullRecords;
@@ -61,6 +62,7 @@ use crate::sync::{
 
 use cluster::Cluster;
 pub use configured::Ports;
+use portrait::identity;
 pub use settings::{AtEnd, Places, Settings};
 use start::{listen, make_directories, meet, recover, wallet};
 
@@ -131,10 +133,7 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
     let metrics = Metrics::new(&settings.node_name);
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
-    let cluster = cluster(&settings)?;
-    if let Some(cluster) = &cluster {
-        settings.server.reviews = cluster.reviews(&settings.node_name);
-    }
+    let cluster = Cluster::join(&mut settings)?;
     let doors = listen(&settings).await?;
     let mut client = Client::new(
         &settings.runtime_socket,
@@ -156,15 +155,6 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
         let _ = std::fs::remove_file(file);
     }
     ended
-}
-
-/// The cluster that is joined, if one is.
-fn cluster(settings: &Settings) -> Result<Option<Cluster>, JoinError> {
-    let Some(settings) = &settings.cluster else {
-        return Ok(None);
-    };
-    let client = api::connect(settings)?;
-    Ok(Some(Cluster::new(client, settings)))
 }
 
 /// The parts that several tasks share.
@@ -346,14 +336,6 @@ impl Kubelet {
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
     }
 
-    fn portrait(&self, doors: &Doors) -> Arc<Portrait> {
-        let port = doors.addresses()[0].map(|address| address.port());
-        let identity = identity(&self.settings, (port, self.standing.subscribe()));
-        let (runtime, pulse) = (Arc::clone(&self.runtime), self.pulse.clone());
-        let devices = Arc::clone(&self.devices);
-        Arc::new(Portrait::new(identity, runtime, pulse, devices))
-    }
-
     fn exhibits(
         &self,
         (portrait, objects): (Arc<Portrait>, Arc<dyn Objects>),
@@ -509,22 +491,5 @@ impl Kubelet {
             pulse: self.pulse.clone(),
             pace: settings.pace,
         }
-    }
-}
-
-/// What of the node does not change while the kubelet runs.
-fn identity(
-    settings: &Settings,
-    (port, standing): (Option<u16>, watch::Receiver<Standing>),
-) -> Identity {
-    Identity {
-        standing,
-        name: settings.node_name.clone(),
-        addresses: settings.node_ips.clone(),
-        root: settings.root.clone(),
-        labels: settings.node_labels.clone(),
-        port,
-        reserve: settings.reserve.clone(),
-        most_images: settings.most_images,
     }
 }

@@ -1,3 +1,5 @@
+//! Kubeconfigs as they are written, and what is wrong with them.
+
 use std::path::Path;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Nodes as they are and as they shall be, and what is told of the difference.
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Pods here and there, and what is told next.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
