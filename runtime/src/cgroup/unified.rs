@@ -3,7 +3,8 @@
 //! A controller works in a directory only if every directory above enables it. cgroups-rs writes
 //! all of them anew each time and drops the errors; here the directory is made first, and only if
 //! it then lacks controllers are they enabled from the top. What is above a scope is systemd's, which
-//! hands the scope every controller that it knows: there, they are enabled from the scope on.
+//! hands the scope every controller that it knows: there, they are enabled from the scope on,
+//! but for the one that systemd does not know.
 
 use std::collections::HashMap;
 use std::fs;
@@ -27,21 +28,26 @@ pub(super) fn create(root: &Path, path: &CgroupPath) -> Result<(), CgroupError> 
     let leaf = root.join(path.relative());
     let names: Vec<&str> = path.relative().split('/').collect();
     let (theirs, ours) = names.split_at(driver::owned_by_systemd(path.relative()));
-    let mut directory = root.to_owned();
-    directory.extend(theirs);
-    let available = controllers(&directory, "cgroup.controllers").map_err(failed)?;
+    let available = controllers(root, "cgroup.controllers").map_err(failed)?;
     let wanted: Vec<&str> = WANTED
         .into_iter()
         .filter(|name| available.iter().any(|known| known == name))
         .collect();
-    if !theirs.is_empty() {
-        check_delegation(&directory, &wanted)?;
-    }
     match make(&leaf) {
         Ok(()) if has_all(&leaf, &wanted).map_err(failed)? => return Ok(()),
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
+    }
+    let mut directory = root.to_owned();
+    for word in theirs {
+        // Limits of huge pages are systemd's no more than anybody's: it does not know the controller.
+        enable(&directory, &unknown_to_systemd(&wanted))?;
+        directory.push(word);
+    }
+    if !theirs.is_empty() {
+        let present = controllers(&directory, "cgroup.controllers").map_err(failed)?;
+        check_delegation(&directory, &present)?;
     }
     for word in ours {
         enable(&directory, &wanted)?;
@@ -57,10 +63,15 @@ pub(super) fn house(directory: &Path, pid: u32) -> io::Result<()> {
     write(&directory.join("cgroup.procs"), &pid.to_string())
 }
 
+fn unknown_to_systemd<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
+    let unknown = wanted.iter().copied().filter(|name| *name == "hugetlb");
+    unknown.collect()
+}
+
 /// Without these, limits would be lost without a word.
-fn check_delegation(directory: &Path, present: &[&str]) -> Result<(), CgroupError> {
-    let lacking = NEEDED.iter().filter(|name| !present.contains(name));
-    let lacking: Vec<&str> = lacking.copied().collect();
+fn check_delegation(directory: &Path, present: &[String]) -> Result<(), CgroupError> {
+    let is_there = |name: &&str| present.iter().any(|one| one == *name);
+    let lacking: Vec<&str> = NEEDED.into_iter().filter(|name| !is_there(name)).collect();
     match lacking.is_empty() {
         true => Ok(()),
         false => Err(CgroupError::NotDelegated {
