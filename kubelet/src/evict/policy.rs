@@ -58,3 +58,22 @@ fn reserved(configuration: &Configuration) -> u64 {
     });
     of_memory.sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_storage_are_held_and_soft_evictions_have_no_grace_unless_told() {
+        let usual = Policy::of(&Configuration::default());
+        assert_eq!(usual.limits, StorageLimits::Held);
+        assert_eq!(usual.most_grace, Duration::ZERO);
+        let told = Policy::of(&Configuration {
+            local_storage_capacity_isolation: false,
+            eviction_max_pod_grace_period: 20,
+            ..Configuration::default()
+        });
+        assert_eq!(told.limits, StorageLimits::Ignored);
+        assert_eq!(told.most_grace, Duration::from_secs(20));
+    }
+}

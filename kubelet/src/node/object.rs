@@ -90,16 +90,15 @@ pub(super) fn labels(identity: &Identity, facts: &Facts) -> StringMap {
 
 fn capacity(identity: &Identity, facts: &Facts) -> Map<String, Value> {
     let pods = identity.reserve.pods(facts.cpus).to_string();
-    resources(
-        facts,
-        (facts.cpus * 1000, facts.memory, binary(facts.disk), pods),
-    )
+    let disk = identity.reserve.has_storage().then(|| binary(facts.disk));
+    resources(facts, (facts.cpus * 1000, facts.memory, disk, pods))
 }
 
 /// What is left of the disk is written in bytes, as upstream writes it.
 fn allocatable(identity: &Identity, facts: &Facts) -> Map<String, Value> {
     let room = room::allocatable(&identity.reserve, facts);
     let disk = room.ephemeral_storage.to_string();
+    let disk = identity.reserve.has_storage().then_some(disk);
     let pods = identity.reserve.pods(facts.cpus).to_string();
     resources(facts, (room.cpu_millis, room.memory, disk, pods))
 }
@@ -117,7 +116,7 @@ fn with_devices(
 
 fn resources(
     facts: &Facts,
-    (cpu_millis, memory, disk, pods): (u64, u64, String, String),
+    (cpu_millis, memory, disk, pods): (u64, u64, Option<String>, String),
 ) -> Map<String, Value> {
     let mut all = Map::new();
     let cpu = match cpu_millis % 1000 {
@@ -125,7 +124,9 @@ fn resources(
         _ => format!("{cpu_millis}m"),
     };
     all.insert("cpu".to_owned(), cpu.into());
-    all.insert("ephemeral-storage".to_owned(), disk.into());
+    if let Some(disk) = disk {
+        all.insert("ephemeral-storage".to_owned(), disk.into());
+    }
     for (size, bytes) in &facts.huge_pages {
         all.insert(
             format!("hugepages-{}", binary(*size)),

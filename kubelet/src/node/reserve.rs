@@ -18,6 +18,17 @@ pub struct Reserve {
     disk_percent: u64,
     max_pods: u64,
     pods_per_core: u64,
+    storage: Storage,
+}
+
+/// Whether the disk is something that pods ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Storage {
+    /// It is.
+    #[default]
+    Isolated,
+    /// `localStorageCapacityIsolation` is off.
+    Ignored,
 }
 
 impl Reserve {
@@ -26,6 +37,10 @@ impl Reserve {
         let mut reserve = Self {
             max_pods: u64::try_from(configuration.max_pods).unwrap_or(0),
             pods_per_core: u64::try_from(configuration.pods_per_core).unwrap_or(0),
+            storage: match configuration.local_storage_capacity_isolation {
+                true => Storage::Isolated,
+                false => Storage::Ignored,
+            },
             ..Self::default()
         };
         for words in [&configuration.kube_reserved, &configuration.system_reserved] {
@@ -60,8 +75,16 @@ impl Reserve {
         capacity.saturating_sub(kept)
     }
 
+    /// Whether pods may ask for room on the disk, and the node tells of it.
+    pub(super) fn has_storage(&self) -> bool {
+        self.storage == Storage::Isolated
+    }
+
     /// Bytes of the disk for pods.
     pub(super) fn disk(&self, capacity: u64) -> u64 {
+        if !self.has_storage() {
+            return 0;
+        }
         capacity.saturating_sub(self.disk + percent_of(capacity, self.disk_percent))
     }
 

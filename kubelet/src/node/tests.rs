@@ -70,6 +70,19 @@ fn a_node_has_what_its_machine_has_but_for_what_is_kept() {
 }
 
 #[test]
+fn a_node_whose_storage_is_not_isolated_tells_of_none() {
+    let configuration = Configuration {
+        local_storage_capacity_isolation: false,
+        ..Configuration::default()
+    };
+    let status = &shown(&configuration, &[])["status"];
+    for list in ["capacity", "allocatable"] {
+        assert!(status[list]["ephemeral-storage"].is_null(), "{status}");
+        assert!(status[list]["memory"].is_string(), "{status}");
+    }
+}
+
+#[test]
 fn what_is_reserved_is_not_for_pods() {
     let words = |pairs: &[(&str, &str)]| {
         pairs
