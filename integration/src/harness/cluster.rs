@@ -1,15 +1,15 @@
 //! A cluster for a node to join: the small API server of the tests, or a real one.
 //!
 //! `PODLING_TEST_CLUSTER` names a directory that describes a real one: `server` with its URL, `ca.crt`
-//! of who signs its certificate, `admin-token` of who may do everything, and `node.kubeconfig` of the
-//! node named `node`. Stories that run over it run one after the other.
+//! of who signs its certificate, `admin.crt` and `admin.key` of who may do everything, and
+//! `node.kubeconfig` of the node named `node`. Stories that run over it run one after the other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -23,6 +23,7 @@ pub struct Cluster {
     /// Nothing for a real one.
     own: Option<ApiServer>,
     url: String,
+    /// Nothing for a real one, which knows a certificate.
     token: String,
     kubeconfig: PathBuf,
     http: Client,
@@ -53,7 +54,7 @@ impl Cluster {
             own: Some(own),
             token: ADMIN.to_owned(),
             kubeconfig,
-            http: client(None),
+            http: client_of(Client::builder().tls_certs_only([])),
             _folder: folder,
         }
     }
@@ -66,9 +67,9 @@ impl Cluster {
         let cluster = Self {
             own: None,
             url: read("server").trim().to_owned(),
-            token: read("admin-token").trim().to_owned(),
+            token: String::new(),
             kubeconfig: directory.join("node.kubeconfig"),
-            http: client(Some(&read("ca.crt"))),
+            http: known(&read("ca.crt"), &(read("admin.crt") + &read("admin.key"))),
             _folder: folder,
         };
         cluster.tidy_up().await;
@@ -189,7 +190,9 @@ impl Cluster {
         body: Option<(&str, &Value)>,
     ) -> Option<(StatusCode, Value)> {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
-        request = request.bearer_auth(&self.token);
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
         if let Some((kind, body)) = body {
             request = request.header("Content-Type", kind).body(body.to_string());
         }
@@ -200,16 +203,24 @@ impl Cluster {
     }
 }
 
-fn client(authority: Option<&str>) -> Client {
+/// A client that trusts one authority, and shows a certificate with its key.
+fn known(authority: &str, certificate: &str) -> Client {
+    choose_crypto();
+    let authority = Certificate::from_pem(authority.as_bytes()).expect("ca.crt is a certificate");
+    let identity = Identity::from_pem(certificate.as_bytes());
+    let identity = identity.expect("admin.crt and admin.key belong together");
+    let builder = Client::builder().tls_certs_only([authority]);
+    client_of(builder.identity(identity))
+}
+
+fn choose_crypto() {
     static PROVIDER: Once = Once::new();
     // Somebody else in the process may have chosen the same one before.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let trusted = authority
-        .map(|pem| Certificate::from_pem(pem.as_bytes()).expect("ca.crt is a certificate"));
-    client_of(Client::builder().tls_certs_only(trusted))
 }
 
 fn client_of(builder: ClientBuilder) -> Client {
+    choose_crypto();
     let client = builder.timeout(Duration::from_secs(10)).no_proxy().build();
     client.expect("a client can be made")
 }
