@@ -222,7 +222,10 @@ async fn a_container_gets_what_its_devices_come_with_and_gives_them_back_at_its_
     let plugin = Plugin::serve(&registry, "toy.sock");
     wait_counted(&node, ["3", "2"]).await;
     node.remove_manifest("a.yaml");
-    node.manifest("b.yaml", &pod("b", asking(&image, 2)));
+    let mut spec = asking(&image, 2);
+    spec["containers"][0]["args"] = json!(["sleep", "1000"]);
+    spec["terminationGracePeriodSeconds"] = json!(1);
+    node.manifest("b.yaml", &pod("b", spec));
     node.wait_pod("b", "waits for them and runs", is_running)
         .await;
     let told = plugin.told();
