@@ -8,7 +8,7 @@ use podling_integration::harness::daemon::Start;
 use podling_integration::harness::systemd::{self, Systemd, slice_directory};
 use podling_integration::harness::{DEADLINE, Node, requests, wait_until};
 use podling_proto::runtime::v1::{CgroupDriver, RuntimeConfigRequest};
-use podling_systemd::Value;
+use podling_systemd::{Value, slice_below, slice_of_path};
 
 /// The machine's own where it has one.
 fn systemd(node: &Node) -> Option<Systemd> {
@@ -119,6 +119,75 @@ async fn pods_are_in_scopes_that_systemd_delegates_over_crashes_and_leave_no_uni
     for slice in [slice, format!("{own}.slice")] {
         let _ = fs::remove_dir(slice_directory(&slice));
     }
+}
+
+/// A pod with limits that are in its slice too.
+const LIMITED: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: limited}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: IMAGE
+    imagePullPolicy: Never
+    args: [sleep]
+    resources:
+      requests: {cpu: 250m, memory: 32Mi}
+      limits: {cpu: 500m, memory: 64Mi}
+";
+
+#[tokio::test]
+async fn a_pods_slice_has_its_limits_and_goes_with_the_pod() {
+    if !systemd::is_possible() {
+        eprintln!("skipped: cgroup v2 alone is needed");
+        return;
+    }
+    let mut node = Node::start().await;
+    let systemd = systemd(&node);
+    node.kill9();
+    let start = start(systemd.as_ref());
+    node.restart_with(&start).await;
+    let image = node.import_testbox().await;
+    node.manifest("limited.yaml", &LIMITED.replace("IMAGE", &image));
+    let pod = node
+        .wait_pod("limited", "runs", |pod| pod.phase() == "Running")
+        .await;
+    let uid = pod.0["metadata"]["uid"].as_str().expect("a pod has a UID");
+    let root = slice_of_path(&node.range().cgroup());
+    let slice = slice_below(&root, &format!("kubepods/burstable/pod{uid}"));
+    let directory = slice_directory(&slice);
+    assert_eq!(scopes(&directory).len(), 1, "{slice}");
+    let limited = || {
+        assert_eq!(read(directory.join("memory.max")), (64 << 20).to_string());
+        let bandwidth = read(directory.join("cpu.max"));
+        let mut numbers = bandwidth
+            .split(' ')
+            .map(|word| word.parse().expect("a number"));
+        let (quota, period): (u64, u64) = (numbers.next().unwrap(), numbers.next().unwrap());
+        assert_eq!(quota * 2, period, "half of a CPU");
+    };
+    limited();
+
+    // Another kubelet states it anew.
+    node.kill9();
+    node.restart_with(&start).await;
+    node.wait_pod("limited", "still runs", |pod| pod.phase() == "Running")
+        .await;
+    limited();
+    node.remove_manifest("limited.yaml");
+    node.wait_gone("limited").await;
+    wait_until(DEADLINE, "its slice is gone", || !directory.exists()).await;
+
+    // With the last pods their slices end.
+    node.kill9();
+    node.restart_with(&Start {
+        ends_pods: true,
+        ..start
+    })
+    .await;
+    node.stop().await;
+    assert!(!slice_directory(&root).exists(), "{root} is left");
 }
 
 #[tokio::test]

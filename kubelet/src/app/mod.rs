@@ -64,7 +64,7 @@ use cluster::Cluster;
 pub use configured::Ports;
 use portrait::identity;
 pub use settings::{AtEnd, Places, Settings};
-use start::{listen, make_directories, meet, recover, wallet};
+use start::{listen, make_directories, recover, wallet};
 
 /// Inputs on their way to the sync loop.
 const INBOX: usize = 1024;
@@ -143,7 +143,7 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
     if let Some(socket) = &settings.image_socket {
         client = client.with_images_at(socket);
     }
-    let kubelet = Kubelet {
+    let mut kubelet = Kubelet {
         cluster,
         ..Kubelet::build(settings, Arc::new(client), metrics, wallet)
     };
@@ -238,15 +238,10 @@ impl Kubelet {
         self.events.record(event);
     }
 
-    async fn run(&self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
-        let upkeep = Upkeep::begin(self.upkeep_of_cgroups()).map_err(AppError::Reserved)?;
+    async fn run(&mut self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {
+        Upkeep::enforce_reserved(&self.upkeep_of_cgroups()).map_err(AppError::Reserved)?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
-        let to_upkeep = stop.clone();
-        parts.spawn(async move {
-            upkeep.keep(to_upkeep).await;
-            "upkeep of cgroups"
-        });
         let (shelf, local) = shelf(&self.settings.root);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let objects = self.shelves(local, &inbox, &mut parts, &stop);
@@ -261,8 +256,9 @@ impl Kubelet {
             }
             "server"
         });
-        let ended = match meet(self.runtime.as_ref(), &shutdown).await {
-            Some(runtime_name) => {
+        let ended = match self.meet(&shutdown).await {
+            Some((runtime_name, driver)) => {
+                self.settings.cgroup_driver = driver;
                 self.start_node(&portrait, &mut parts, &stop);
                 let world = self.world(runtime_name, objects);
                 let desk = Desk {
@@ -271,7 +267,10 @@ impl Kubelet {
                     inbox,
                     inputs,
                 };
-                self.work(desk, &mut parts, &stop, &shutdown).await
+                match self.keep_cgroups(&mut parts, &stop).await {
+                    Ok(()) => self.work(desk, &mut parts, &stop, &shutdown).await,
+                    Err(error) => Err(error),
+                }
             }
             None => Ok(()),
         };

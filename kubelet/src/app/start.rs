@@ -10,6 +10,7 @@ use super::{AppError, Settings};
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::Runtime;
 use crate::metrics::Metrics;
+use crate::model::CgroupDriver;
 use crate::pulled::PullRecords;
 use crate::server::{Doors, write_addresses};
 use crate::sync::{Clock, SystemClock};
@@ -77,6 +78,33 @@ pub(super) async fn listen(settings: &Settings) -> Result<Doors, AppError> {
         })?;
     }
     Ok(doors)
+}
+
+/// Who makes the upper cgroups: the runtime, which puts containers there, knows best. Nothing when
+/// `shutdown` comes first.
+pub(super) async fn cgroup_driver(
+    runtime: &dyn Runtime,
+    configured: CgroupDriver,
+    shutdown: &CancellationToken,
+) -> Option<CgroupDriver> {
+    loop {
+        match runtime.cgroup_driver().await {
+            Ok(Some(driver)) => {
+                if driver != configured {
+                    let (driver, configured) = (driver.as_str(), configured.as_str());
+                    info!(driver, configured, "the runtime's cgroup driver counts");
+                }
+                return Some(driver);
+            }
+            Ok(None) => return Some(configured),
+            Err(error) => warn!(%error, "cannot ask the runtime for its cgroup driver"),
+        }
+        // Asking again is all that is lost by stopping here.
+        tokio::select! {
+            () = shutdown.cancelled() => return None,
+            () = tokio::time::sleep(MEET_AGAIN) => {}
+        }
+    }
 }
 
 /// The runtime's name, as soon as it answers; nothing when `shutdown` comes first.

@@ -8,9 +8,11 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::start::cgroup_driver;
 use super::*;
 use crate::cri::fake::{FakeRuntime, Program};
-use crate::resource::CgroupDriver;
+use crate::model::CgroupDriver;
+use crate::resource::Tree;
 
 const MANIFEST: &str = "apiVersion: v1
 kind: Pod
@@ -35,14 +37,14 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
         log_links: root.path().join("links"),
     };
     let mut settings = Settings::new("node-a", Path::new("/nowhere"), places);
-    settings.cgroup_driver = CgroupDriver::Systemd;
+    settings.cgroup_tree = Tree::Flat;
     settings.at_end = at_end;
     // The machine's own disk may be full.
     settings.eviction.thresholds.clear();
     make_directories(&settings).unwrap();
     let doors = listen(&settings).await.unwrap();
     let metrics = Metrics::new("node-a");
-    let kubelet = Kubelet::build(
+    let mut kubelet = Kubelet::build(
         settings,
         Arc::new(runtime.clone()),
         metrics,
@@ -167,4 +169,14 @@ async fn directories_of_a_pod_that_is_gone_are_taken_away() {
     let kubelet = start(&root, &FakeRuntime::new(), AtEnd::LeavePods).await;
     wait_until("they are gone", || !left.exists() && !logs.exists()).await;
     kubelet.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_runtime_says_who_makes_cgroups_and_is_asked_until_it_answers() {
+    let (runtime, shutdown) = (FakeRuntime::new(), CancellationToken::new());
+    let asked = cgroup_driver(&runtime, CgroupDriver::Systemd, &shutdown).await;
+    assert_eq!(asked, Some(CgroupDriver::Systemd), "it does not say");
+    runtime.has_cgroups_by(CgroupDriver::Cgroupfs);
+    let asked = cgroup_driver(&runtime, CgroupDriver::Systemd, &shutdown).await;
+    assert_eq!(asked, Some(CgroupDriver::Cgroupfs));
 }

@@ -6,18 +6,48 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Kubelet;
+use super::start::{cgroup_driver, meet};
+use super::{AppError, Kubelet};
 use crate::collect::{ImageCollector, Images};
 use crate::device;
 use crate::evict::{self, Evictor};
 use crate::host;
+use crate::model::CgroupDriver;
 use crate::oom::OomWatcher;
 use crate::pod_resources;
-use crate::resource::{PodCgroups, PodRules, UpkeepParts};
+use crate::resource::{PodCgroups, PodRules, Upkeep, UpkeepParts};
 use crate::rotate::Rotator;
 use crate::sync::{Input, SystemClock};
 
 impl Kubelet {
+    /// The runtime's name, and who makes the upper cgroups.
+    pub(super) async fn meet(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Option<(String, CgroupDriver)> {
+        let runtime = self.runtime.as_ref();
+        let name = meet(runtime, shutdown).await?;
+        let driver = cgroup_driver(runtime, self.settings.cgroup_driver, shutdown).await?;
+        Some((name, driver))
+    }
+
+    /// Limits what is above the pods before there are any.
+    pub(super) async fn keep_cgroups(
+        &self,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) -> Result<(), AppError> {
+        let needed = self.upkeep_of_cgroups();
+        let begun = tokio::task::spawn_blocking(move || Upkeep::begin(needed)).await;
+        let upkeep = begun.map_err(|_| AppError::PartEnded("upkeep of cgroups"))?;
+        let stop = stop.clone();
+        parts.spawn(async move {
+            upkeep.keep(stop).await;
+            "upkeep of cgroups"
+        });
+        Ok(())
+    }
+
     /// Starts all of it.
     pub(super) fn start_upkeep(
         &self,

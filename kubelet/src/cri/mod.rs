@@ -44,7 +44,7 @@ pub use stats::{
 };
 pub use streams::{StreamSet, Streams};
 
-use crate::model::{ContainerId, PodUid, SandboxId};
+use crate::model::{CgroupDriver, ContainerId, PodUid, SandboxId};
 
 /// The answer to one call, when it comes.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
@@ -199,6 +199,8 @@ pub trait Health: Send + Sync {
     fn version(&self) -> Call<'_, RuntimeVersion>;
     /// All conditions.
     fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>>;
+    /// Who makes the upper cgroups; `None` when it does not say.
+    fn cgroup_driver(&self) -> Call<'_, Option<CgroupDriver>>;
     /// What it can do beyond what every runtime can.
     fn features(&self) -> Call<'_, RuntimeFeatures>;
 }

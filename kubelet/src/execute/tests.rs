@@ -25,7 +25,7 @@ use crate::model::{
 use crate::plan::fixture::{container, plan_for, pod};
 use crate::plan::{CrashBackoff, end_pod, remove_everything};
 use crate::pleg::RuntimeObserver;
-use crate::resource::{CgroupDriver, PodCgroups};
+use crate::resource::{CgroupDriver, PodCgroups, PodRules, Tree};
 use crate::store::{Shelf, shelf};
 use crate::sync::{Clock, EventRecorder, Executor, Observer};
 
@@ -83,7 +83,10 @@ impl Stage {
             objects: Arc::new(objects),
             services: None,
             // The cgroups of tests are nobody's business but the runtime's.
-            cgroups: PodCgroups::new(CgroupDriver::Systemd, "/"),
+            cgroups: PodCgroups::new(CgroupDriver::Cgroupfs, "/").with(PodRules {
+                tree: Tree::Flat,
+                ..PodRules::default()
+            }),
             devices: crate::device::Desk::empty(),
             node,
             images: ImageParts::default(),

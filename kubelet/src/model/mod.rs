@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod action;
+mod cgroup_driver;
 mod change;
 mod container;
 mod demise;
@@ -37,6 +38,7 @@ pub use action::{
     RemoveContainer, RemoveSandbox, SandboxReason, StartContainer, StartReason, StopReason,
     StopSandbox, TargetSandbox,
 };
+pub use cgroup_driver::CgroupDriver;
 pub use change::PodChange;
 pub use container::{
     Container, ContainerHash, ContainerPort, EphemeralContainer, ExitCodes, Protocol, PullPolicy,

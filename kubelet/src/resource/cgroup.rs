@@ -1,7 +1,7 @@
 //! The cgroup of a pod: made before its sandbox, removed after it, in every hierarchy there is.
 //!
-//! The runtime puts the sandbox and the containers below it. With systemd as the driver, systemd
-//! makes the slice when the runtime asks it for the first scope, and there is nothing to do here.
+//! The runtime puts the sandbox and the containers below it. With systemd as the driver they are slices,
+//! and systemd is asked for all of it.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,23 @@ use cgroups_rs::fs::memory::MemController;
 use cgroups_rs::fs::pid::PidController;
 use cgroups_rs::fs::{Cgroup, Controller, MaxValue};
 
+use podling_systemd::{Systemd, SystemdError, is_slice, slice_of_path};
+
 use super::groups::GroupLimits;
+use super::qos::class_slice;
 use super::shape::limits_of_pages;
+use super::slices::{self, SliceLimits};
 use super::upkeep::pods_in;
 use super::{Bandwidth, CgroupDriver, PodLimits, QosClass, cgroup_parent};
 use crate::admit::asked_for;
 use crate::model::{PodSpec, PodUid};
+
+/// Every class; guaranteed pods are in the cgroup of all.
+const CLASSES: [QosClass; 3] = [
+    QosClass::Guaranteed,
+    QosClass::Burstable,
+    QosClass::BestEffort,
+];
 
 /// Why a cgroup is not as it shall be.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +43,17 @@ pub enum CgroupError {
         /// Why not.
         #[source]
         source: cgroups_rs::fs::error::Error,
+    },
+    /// systemd does not do it.
+    #[error("cannot {attempt} slice {slice}")]
+    Systemd {
+        /// What was to be done.
+        attempt: &'static str,
+        /// Which slice.
+        slice: String,
+        /// Why not.
+        #[source]
+        source: SystemdError,
     },
     /// Others shall have made it.
     #[error(
@@ -52,6 +74,7 @@ pub struct PodCgroups {
     driver: CgroupDriver,
     root: String,
     rules: PodRules,
+    systemd: Systemd,
 }
 
 /// What holds for the cgroup of every pod.
@@ -84,6 +107,7 @@ impl PodCgroups {
             driver,
             root: root.to_owned(),
             rules: PodRules::default(),
+            systemd: Systemd::of_this_machine(),
         }
     }
 
@@ -93,16 +117,19 @@ impl PodCgroups {
         Self { rules, ..self }
     }
 
-    /// Whether there is anything to do here.
-    fn is_ours(&self) -> bool {
-        self.driver == CgroupDriver::Cgroupfs && self.rules.tree == Tree::PerClass
+    /// Who makes them, if there are any.
+    fn maker(&self) -> Option<CgroupDriver> {
+        (self.rules.tree == Tree::PerClass).then_some(self.driver)
     }
 
     /// What the runtime is told for this pod.
     pub fn parent(&self, class: QosClass, uid: &PodUid) -> String {
         match self.rules.tree {
             Tree::PerClass => cgroup_parent(self.driver, &self.root, class, uid),
-            Tree::Flat => format!("/{}", relative(&self.root)),
+            Tree::Flat => match self.driver {
+                CgroupDriver::Cgroupfs => format!("/{}", relative(&self.root)),
+                CgroupDriver::Systemd => slice_of_path(&self.root),
+            },
         }
     }
 
@@ -124,8 +151,12 @@ impl PodCgroups {
         class: QosClass,
         limits: &GroupLimits,
     ) -> Result<(), CgroupError> {
-        if !self.is_ours() {
-            return Ok(());
+        match self.maker() {
+            None => return Ok(()),
+            Some(CgroupDriver::Systemd) => {
+                return self.limit_slice(&class_slice(&self.root, class), &limits.into());
+            }
+            Some(CgroupDriver::Cgroupfs) => {}
         }
         let path = self.class(class);
         let cgroup =
@@ -139,6 +170,11 @@ impl PodCgroups {
         path: &str,
         limits: &GroupLimits,
     ) -> Result<(), CgroupError> {
+        if self.driver == CgroupDriver::Systemd && is_slice(path) {
+            let slice = path.rsplit('/').next().unwrap_or(path);
+            let changed = slices::change(&self.systemd, slice, &limits.into());
+            return changed.map_err(of_systemd("limit", slice));
+        }
         let cgroup = Cgroup::load(hierarchies::auto(), relative(path));
         if let Some(controller) = missing(&cgroup, limits) {
             let path = path.to_owned();
@@ -149,6 +185,14 @@ impl PodCgroups {
 
     /// Lets pods of a class have no more memory together than they have now.
     pub(crate) fn stop_growth(&self, class: QosClass) -> Result<(), CgroupError> {
+        if self.driver == CgroupDriver::Systemd {
+            let slice = class_slice(&self.root, class);
+            let limits = SliceLimits {
+                memory: slices::memory(&slice),
+                ..SliceLimits::default()
+            };
+            return self.limit_slice(&slice, &limits);
+        }
         let path = self.class(class);
         let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
         let Some(memory) = cgroup.controller_of::<MemController>() else {
@@ -163,15 +207,18 @@ impl PodCgroups {
 
     /// Every pod that has a cgroup, in whichever hierarchy.
     pub(crate) fn pods(&self) -> BTreeSet<PodUid> {
-        if !self.is_ours() {
-            return BTreeSet::new();
+        match self.maker() {
+            None => return BTreeSet::new(),
+            Some(CgroupDriver::Systemd) => {
+                let classes = CLASSES.map(|class| class_slice(&self.root, class));
+                return classes
+                    .iter()
+                    .flat_map(|class| slices::pods(class))
+                    .collect();
+            }
+            Some(CgroupDriver::Cgroupfs) => {}
         }
-        let classes = [
-            QosClass::Guaranteed,
-            QosClass::Burstable,
-            QosClass::BestEffort,
-        ];
-        let directories = classes.into_iter().flat_map(|class| {
+        let directories = CLASSES.into_iter().flat_map(|class| {
             let path = self.class(class);
             let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
             let subsystems = cgroup.subsystems().iter();
@@ -183,10 +230,14 @@ impl PodCgroups {
 
     /// Makes the cgroup and sets its limits; does no harm when it stands.
     pub fn create(&self, spec: &PodSpec, uid: &PodUid) -> Result<(), CgroupError> {
-        if !self.is_ours() {
-            return Ok(());
-        }
         let path = self.parent(super::qos_class(spec), uid);
+        match self.maker() {
+            None => return Ok(()),
+            Some(CgroupDriver::Systemd) => {
+                return self.limit_slice(&path, &self.limits_of_slice(spec));
+            }
+            Some(CgroupDriver::Cgroupfs) => {}
+        }
         let at = relative(&path);
         let failed = |attempt| failure(attempt, &path);
         let cgroup = Cgroup::new(hierarchies::auto(), at).map_err(failed("make"))?;
@@ -202,21 +253,67 @@ impl PodCgroups {
 
     /// Removes the pod's cgroup, of whichever class; does nothing when it is gone.
     pub fn remove(&self, uid: &PodUid) -> Result<(), CgroupError> {
-        if !self.is_ours() {
+        if self.maker().is_none() {
             return Ok(());
         }
-        for class in [
-            QosClass::Guaranteed,
-            QosClass::Burstable,
-            QosClass::BestEffort,
-        ] {
+        for class in CLASSES {
             let path = self.parent(class, uid);
+            if self.driver == CgroupDriver::Systemd {
+                if slices::stands(&path) {
+                    let stopped = self.systemd.stop(&path);
+                    stopped.map_err(of_systemd("end", &path))?;
+                }
+                continue;
+            }
             let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
             if stands_anywhere(&cgroup) {
                 cgroup.delete().map_err(failure("remove", &path))?;
             }
         }
         Ok(())
+    }
+}
+
+impl PodCgroups {
+    fn limit_slice(&self, slice: &str, limits: &SliceLimits) -> Result<(), CgroupError> {
+        slices::state(&self.systemd, slice, limits).map_err(of_systemd("limit", slice))
+    }
+
+    fn limits_of_slice(&self, spec: &PodSpec) -> SliceLimits {
+        let limits = super::pod_limits(spec);
+        let millis = limits.cpu_millis.filter(|millis| *millis > 0);
+        SliceLimits {
+            cpu_shares: Some(limits.cpu_shares),
+            cpu_quota: millis.and_then(|millis| match self.rules.bandwidth.of(millis) {
+                (quota, Some(period)) => Some((u64::try_from(quota).ok()?, period)),
+                (_, None) => None,
+            }),
+            memory: limits.memory,
+            pids: self.rules.pids,
+        }
+    }
+}
+
+impl From<&GroupLimits> for SliceLimits {
+    fn from(limits: &GroupLimits) -> Self {
+        Self {
+            cpu_shares: limits.cpu_shares,
+            cpu_quota: None,
+            memory: limits.memory,
+            pids: limits.pids,
+        }
+    }
+}
+
+fn of_systemd(
+    attempt: &'static str,
+    slice: &str,
+) -> impl FnOnce(SystemdError) -> CgroupError + use<> {
+    let slice = slice.to_owned();
+    move |source| CgroupError::Systemd {
+        attempt,
+        slice,
+        source,
     }
 }
 
@@ -329,6 +426,6 @@ fn limit_group(cgroup: &Cgroup, limits: &GroupLimits) -> Result<(), cgroups_rs::
 }
 
 /// Shares of 2 to 262144 as a weight of 1 to 10000.
-fn v2_weight(shares: u64) -> u64 {
+pub(super) fn v2_weight(shares: u64) -> u64 {
     1 + (shares - 2) * 9999 / 262_142
 }

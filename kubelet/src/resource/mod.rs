@@ -5,16 +5,18 @@ mod groups;
 mod limits;
 mod qos;
 mod shape;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
+pub use crate::model::CgroupDriver;
 pub use cgroup::{CgroupError, PodCgroups, PodRules, Tree};
 pub use groups::{Capacity, Enforced, GroupSettings, Reserved};
 pub(crate) use limits::{PodLimits, pod_limits};
 pub(crate) use limits::{Rank, container_resources};
 use limits::{quota, shares};
-pub use qos::{CgroupDriver, QosClass, cgroup_parent, qos_class};
+pub use qos::{QosClass, cgroup_parent, qos_class};
 pub use shape::{Bandwidth, Machine, OutOfMemory, Shape, SwapBehaviour, Version};
 pub(crate) use shape::{kernel_name, shape};
 pub use upkeep::{Parts as UpkeepParts, Upkeep};

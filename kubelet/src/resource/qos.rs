@@ -2,7 +2,9 @@
 
 #![deny(clippy::disallowed_methods)]
 
-use crate::model::{Container, PodSpec, PodUid, ResourceList};
+use podling_systemd::{slice_below, slice_of_path};
+
+use crate::model::{CgroupDriver, Container, PodSpec, PodUid, ResourceList};
 
 /// How sure a pod can be of what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,16 +58,6 @@ fn is_guaranteed(container: &Container) -> bool {
     same(requests.cpu_millis, limits.cpu_millis) && same(requests.memory_bytes, limits.memory_bytes)
 }
 
-/// Who names and makes cgroups.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CgroupDriver {
-    /// The kubelet, as directories.
-    #[default]
-    Cgroupfs,
-    /// systemd, as slices.
-    Systemd,
-}
-
 /// The `cgroup_parent` of a pod: a path for cgroupfs, a slice's name for systemd.
 pub fn cgroup_parent(driver: CgroupDriver, root: &str, class: QosClass, uid: &PodUid) -> String {
     match driver {
@@ -78,18 +70,20 @@ pub fn cgroup_parent(driver: CgroupDriver, root: &str, class: QosClass, uid: &Po
             format!("/{}kubepods/{class}pod{uid}", with_slash(root))
         }
         CgroupDriver::Systemd => {
-            let class = match class {
-                QosClass::Guaranteed => "",
-                QosClass::Burstable => "burstable-",
-                QosClass::BestEffort => "besteffort-",
-            };
             // A dash in a slice's name is a level of the tree.
-            format!(
-                "kubepods-{class}pod{}.slice",
-                uid.as_str().replace('-', "_")
-            )
+            slice_below(&class_slice(root, class), &format!("pod{uid}"))
         }
     }
+}
+
+/// The slice of all pods of a class; guaranteed ones have that of all.
+pub(super) fn class_slice(root: &str, class: QosClass) -> String {
+    let class = match class {
+        QosClass::Guaranteed => "kubepods",
+        QosClass::Burstable => "kubepods/burstable",
+        QosClass::BestEffort => "kubepods/besteffort",
+    };
+    slice_below(&slice_of_path(root), class)
 }
 
 fn with_slash(root: &str) -> String {

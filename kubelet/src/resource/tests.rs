@@ -76,6 +76,10 @@ fn cgroups_are_named_as_every_kubelet_names_them() {
     );
     let systemd = CgroupDriver::Systemd;
     assert_eq!(
+        name(systemd, "/x-y", QosClass::Burstable),
+        "x_y-kubepods-burstable-poda_b.slice"
+    );
+    assert_eq!(
         name(systemd, "/", QosClass::Guaranteed),
         "kubepods-poda_b.slice"
     );

@@ -65,8 +65,8 @@ enum Enforcement {
 }
 
 impl Upkeep {
-    /// Limits what is to be limited before any pod runs. Cgroups of others must be there.
-    pub fn begin(parts: Parts) -> Result<Self, CgroupError> {
+    /// Limits cgroups of others, which must be there.
+    pub fn enforce_reserved(parts: &Parts) -> Result<(), CgroupError> {
         for (path, limits) in reserved(&parts.settings) {
             let limited = parts.cgroups.limit_existing(&path, &limits);
             limited.inspect_err(|error| {
@@ -76,6 +76,11 @@ impl Upkeep {
             let message = format!("Updated limits on reserved cgroup {path}");
             parts.tell(EventKind::Normal, message);
         }
+        Ok(())
+    }
+
+    /// Limits what is above the pods before any runs.
+    pub fn begin(parts: Parts) -> Self {
         let mut upkeep = Self {
             parts,
             enforcement: Enforcement::Untold,
@@ -84,7 +89,7 @@ impl Upkeep {
         let all = all_pods(&upkeep.parts.settings, &upkeep.parts.capacity);
         let limited = upkeep.parts.cgroups.limit_all(&all);
         upkeep.enforced(limited.err().as_ref());
-        Ok(upkeep)
+        upkeep
     }
 
     /// Works until `stop`.

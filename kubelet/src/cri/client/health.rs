@@ -10,6 +10,7 @@ use crate::cri::{
     Call, Events, Health, RuntimeCondition, RuntimeError, RuntimeEvent, RuntimeFeatures,
     RuntimeVersion,
 };
+use crate::model::CgroupDriver;
 
 impl Events for Client {
     fn events(&self) -> Call<'_, BoxStream<'static, Result<RuntimeEvent, RuntimeError>>> {
@@ -61,6 +62,24 @@ impl Health for Client {
                 .status
                 .map_or_else(Vec::new, |status| status.conditions);
             Ok(conditions.into_iter().map(condition_from_wire).collect())
+        }
+        .boxed()
+    }
+
+    fn cgroup_driver(&self) -> Call<'_, Option<CgroupDriver>> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let answer = runtime.runtime_config(v1::RuntimeConfigRequest {});
+            let config = self.within("RuntimeConfig", self.deadlines.request, answer);
+            let linux = match config.await {
+                Ok(config) => config.linux,
+                Err(error) if error.is_unimplemented() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            Ok(linux.map(|linux| match linux.cgroup_driver() {
+                v1::CgroupDriver::Systemd => CgroupDriver::Systemd,
+                v1::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
+            }))
         }
         .boxed()
     }

@@ -9,10 +9,9 @@ use tokio_stream::wrappers::BroadcastStream;
 use super::world::{FakeContainer, FakeSandbox, refused};
 use super::{Command, FakeRuntime, Program};
 use crate::cri::{
-    Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Health,
-    Image, ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, RuntimeCondition,
-    RuntimeError, RuntimeEvent, RuntimeFeatures, RuntimeVersion, Sandbox, SandboxConfig,
-    SandboxStatus, Sandboxes, Scope,
+    Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Image,
+    ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, RuntimeError, RuntimeEvent,
+    Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope,
 };
 use crate::labels;
 use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState, Told};
@@ -418,47 +417,6 @@ impl Events for FakeRuntime {
             let events =
                 stream.map(|event| event.map_err(|lagged| refused(CALL, lagged.to_string())));
             Ok(events.boxed())
-        }
-        .boxed()
-    }
-}
-
-impl Health for FakeRuntime {
-    fn version(&self) -> Call<'_, RuntimeVersion> {
-        async move {
-            self.world().enter("Version")?;
-            Ok(RuntimeVersion {
-                name: "fake".to_owned(),
-                version: "1".to_owned(),
-            })
-        }
-        .boxed()
-    }
-
-    fn conditions(&self) -> Call<'_, Vec<RuntimeCondition>> {
-        async move {
-            let mut world = self.world();
-            world.enter("Status")?;
-            let (runtime, network) = (&world.runtime_problem, &world.network_problem);
-            let condition = |name: &str, reason: &str, problem: &Option<String>| RuntimeCondition {
-                name: name.to_owned(),
-                holds: problem.is_none(),
-                reason: problem.iter().map(|_| reason).collect(),
-                message: problem.clone().unwrap_or_default(),
-            };
-            Ok(vec![
-                condition("RuntimeReady", "NotReady", runtime),
-                condition("NetworkReady", "NetworkPluginNotReady", network),
-            ])
-        }
-        .boxed()
-    }
-
-    fn features(&self) -> Call<'_, RuntimeFeatures> {
-        async move {
-            let mut world = self.world();
-            world.enter("Status")?;
-            Ok(world.features.clone())
         }
         .boxed()
     }

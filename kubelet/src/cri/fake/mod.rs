@@ -4,6 +4,7 @@
 //! Time is tokio's, so a test that pauses it controls when programs end.
 
 mod answers;
+mod health;
 mod stats;
 mod streams;
 mod world;
@@ -16,7 +17,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::{Login, Refusal, RuntimeError, RuntimeEvent, RuntimeFeatures};
-use crate::model::{ContainerId, PodUid};
+use crate::model::{CgroupDriver, ContainerId, PodUid};
 use crate::sync::Clock;
 
 pub(crate) use stats::Used;
@@ -155,6 +156,11 @@ impl FakeRuntime {
         let mut all = world.sandboxes.values();
         let found = all.find(|one| one.config.metadata.name == pod);
         found.map_or_else(String::new, |one| one.config.runtime_handler.clone())
+    }
+
+    /// From now on the runtime says who makes the upper cgroups.
+    pub(crate) fn has_cgroups_by(&self, driver: CgroupDriver) {
+        self.world().cgroup_driver = Some(driver);
     }
 
     /// From now on the runtime can do this, and nothing else beyond what every runtime can.

@@ -9,7 +9,7 @@ use super::{Command, Program, Used};
 use crate::cri::{
     ContainerConfig, ContainerPhase, Login, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
 };
-use crate::model::{ContainerId, ContainerState, Exit, PodUid, SandboxId};
+use crate::model::{CgroupDriver, ContainerId, ContainerState, Exit, PodUid, SandboxId};
 
 #[derive(Default)]
 pub(super) struct World {
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) runtime_problem: Option<String>,
     /// What it can do beyond what every runtime can.
     pub(super) features: RuntimeFeatures,
+    /// Who makes the upper cgroups, if it says so.
+    pub(super) cgroup_driver: Option<CgroupDriver>,
     pub(super) calls: HashMap<&'static str, usize>,
     /// Where streams are waited for.
     pub(super) streams: Option<String>,
