@@ -24,6 +24,7 @@ use podling_runtime::monitor::{
 };
 use podling_runtime::snapshot::Overlay;
 use podling_runtime::sys::seqpacket;
+use rustix::mount::{UnmountFlags, unmount};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -241,6 +242,15 @@ impl Drop for Pod {
         let deadline = Instant::now() + Duration::from_secs(15);
         while is_alive(&run_dir).unwrap_or(false) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
+        }
+        // What a test has mounted in its own namespace would keep the directory.
+        let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+        let below: Vec<_> = points
+            .filter(|point| Path::new(point).starts_with(self.dir.path()))
+            .collect();
+        for point in below.into_iter().rev() {
+            let _ = unmount(point, UnmountFlags::DETACH);
         }
     }
 }
