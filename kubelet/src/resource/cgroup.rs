@@ -53,7 +53,7 @@ pub enum CgroupError {
         slice: String,
         /// Why not.
         #[source]
-        source: SystemdError,
+        source: Box<SystemdError>,
     },
     /// Others shall have made it.
     #[error(
@@ -313,7 +313,7 @@ fn of_systemd(
     move |source| CgroupError::Systemd {
         attempt,
         slice,
-        source,
+        source: Box::new(source),
     }
 }
 
