@@ -14,7 +14,7 @@ pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o750))
 }
 
-/// Listens. What is there is left from a kubelet that died: a root has one.
+/// Listens for root alone. What is there is left from a kubelet that died: a root has one.
 pub(crate) fn bind(socket: &Path) -> io::Result<UnixListener> {
     let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -26,5 +26,7 @@ pub(crate) fn bind(socket: &Path) -> io::Result<UnixListener> {
     // An address holds 108 bytes, and a root may be deeper.
     let directory = File::open(directory)?;
     let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
-    UnixListener::bind(short.join(name))
+    let listener = UnixListener::bind(short.join(name))?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
