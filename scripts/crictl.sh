@@ -84,7 +84,7 @@ the_runtime() {
     says "info -o go-template" 'NetworkReady' ctl info -o go-template --template '{{.status.conditions}}'
     says "runtime-config" 'CGROUPFS' ctl runtime-config
     says "update-runtime-config with the bridge's own CIDR" '' ctl update-runtime-config --pod-cidr "$cidr"
-    says "update-runtime-config with another CIDR is agreed to or says what to do" '^$|--pod-cidr' \
+    says "update-runtime-config with another CIDR is agreed to or says what to do" 'successfully updated|--pod-cidr' \
         bash -c 'ctl update-runtime-config --pod-cidr 10.238.0.0/24 2>&1 || true'
     says "update-runtime-config back" '' ctl update-runtime-config --pod-cidr "$cidr"
     says "config --get" "$endpoint" ctl config --get runtime-endpoint
