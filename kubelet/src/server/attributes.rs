@@ -39,7 +39,12 @@ pub(super) fn attributes(method: &Method, path: &str) -> Attributes {
         _ => "",
     };
     let is_of = |(top, _): &&(&str, &str)| is_below(path, top);
-    let narrow = NARROW.iter().find(is_of).map(|(_, name)| *name);
+    // Who may read pods may not therefore change what is below them, which only this kubelet has.
+    let narrow = NARROW
+        .iter()
+        .find(is_of)
+        .filter(|_| verb == "get")
+        .map(|(_, name)| *name);
     let wide = OF_THEIR_OWN
         .iter()
         .find(is_of)
@@ -61,7 +66,8 @@ mod tests {
 
     #[test]
     fn what_a_request_means_is_what_upstream_says() {
-        let rows: [(Method, &str, &str, &[&str]); 9] = [
+        let rows: [(Method, &str, &str, &[&str]); 10] = [
+            (Method::POST, "/pods/a/b/restart", "create", &["proxy"]),
             (Method::GET, "/pods", "get", &["pods", "proxy"]),
             (Method::GET, "/runningpods/", "get", &["pods", "proxy"]),
             (Method::GET, "/healthz/ping", "get", &["healthz", "proxy"]),
