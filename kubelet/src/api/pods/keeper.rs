@@ -150,7 +150,11 @@ impl StatusKeeper {
                 let name = name_of(&pod);
                 self.here.remove(&PodUid::from(uid(&pod)));
                 self.dirty.insert(name.clone());
-                self.gone.insert(name, pod);
+                // One that the API server does not have any more need not be told of.
+                let there = self.parts.remote.get(&name);
+                if there.is_some_and(|there| uid(&there) == uid(&pod)) {
+                    self.gone.insert(name, pod);
+                }
             }
         }
     }
