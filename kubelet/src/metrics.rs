@@ -408,6 +408,7 @@ fn operation_type(call: &'static str) -> &'static str {
         "StartContainer" => "start_container",
         "StopContainer" => "stop_container",
         "RemoveContainer" => "remove_container",
+        "UpdateContainerResources" => "update_container",
         "ContainerStatus" => "container_status",
         "ListContainers" => "list_containers",
         "ExecSync" => "exec_sync",

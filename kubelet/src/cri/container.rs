@@ -133,6 +133,10 @@ pub struct Resources {
     pub memory_swap_limit: i64,
     /// OOM score adjustment.
     pub oom_score_adj: i64,
+    /// The CPUs that may be used, as a list; all when empty.
+    pub cpuset_cpus: String,
+    /// The nodes whose memory may be used, as a list; all when empty.
+    pub cpuset_mems: String,
     /// Bytes of huge pages, by size.
     pub huge_pages: BTreeMap<String, u64>,
     /// Further files of a unified hierarchy, by name.

@@ -87,6 +87,8 @@ pub trait Containers: Send + Sync {
     fn stop_container(&self, id: ContainerId, grace: Duration) -> Call<'_, ()>;
     /// Removes the container; may be repeated.
     fn remove_container(&self, id: ContainerId) -> Call<'_, ()>;
+    /// Gives a container other limits while it runs; what is not set stays as it is.
+    fn update_container(&self, id: ContainerId, resources: Resources) -> Call<'_, ()>;
     /// The container with times, exit code and reason.
     fn container_status(&self, id: ContainerId) -> Call<'_, ContainerStatus>;
     /// Containers with their states only.

@@ -76,6 +76,8 @@ pub(crate) fn container_resources(
         memory_limit,
         memory_swap_limit: memory_limit,
         oom_score_adj: oom_score_adj(rank, memory, memory_capacity),
+        cpuset_cpus: String::new(),
+        cpuset_mems: String::new(),
         huge_pages: BTreeMap::new(),
         unified: BTreeMap::new(),
     }

@@ -8,11 +8,11 @@ use podling_proto::runtime::v1;
 use super::{Client, malformed, whole_seconds};
 use crate::cri::convert::{
     container_from_wire, container_status_from_wire, container_to_wire, exec_output_from_wire,
-    sandbox_to_wire, selector,
+    resources_to_wire, sandbox_to_wire, selector,
 };
 use crate::cri::{
     Call, Container, ContainerConfig, ContainerStatus, Containers, ConvertError, ExecOutput,
-    SandboxConfig, Scope,
+    Resources, SandboxConfig, Scope,
 };
 use crate::model::{ContainerId, SandboxId};
 
@@ -77,6 +77,22 @@ impl Containers for Client {
             };
             let answer = runtime.remove_container(request);
             self.within("RemoveContainer", self.deadlines.request, answer)
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }
+
+    fn update_container(&self, id: ContainerId, resources: Resources) -> Call<'_, ()> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let request = v1::UpdateContainerResourcesRequest {
+                container_id: id.to_string(),
+                linux: Some(resources_to_wire(resources)),
+                ..v1::UpdateContainerResourcesRequest::default()
+            };
+            let answer = runtime.update_container_resources(request);
+            self.within("UpdateContainerResources", self.deadlines.request, answer)
                 .await
                 .map(drop)
         }

@@ -107,15 +107,15 @@ fn mount_to_wire(mount: Mount) -> v1::Mount {
     }
 }
 
-fn resources_to_wire(resources: Resources) -> v1::LinuxContainerResources {
+pub(in crate::cri) fn resources_to_wire(resources: Resources) -> v1::LinuxContainerResources {
     v1::LinuxContainerResources {
         cpu_period: resources.cpu_period,
         cpu_quota: resources.cpu_quota,
         cpu_shares: resources.cpu_shares,
         memory_limit_in_bytes: resources.memory_limit,
         oom_score_adj: resources.oom_score_adj,
-        cpuset_cpus: String::new(),
-        cpuset_mems: String::new(),
+        cpuset_cpus: resources.cpuset_cpus,
+        cpuset_mems: resources.cpuset_mems,
         hugepage_limits: resources
             .huge_pages
             .into_iter()

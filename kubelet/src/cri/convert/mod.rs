@@ -20,7 +20,7 @@ use crate::model::{AppArmorProfile, SeccompProfile, SelinuxOptions, Supplemental
 
 pub(super) use container::{
     container_from_wire, container_status_from_wire, container_to_wire, exec_output_from_wire,
-    selector,
+    resources_to_wire, selector,
 };
 pub(super) use image::{image_from_wire, image_reference_to_wire, login_to_wire};
 pub(super) use sandbox::{sandbox_from_wire, sandbox_status_from_wire, sandbox_to_wire};

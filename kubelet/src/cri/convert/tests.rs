@@ -5,7 +5,7 @@ use podling_proto::runtime::v1;
 use super::*;
 use crate::cri::{
     ContainerConfig, ContainerPhase, Device, EnvVar, ImageMount, ImageReference, Mount,
-    MountPropagation, PortMapping, SandboxConfig, Scope,
+    MountPropagation, PortMapping, Resources, SandboxConfig, Scope,
 };
 use crate::model::{ContainerState, Protocol, SandboxState};
 
@@ -230,6 +230,11 @@ fn a_container_goes_over_the_wire_whole() {
             permissions: "rw".to_owned(),
         }],
         cdi_devices: vec!["example.com/toy=0".to_owned()],
+        resources: Resources {
+            cpuset_cpus: "1-2".to_owned(),
+            cpuset_mems: "0".to_owned(),
+            ..Resources::default()
+        },
         ..ContainerConfig::default()
     };
     let wire = container_to_wire(config);
@@ -243,7 +248,11 @@ fn a_container_goes_over_the_wire_whole() {
     assert_eq!(mount.propagation, 1);
     assert_eq!(mount.image.as_ref().unwrap().image, "files:1");
     assert_eq!(mount.image_sub_path, "etc");
-    let security = wire.linux.unwrap().security_context.unwrap();
+    let linux = wire.linux.unwrap();
+    let resources = linux.resources.unwrap();
+    assert_eq!(resources.cpuset_cpus, "1-2");
+    assert_eq!(resources.cpuset_mems, "0");
+    let security = linux.security_context.unwrap();
     assert_eq!(
         security.seccomp.unwrap().profile_type,
         1,

@@ -10,8 +10,8 @@ use super::world::{FakeContainer, FakeSandbox, refused};
 use super::{Command, FakeRuntime, Program};
 use crate::cri::{
     Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Image,
-    ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, RuntimeError, RuntimeEvent,
-    Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope,
+    ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, Resources, RuntimeError,
+    RuntimeEvent, Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope,
 };
 use crate::labels;
 use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState, Told};
@@ -233,6 +233,38 @@ impl Containers for FakeRuntime {
             if let Some(container) = removed {
                 self.announce(container.uid, id.as_str());
             }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn update_container(&self, id: ContainerId, resources: Resources) -> Call<'_, ()> {
+        const CALL: &str = "UpdateContainerResources";
+        async move {
+            let mut world = self.world();
+            world.enter(CALL)?;
+            let has = &mut world.container(CALL, &id)?.config.resources;
+            for (own, asked) in [
+                (&mut has.cpu_period, resources.cpu_period),
+                (&mut has.cpu_quota, resources.cpu_quota),
+                (&mut has.cpu_shares, resources.cpu_shares),
+                (&mut has.memory_limit, resources.memory_limit),
+                (&mut has.memory_swap_limit, resources.memory_swap_limit),
+            ] {
+                if asked != 0 {
+                    *own = asked;
+                }
+            }
+            for (own, asked) in [
+                (&mut has.cpuset_cpus, resources.cpuset_cpus),
+                (&mut has.cpuset_mems, resources.cpuset_mems),
+            ] {
+                if !asked.is_empty() {
+                    *own = asked;
+                }
+            }
+            has.huge_pages.extend(resources.huge_pages);
+            has.unified.extend(resources.unified);
             Ok(())
         }
         .boxed()
