@@ -294,6 +294,8 @@ impl Node {
         {
             let _ = fs::remove_file(manifest.path());
         }
+        // They would be waited for as long as their pods allow, in most stories for half a minute.
+        processes::kill(&processes::deaf(&self.range.cgroup()));
         self.restart_with(&Start {
             ends_pods: true,
             ..Start::default()

@@ -76,6 +76,31 @@ pub fn of_lost_node(bridge: &str, cgroup: &str) -> BTreeSet<Process> {
         .collect()
 }
 
+/// The first processes of containers below a cgroup that SIGTERM does not end, because they have no
+/// handler: the kernel spares the first process of a namespace (pid_namespaces(7)).
+pub fn deaf(cgroup: &str) -> BTreeSet<Process> {
+    let field = |status: &str, name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::trim).unwrap_or_default().to_owned()
+    };
+    let is_deaf = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let ids = field(&status, "NSpid:");
+        let is_first = ids.split_whitespace().count() > 1 && ids.ends_with("\t1");
+        let caught = u64::from_str_radix(&field(&status, "SigCgt:"), 16).unwrap_or_default();
+        let terminate = 1 << (Signal::TERM.as_raw() - 1);
+        is_first && caught & terminate == 0
+    };
+    let inside = all().into_iter().filter(|pid| is_inside(*pid, cgroup));
+    inside
+        .filter(is_deaf)
+        .map(|pid| Process {
+            pid,
+            command: command(pid),
+        })
+        .collect()
+}
+
 /// Kills processes; one that has gone is no matter.
 pub fn kill(processes: &BTreeSet<Process>) {
     for pid in processes
