@@ -53,9 +53,11 @@ pub(super) fn apply(
         }
     }
     for asked in limits.hugepage_limits().iter().flatten() {
-        match find(|subsystem| matches!(subsystem, Subsystem::HugeTlb(_))) {
-            Some(Subsystem::HugeTlb(controller)) => hugepages(controller, asked)?,
-            _ => return Err(LimitError::NoController("hugetlb")),
+        // A kubelet sends a limit for every size of the machine, also where nothing can limit them.
+        if let Some(Subsystem::HugeTlb(controller)) =
+            find(|subsystem| matches!(subsystem, Subsystem::HugeTlb(_)))
+        {
+            hugepages(controller, asked)?;
         }
     }
     Ok(())

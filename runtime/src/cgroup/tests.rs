@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use oci_spec::runtime::LinuxMemory;
+use oci_spec::runtime::{LinuxHugepageLimit, LinuxMemory};
 
 use super::*;
 use crate::model::config::Resources;
@@ -274,6 +274,39 @@ fn a_limit_that_the_kernel_refuses_is_an_error_never_silence() {
     limits.set_cpu(Some(cpu));
     let got = ground.cgroups.create(&ground.path("c"), &limits);
     assert!(matches!(got, Err(CgroupError::Limit { .. })), "{got:?}");
+}
+
+/// A kubelet sends one of nothing for every size that the kernel knows.
+fn no_huge_pages() -> LinuxResources {
+    let sizes = fs::read_dir("/sys/kernel/mm/hugepages")
+        .into_iter()
+        .flatten();
+    let limit = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        let kilobytes: u64 = name
+            .strip_prefix("hugepages-")?
+            .strip_suffix("kB")?
+            .parse()
+            .ok()?;
+        let size = match kilobytes {
+            0..1_048_576 => format!("{}MB", kilobytes >> 10),
+            _ => format!("{}GB", kilobytes >> 20),
+        };
+        let mut limit = LinuxHugepageLimit::default();
+        limit.set_page_size(size).set_limit(0);
+        Some(limit)
+    };
+    let mut limits = nothing();
+    limits.set_hugepage_limits(Some(sizes.filter_map(limit).collect()));
+    limits
+}
+
+#[test]
+fn limits_of_huge_pages_do_no_harm_where_nothing_limits_them() {
+    let ground = playground!("hugepages");
+    let limits = no_huge_pages();
+    ground.create("c", &limits);
+    ground.cgroups.update(&ground.path("c"), &limits).unwrap();
 }
 
 #[test]

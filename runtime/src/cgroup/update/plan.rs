@@ -53,7 +53,10 @@ pub(super) fn plan(
             CgroupMode::V2 => "max",
         };
         let name = format!("hugetlb.{}.{end}", asked.page_size());
-        plan.write(Controller::HugePages, &name, asked.limit().to_string())?;
+        // As when the container was made: where nothing limits huge pages, nothing is asked.
+        if current(Controller::HugePages, &name).is_some() {
+            plan.write(Controller::HugePages, &name, asked.limit().to_string())?;
+        }
     }
     if let Some(memory) = limits.memory() {
         match mode {
