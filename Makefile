@@ -84,6 +84,13 @@ bench-node: build example-images ## Measure what a node makes of manifests: star
 	@exec scripts/bench.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-node-bench \
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-node $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: build example-images ## Measure a node in the cluster that CLUSTER=DIR describes; ARGS="--node NAME" adds others
+	@test -n "$(CLUSTER)" || { echo "Name the cluster: make bench-cluster CLUSTER=DIR (docs/cluster.md)" >&2; exit 1; }
+	cargo build --release --locked -p podling-integration --bin podling-cluster-bench
+	@exec scripts/bench-cluster.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-cluster-bench \
+		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-cluster $(CLUSTER) $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: build example-images image ## Measure beside Debian's containerd; PODLING_NETWORK=cni: both by plugin
 	cargo build --release --locked -p podling-integration --bin podling-bench

@@ -11,6 +11,7 @@
 //! also after an error and on Ctrl-C.
 
 pub mod client;
+pub mod cluster;
 pub mod floor;
 pub mod load;
 pub mod node;
