@@ -81,6 +81,7 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     if parts.method == Method::GET && address.name.is_none() {
+        may_list(user, &address)?;
         return Ok(collection(shared, &address, &query));
     }
     let mut store = shared.store();
@@ -102,6 +103,23 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
         method => return Err(Refusal::bad(&format!("no {method}"))),
     };
     Ok(said(code, &object))
+}
+
+/// A node gets claims and volumes by their names alone, as with the Node authorizer.
+fn may_list(user: &str, address: &Address) -> Result<(), Refusal> {
+    let by_name = [
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "volumeattachments.storage.k8s.io",
+    ];
+    match user.starts_with("system:node:") && by_name.contains(&&*address.resource) {
+        true => Err(Refusal(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            format!("{user} may not list {}", address.resource),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn collection(shared: &Arc<Shared>, address: &Address, query: &Query) -> Response {

@@ -498,3 +498,56 @@ async fn tokens_and_rights_of_the_cluster_count_at_the_kubelets_port() {
     cluster.wait_gone(&path("web")).await;
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_pod_waits_until_its_claim_is_bound_to_a_volume() {
+    let cluster = Cluster::start().await;
+    let node = join(&cluster).await;
+    let image = node.import_debian("busybox").await;
+    let data = node.folder().join("data");
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    // Of a class that nobody provides, so that the test binds it.
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "mine" },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "by-hand",
+            "resources": { "requests": { "storage": "1Mi" } },
+        },
+    });
+    cluster.create(claims, &claim).await;
+    let mut spec = shell(&image, "echo kept > /data/file; sleep 1000000");
+    spec["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "mine" } }]);
+    spec["containers"][0]["volumeMounts"] = json!([{ "name": "data", "mountPath": "/data" }]);
+    spec["terminationGracePeriodSeconds"] = 1.into();
+    cluster.create(PODS, &placed("web", spec)).await;
+    let events = "/api/v1/namespaces/default/events";
+    let waits = |list: &Value| {
+        let events = list["items"].as_array().cloned().unwrap_or_default();
+        events.iter().any(|event| event["reason"] == "FailedMount")
+    };
+    cluster.wait(events, "tell that the pod waits", waits).await;
+
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": "data" },
+        "spec": {
+            "capacity": { "storage": "1Mi" }, "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "by-hand", "claimRef": { "namespace": "default", "name": "mine" },
+            "hostPath": { "path": data, "type": "DirectoryOrCreate" },
+        },
+    });
+    cluster.create("/api/v1/persistentvolumes", &volume).await;
+    // In a whole cluster a controller does this.
+    let mine = format!("{claims}/mine");
+    let bind = json!({ "spec": { "volumeName": "data" } });
+    cluster.patch(&mine, &bind).await;
+    let bound = json!({ "status": { "phase": "Bound" } });
+    cluster.patch(&format!("{mine}/status"), &bound).await;
+    cluster.wait(&path("web"), "is ready", is_ready).await;
+    assert_eq!(
+        std::fs::read_to_string(data.join("file")).unwrap_or_default(),
+        "kept\n"
+    );
+    cluster.delete(&path("web"), None).await;
+    cluster.wait_gone(&path("web")).await;
+    node.stop().await;
+}

@@ -61,7 +61,7 @@ async fn keep(tell: watch::Sender<Seen>) {
     tell.closed().await;
 }
 
-fn seen(key: &ObjectKey, object: Value) -> Seen {
+pub(super) fn seen(key: &ObjectKey, object: Value) -> Seen {
     let is_bound = object["status"]["phase"] == "Bound";
     match read_object(key.kind, object) {
         Ok(Object::PersistentVolumeClaim(mut claim)) => {
@@ -75,7 +75,7 @@ fn seen(key: &ObjectKey, object: Value) -> Seen {
 }
 
 /// The path of the collection that an object is in.
-fn collection(key: &ObjectKey) -> Option<String> {
+pub(super) fn collection(key: &ObjectKey) -> Option<String> {
     let namespace = &key.namespace;
     let below = |plural: &str| Some(format!("/api/v1/namespaces/{namespace}/{plural}"));
     match key.kind {

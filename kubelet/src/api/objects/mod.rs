@@ -8,6 +8,7 @@
 //!
 //! Pods of manifests have the objects of manifests, and no others.
 
+mod asked_again;
 mod follow;
 mod token;
 
@@ -134,6 +135,9 @@ impl ApiObjects {
             let pod = self.pods.with_uid(reader);
             let tokens = token::Tokens { client, key, pod };
             self.tasks.spawn(tokens.follow(tell, changed, to_follower));
+        } else if asked_again::is_for(key.kind) {
+            self.tasks
+                .spawn(asked_again::ask(client, key, (tell, changed), to_follower));
         } else {
             self.tasks
                 .spawn(follow::follow(client, key, (tell, changed), to_follower));
