@@ -117,7 +117,7 @@ crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL 
 .PHONY: cluster-test
 cluster-test: test-programs test-images ## Tell the stories of a cluster over the one that CLUSTER=DIR describes
 	@test -n "$(CLUSTER)" || { echo "Name the cluster: make cluster-test CLUSTER=DIR (docs/cluster.md)" >&2; exit 1; }
-	PODLING_TEST_CLUSTER=$(abspath $(CLUSTER)) cargo test --workspace $(TEST_FEATURES) --test node cluster:: -- --test-threads 1
+	PODLING_TEST_CLUSTER=$(abspath $(CLUSTER)) cargo test --workspace $(TEST_FEATURES) --test node -- --test-threads 1 --include-ignored cluster:: workloads::
 
 .PHONY: one-file
 one-file: build ## Build target/podling: one file that is all of podling

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::apiserver::{ADMIN, ApiServer, NODE};
 pub struct Cluster {
     /// Nothing for a real one.
     own: Option<ApiServer>,
+    /// Where a real one is described.
+    described: Option<PathBuf>,
     url: String,
     /// Nothing for a real one, which knows a certificate.
     token: String,
@@ -52,6 +55,7 @@ impl Cluster {
         Self {
             url: own.url(),
             own: Some(own),
+            described: None,
             token: ADMIN.to_owned(),
             kubeconfig,
             http: client_of(Client::builder().tls_certs_only([])),
@@ -66,6 +70,7 @@ impl Cluster {
         };
         let cluster = Self {
             own: None,
+            described: Some(directory.to_owned()),
             url: read("server").trim().to_owned(),
             token: String::new(),
             kubeconfig: directory.join("node.kubeconfig"),
@@ -78,6 +83,18 @@ impl Cluster {
 
     /// Takes away what an earlier story has left.
     async fn tidy_up(&self) {
+        for (group, kind) in [
+            ("apis/apps/v1", "deployments"),
+            ("apis/apps/v1", "daemonsets"),
+            ("apis/apps/v1", "statefulsets"),
+            ("apis/apps/v1", "replicasets"),
+            ("apis/batch/v1", "jobs"),
+            ("api/v1", "persistentvolumeclaims"),
+        ] {
+            let path = format!("/{group}/namespaces/default/{kind}");
+            self.delete(&path, None).await;
+        }
+        self.delete("/api/v1/persistentvolumes", None).await;
         let pods = self.get("/api/v1/pods").await.unwrap_or_default();
         for pod in pods["items"].as_array().into_iter().flatten() {
             let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
@@ -94,10 +111,34 @@ impl Cluster {
     /// How a node is started that joins it.
     pub fn joining(&self) -> Start {
         let kubeconfig = self.kubeconfig.display().to_string();
+        let mut arguments = vec!["--kubeconfig".to_owned(), kubeconfig];
+        if let Some(directory) = &self.described {
+            // The API server itself comes with a certificate.
+            let authority = directory.join("ca.crt").display().to_string();
+            arguments.extend(["--client-ca-file".to_owned(), authority]);
+        }
         Start {
-            arguments: vec!["--kubeconfig".to_owned(), kubeconfig],
+            arguments,
             ..Start::default()
         }
+    }
+
+    /// `kubectl`, or the program that `KUBECTL` names, as the admin of a real cluster.
+    pub fn kubectl(&self, arguments: &[&str]) -> Command {
+        let directory = self.described.as_ref();
+        let directory = directory.expect("the story needs a real cluster: make cluster-test");
+        let program = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
+        let mut command = Command::new(program);
+        command.arg("--server").arg(&self.url);
+        for (flag, file) in [
+            ("--certificate-authority", "ca.crt"),
+            ("--client-certificate", "admin.crt"),
+            ("--client-key", "admin.key"),
+        ] {
+            command.arg(flag).arg(directory.join(file));
+        }
+        command.args(arguments);
+        command
     }
 
     /// The small server; there is none when the cluster is real.

@@ -56,6 +56,7 @@ mod streaming;
 mod systemd;
 mod watching;
 mod website;
+mod workloads;
 
 use podling_integration::harness::{Node, Pod};
 use serde_json::{Value, json};
