@@ -86,7 +86,7 @@ async fn places_names_and_the_address_of_the_health_are_those_that_are_configure
     let health = free_address();
     let text = format!(
         "{HEADER}podLogsDir: {logs}\nresolvConf: {resolv_conf}\nfileCheckFrequency: 1s\n\
-         healthzBindAddress: {}\nhealthzPort: {}\n",
+         oomScoreAdj: 321\nhealthzBindAddress: {}\nhealthzPort: {}\n",
         health.ip(),
         health.port(),
     );
@@ -107,9 +107,12 @@ async fn places_names_and_the_address_of_the_health_are_those_that_are_configure
         "ok"
     );
     assert!(place("pki").join("kubelet.crt").exists());
+    let score = format!("/proc/{}/oom_score_adj", node.daemon_pid());
+    let score = fs::read_to_string(score).expect("the daemon runs");
+    assert_eq!(score, "321\n");
     assert!(!root.path().join("var/lib/podling/kubelet/pki").exists());
 
-    let script = "cat /etc/resolv.conf; sleep 1000";
+    let script = "cat /proc/self/oom_score_adj /etc/resolv.conf; sleep 1000";
     let mut spec = shell(&image, script);
     spec["terminationGracePeriodSeconds"] = json!(1);
     node.manifest("here.yaml", &pod("here", spec));
@@ -126,7 +129,12 @@ async fn places_names_and_the_address_of_the_health_are_those_that_are_configure
     let log = place("logs").join(format!("default_here-other-node_{}/main/0.log", here.uid()));
     wait_until(DEADLINE, "the resolver's file is in the log", || {
         let log = fs::read_to_string(&log).unwrap_or_default();
-        log.contains("nameserver 192.0.2.53\n") && log.contains("search example.test\n")
+        let words = [
+            " F 1000\n",
+            "nameserver 192.0.2.53\n",
+            "search example.test\n",
+        ];
+        words.iter().all(|words| log.contains(words))
     })
     .await;
 

@@ -15,6 +15,7 @@ mod cni;
 mod commands;
 mod confined;
 mod containers;
+mod detection;
 mod devices;
 mod eviction;
 mod failpoints;

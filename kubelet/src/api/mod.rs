@@ -30,7 +30,7 @@ use client::Pace;
 pub(crate) use events::EventPoster;
 pub use kubeconfig::KubeconfigError;
 pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};
-pub(crate) use objects::ApiObjects;
+pub(crate) use objects::{ApiObjects, Asked, Detection};
 pub(crate) use pods::{ApiSource, RemotePods, StatusKeeper, StatusKeeperParts};
 pub(crate) use review::{ApiReviewer, ReviewTimes};
 pub(crate) use services::Services;
@@ -48,6 +48,8 @@ pub struct ClusterSettings {
     pub(crate) events: (u32, u32),
     /// What is asked of it for the server's sake.
     pub(crate) reviews: ReviewSettings,
+    /// How changes of ConfigMaps and Secrets are noticed (`configMapAndSecretChangeDetectionStrategy`).
+    pub(crate) detection: Detection,
     /// What is chosen about the Node.
     pub(crate) node: NodeWishes,
 }

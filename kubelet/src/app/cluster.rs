@@ -1,6 +1,7 @@
 //! What a node of a cluster does beside what every node does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -8,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Kubelet, Settings};
 use crate::api::{
-    self, ApiObjects, ApiReviewer, ApiSource, Client, ClusterSettings, EventPoster, JoinError,
-    LeaseKeeper, NodeWishes, Registrar, RegistrarParts, RemotePods, ReviewSettings, Services,
-    StatusKeeper, StatusKeeperParts,
+    self, ApiObjects, ApiReviewer, ApiSource, Asked, Client, ClusterSettings, Detection,
+    EventPoster, JoinError, LeaseKeeper, NodeWishes, Registrar, RegistrarParts, RemotePods,
+    ReviewSettings, Services, StatusKeeper, StatusKeeperParts,
 };
 use crate::node::Portrait;
 use crate::server::Reviews;
@@ -33,6 +34,9 @@ pub(super) struct Cluster {
     /// Events in a second, and after a rest.
     pub(super) events: (u32, u32),
     reviews: ReviewSettings,
+    detection: Detection,
+    /// How long answers about ConfigMaps and Secrets count, when the Node says so.
+    answers_age: watch::Sender<Option<Duration>>,
 }
 
 impl Cluster {
@@ -68,6 +72,8 @@ impl Cluster {
             events: settings.events,
             services: Arc::default(),
             reviews: settings.reviews,
+            detection: settings.detection,
+            answers_age: watch::Sender::new(None),
             uid: watch::Sender::new(None),
             pods: Arc::default(),
             statics: watch::Sender::default(),
@@ -89,7 +95,9 @@ impl Kubelet {
             return Arc::new(local);
         };
         let (client, pods) = (cluster.client.clone(), Arc::clone(&cluster.pods));
-        let (objects, changes) = ApiObjects::new(client, pods, local);
+        let age = cluster.answers_age.subscribe();
+        let asked = Asked::new(client.clone(), cluster.detection, age);
+        let (objects, changes) = ApiObjects::new(client, pods, local, asked);
         let (followers, inbox, to_objects) = (Arc::clone(&objects), inbox.clone(), stop.clone());
         parts.spawn(async move {
             followers.run(changes, inbox, to_objects).await;
@@ -122,6 +130,7 @@ impl Kubelet {
             events: Arc::clone(&self.events) as _,
             facts: self.node.clone(),
             uid: cluster.uid.clone(),
+            answers_age: cluster.answers_age.clone(),
         });
         let to_registrar = stop.clone();
         parts.spawn(async move {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Settings, groups};
-use crate::api::{ClusterSettings, NodeWishes, ReviewSettings, ReviewTimes};
+use crate::api::{ClusterSettings, Detection, NodeWishes, ReviewSettings, ReviewTimes};
 use crate::collect;
 use crate::config::{Configuration, Duration, Loaded};
 use crate::credential::ProviderPlaces;
@@ -44,6 +44,7 @@ impl Settings {
         self.page = page(configuration);
         self.pace = pace(configuration);
         let images = configuration.image_service_endpoint.as_str();
+        self.oom_score_adj = configuration.oom_score_adj;
         let images = images.strip_prefix("unix://").unwrap_or(images);
         self.image_socket = (!images.is_empty()).then(|| images.into());
         self.cluster = cluster(loaded);
@@ -160,6 +161,7 @@ fn cluster(loaded: &Loaded) -> Option<ClusterSettings> {
         reviews: reviews(configuration),
         node: NodeWishes {
             register: configuration.register_node,
+        detection: Detection::of(&configuration.change_detection_strategy),
             taints: taints
                 .ok()
                 .and_then(|taints| taints.as_array().cloned())

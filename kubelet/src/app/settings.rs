@@ -48,6 +48,9 @@ pub struct Settings {
     /// Where the runtime speaks of images, when not on its socket.
     pub image_socket: Option<PathBuf>,
     /// The cgroup below which `kubepods` is; `/` for the top.
+    /// How readily the kernel ends the kubelet's process when memory is short; whoever has the process
+    /// sets it.
+    pub oom_score_adj: i32,
     pub cgroup_root: String,
     /// Whether pods have cgroups of their own.
     pub cgroup_tree: Tree,
@@ -143,6 +146,7 @@ impl Settings {
             groups: GroupSettings::default(),
             cgroup_driver: CgroupDriver::default(),
             server: server::Settings {
+            oom_score_adj: Configuration::default().oom_score_adj,
                 addresses: Addresses {
                     read_only: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
                     ..Addresses::default()

@@ -18,14 +18,11 @@ use crate::sync::{Clock, SystemClock};
 /// How often a runtime that is not there is asked again.
 const MEET_AGAIN: Duration = Duration::from_millis(200);
 
-/// Makes the directories that are looked into.
+/// Makes the directories that are looked into. One file may stand in the place of the manifests'.
 pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
-    for path in [
-        &settings.root,
-        &settings.pod_logs,
-        &settings.log_links,
-        &settings.manifests,
-    ] {
+    let manifests = Some(&settings.manifests).filter(|path| !path.is_file());
+    let others = [&settings.root, &settings.pod_logs, &settings.log_links];
+    for path in others.into_iter().chain(manifests) {
         std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
             path: path.clone(),
             source,

@@ -88,6 +88,10 @@ impl<E: EventRecorder, C: Clock> FileSource<E, C> {
             }
             if watch.is_none() {
                 watch = self.watch();
+                if watch.is_some() {
+                    // What happened before is seen by another look.
+                    continue;
+                }
             }
             // Both arms only wait; what happened meanwhile is seen by the next look.
             tokio::select! {
@@ -205,8 +209,11 @@ fn is_good(event: Option<io::Result<inotify::EventOwned>>) -> bool {
     matches!(event, Some(Ok(event)) if !event.mask.intersects(gone))
 }
 
-/// The files of a directory by name, without dotfiles.
+/// The files of a directory by name, without dotfiles; or the one file that stands in its place.
 fn manifest_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    if directory.is_file() {
+        return Ok(vec![directory.to_owned()]);
+    }
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;

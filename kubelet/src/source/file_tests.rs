@@ -1,6 +1,7 @@
 //! A manifest directory as people treat it.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,12 +39,18 @@ struct Harness {
 impl Harness {
     /// A source that rescans so rarely that only inotify can be what tells it.
     fn start(directory: TempDir) -> Self {
+        let path = directory.path().to_owned();
+        Self::start_at(directory, path)
+    }
+
+    /// The same of a path in the directory.
+    fn start_at(directory: TempDir, path: PathBuf) -> Self {
         let (sender, inbox) = mpsc::channel(16);
         let events = Arc::<Events>::default();
         let root = TempDir::new().unwrap();
         let (shelf, objects) = shelf(root.path());
         let source = FileSource::new(FileParts {
-            directory: directory.path().to_owned(),
+            directory: path,
             node: NodeIdentity {
                 node_name: "node".to_owned(),
             },
@@ -143,6 +150,27 @@ async fn files_are_followed_as_they_come_change_and_go() {
     );
     fs::remove_file(harness.directory.path().join("a.yaml")).unwrap();
     assert_eq!(harness.next().await, "remove default/a-node");
+}
+
+#[tokio::test]
+async fn one_file_may_stand_in_the_place_of_the_directory() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("a.yaml");
+    fs::write(&file, manifest("a", "x:1")).unwrap();
+    fs::write(directory.path().join("b.yaml"), manifest("b", "x:1")).unwrap();
+    let mut harness = Harness::start_at(directory, file.clone());
+    assert_eq!(harness.next().await, "add default/a-node");
+    assert_eq!(harness.next().await, "ready");
+    harness.write("new", &manifest("c", "x:1"));
+    fs::rename(harness.directory.path().join("new"), &file).unwrap();
+    assert_eq!(
+        harness.next().await,
+        "remove default/a-node, add default/c-node"
+    );
+    fs::remove_file(&file).unwrap();
+    assert_eq!(harness.next().await, "remove default/c-node");
+    fs::write(&file, manifest("d", "x:1")).unwrap();
+    assert_eq!(harness.next().await, "add default/d-node");
 }
 
 #[tokio::test]

@@ -79,6 +79,19 @@ pub(super) fn start(
     // A node with a root of its own has nothing to do with the machine's logins.
     settings.home = std::env::home_dir().filter(|_| layout.root() == Path::new("/"));
     let stop = CancellationToken::new();
+    score(settings.oom_score_adj);
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))
+}
+
+/// Tells the kernel how readily to end this process (`oomScoreAdj`). Containers, pause and commands have
+/// scores of their own; monitors keep this one.
+fn score(wanted: i32) {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let Err(error) = fs::write(FILE, wanted.to_string()) else {
+        return;
+    };
+    let now = fs::read_to_string(FILE).unwrap_or_default();
+    let now = now.trim();
+    tracing::warn!(wanted, now, %error, "oomScoreAdj stays: a lower one needs CAP_SYS_RESOURCE");
 }

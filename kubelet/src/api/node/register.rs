@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::{NodeWishes, path, plan};
 use crate::admit::NodeFacts;
 use crate::api::client::{ApiError, Client, Patch};
+use crate::api::objects::age_of;
 use crate::api::reflect::{News, Reflector};
 use crate::evict::Standing;
 use crate::model::{Event, EventKind, StringMap};
@@ -38,6 +39,8 @@ pub(crate) struct RegistrarParts {
     pub(crate) facts: watch::Sender<Arc<NodeFacts>>,
     /// Where the Node's UID is told.
     pub(crate) uid: watch::Sender<Option<String>>,
+    /// Where it is told how long answers about ConfigMaps and Secrets count.
+    pub(crate) answers_age: watch::Sender<Option<Duration>>,
 }
 
 /// Registers the Node, and tells its status.
@@ -171,6 +174,7 @@ impl Registrar {
             *known = uid;
             is_new
         });
+        self.parts.answers_age.send_replace(age_of(&node));
         let labels: StringMap =
             serde_json::from_value(node["metadata"]["labels"].clone()).unwrap_or_default();
         self.parts.facts.send_if_modified(|facts| {

@@ -61,6 +61,7 @@ async fn keep(tell: watch::Sender<Seen>) {
     tell.closed().await;
 }
 
+/// What an object says.
 pub(super) fn seen(key: &ObjectKey, object: Value) -> Seen {
     let is_bound = object["status"]["phase"] == "Bound";
     match read_object(key.kind, object) {

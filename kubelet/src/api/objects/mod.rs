@@ -1,4 +1,5 @@
-//! Objects of the API server that pods refer to: each is followed as long as a pod does.
+//! Objects of the API server that pods refer to: each is followed as long as a pod does, unless
+//! ConfigMaps and Secrets shall be asked for.
 //!
 //! ```text
 //! get (reader, key) ─► a follower, if there is none ─► Seen ─► the object
@@ -8,6 +9,7 @@
 //!
 //! Pods of manifests have the objects of manifests, and no others.
 
+mod asked;
 mod asked_again;
 mod follow;
 mod token;
@@ -28,6 +30,7 @@ use super::pods::RemotePods;
 use crate::model::{Object, ObjectKey, ObjectKind, ObjectNotFound, PodUid};
 use crate::store::{LocalObjects, LookupError, Objects};
 use crate::sync::Input;
+pub(crate) use asked::{Asked, Detection, age_of};
 
 /// How long a pod waits for an object, before it says so and tries again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,6 +64,8 @@ pub(crate) struct ApiObjects {
     client: Client,
     pods: Arc<RemotePods>,
     local: LocalObjects,
+    /// Who asks for ConfigMaps and Secrets, when they are not followed.
+    asked: Option<Asked>,
     changed: mpsc::UnboundedSender<ObjectKey>,
     followed: Mutex<BTreeMap<Place, Followed>>,
     tasks: TaskTracker,
@@ -76,6 +81,7 @@ impl ApiObjects {
         client: Client,
         pods: Arc<RemotePods>,
         local: LocalObjects,
+        asked: Option<Asked>,
     ) -> (Arc<Self>, ChangedObjects) {
         // A follower tells of a change now and then.
         let (changed, changes) = mpsc::unbounded_channel();
@@ -83,6 +89,7 @@ impl ApiObjects {
             client,
             pods,
             local,
+            asked,
             changed,
             followed: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -156,24 +163,34 @@ impl ApiObjects {
     }
 
     async fn find(&self, reader: &PodUid, key: &ObjectKey) -> Result<Object, LookupError> {
-        let mut seen = self.follow(reader, key);
-        let unavailable = |why: String| LookupError::Unavailable {
-            key: key.clone(),
-            source: why.into(),
+        let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| {
+            let key = key.clone();
+            LookupError::Unavailable { key, source }
         };
-        let known = async {
-            let known = seen.wait_for(|seen| *seen != Seen::Unknown).await;
-            known.map_or(Seen::Unknown, |seen| seen.clone())
+        let seen = match self.asked.as_ref().filter(|_| Asked::is_for(key.kind)) {
+            Some(asked) => asked
+                .find(reader, key)
+                .await
+                .map_err(|error| unavailable(error.into()))?,
+            None => self
+                .see(reader, key)
+                .await
+                .ok_or_else(|| unavailable("timed out waiting for the API server".into()))?,
         };
-        match timeout(PATIENCE, known).await {
-            Ok(Seen::There(object)) => Ok(object),
-            Ok(Seen::Missing) => Err(ObjectNotFound(key.clone()).into()),
-            Ok(Seen::Wrong(why)) => Err(unavailable(why)),
-            Ok(Seen::Unknown) => Err(unavailable("nobody follows it any more".to_owned())),
-            Err(_) => Err(unavailable(
-                "timed out waiting for the API server".to_owned(),
-            )),
+        match seen {
+            Seen::There(object) => Ok(object),
+            Seen::Missing => Err(ObjectNotFound(key.clone()).into()),
+            Seen::Wrong(why) => Err(unavailable(why.into())),
+            Seen::Unknown => Err(unavailable("nobody follows it any more".into())),
         }
+    }
+
+    /// What a follower knows, as soon as it knows anything; nothing when that takes too long.
+    async fn see(&self, reader: &PodUid, key: &ObjectKey) -> Option<Seen> {
+        let mut seen = self.follow(reader, key);
+        let known = seen.wait_for(|seen| *seen != Seen::Unknown);
+        let known = timeout(PATIENCE, known).await.ok()?;
+        Some(known.map_or(Seen::Unknown, |seen| seen.clone()))
     }
 }
 
@@ -194,6 +211,9 @@ impl Objects for ApiObjects {
             followed.readers.remove(reader);
             !followed.readers.is_empty()
         });
+        if let Some(asked) = &self.asked {
+            asked.forget(reader);
+        }
         self.local.forget(reader);
     }
 }
