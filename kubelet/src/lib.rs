@@ -40,6 +40,7 @@ pub mod pulse;
 pub mod resource;
 pub mod rotate;
 pub mod server;
+pub mod shutdown;
 mod socket;
 pub mod source;
 pub mod status;

@@ -1,12 +1,19 @@
 //! One conversation over a Unix socket: saying who one is, asking, and hearing signals meanwhile.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
 use crate::wire::{FIXED, Fields, Kind, Message, WireError, size_of};
 
+/// More files than any message here brings.
+const MOST_FILES: usize = 4;
 /// A line of the greeting is short.
 const LONGEST_LINE: usize = 512;
 
@@ -80,33 +87,89 @@ pub enum ConnectionError {
     },
 }
 
+/// What is brought by messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cargo {
+    /// Values alone.
+    Values,
+    /// Open files too.
+    Files,
+}
+
 /// A conversation that has begun.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: UnixStream,
     door: Door,
-    deadline: Instant,
+    /// By when what is waited for has come; nothing when it is waited for without end.
+    deadline: Option<Instant>,
     serial: u32,
     /// Signals that came while an answer was waited for, oldest first.
     heard: Vec<Message>,
+    /// Files that came with the last message.
+    files: Vec<OwnedFd>,
+}
+
+/// Ends a conversation from elsewhere: whoever waits for something in it is told that it has ended.
+#[derive(Debug)]
+pub struct Breaker(UnixStream);
+
+impl Breaker {
+    /// Ends it.
+    pub fn break_off(self) {
+        // One that has ended already is what is wanted.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 impl Connection {
     /// Connects, and says that this is root. All of the conversation is over by then.
     pub(crate) fn open(door: &Door, patience: Duration) -> Result<Self, ConnectionError> {
+        let mut connection = Self::connect(door)?;
+        connection.wait_for(patience);
+        connection.authenticate(Cargo::Values)?;
+        Ok(connection)
+    }
+
+    /// Connects, and says nothing yet.
+    pub(crate) fn connect(door: &Door) -> Result<Self, ConnectionError> {
         let stream = UnixStream::connect(door.path()).map_err(|source| ConnectionError::Shut {
             path: door.path().clone(),
             source,
         })?;
-        let mut connection = Self {
+        Ok(Self {
             stream,
             door: door.clone(),
-            deadline: Instant::now() + patience,
+            deadline: None,
             serial: 0,
             heard: Vec::new(),
-        };
-        connection.authenticate()?;
-        Ok(connection)
+            files: Vec::new(),
+        })
+    }
+
+    /// A way to end it from elsewhere.
+    pub(crate) fn breaker(&self) -> Result<Breaker, ConnectionError> {
+        let other = self.stream.try_clone();
+        other
+            .map(Breaker)
+            .map_err(|source| self.failed("share", source))
+    }
+
+    /// What is waited for from now on has to come within this time.
+    pub(crate) fn wait_for(&mut self, patience: Duration) {
+        self.deadline = Some(Instant::now() + patience);
+    }
+
+    /// What is waited for from now on may come whenever it does.
+    pub(crate) fn wait_without_end(&mut self) {
+        self.deadline = None;
+    }
+
+    /// The first file that came with the last message.
+    pub(crate) fn take_file(&mut self) -> Option<OwnedFd> {
+        let file = self.files.drain(..).next();
+        self.files.clear();
+        file
     }
 
     /// Asks, and waits for the answer. Behind its own door systemd does not answer what is for somebody
@@ -165,14 +228,20 @@ impl Connection {
     ///
     /// `BEGIN` is sent at once, as systemd's own clients do: behind its own door, systemd leaves a message
     /// that it reads together with `BEGIN` lying until more comes, which is never.
-    fn authenticate(&mut self) -> Result<(), ConnectionError> {
+    pub(crate) fn authenticate(&mut self, cargo: Cargo) -> Result<(), ConnectionError> {
         let uid = rustix::process::geteuid().as_raw().to_string();
         let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-        self.send(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes())?;
-        let answer = self.line()?;
-        if !answer.starts_with("OK") {
-            let path = self.door.path().clone();
-            return Err(ConnectionError::Rejected { path, answer });
+        let (files, answers): (_, &[_]) = match cargo {
+            Cargo::Values => ("", &["OK"]),
+            Cargo::Files => ("NEGOTIATE_UNIX_FD\r\n", &["OK", "AGREE_UNIX_FD"]),
+        };
+        self.send(format!("\0AUTH EXTERNAL {uid}\r\n{files}BEGIN\r\n").as_bytes())?;
+        for expected in answers {
+            let answer = self.line()?;
+            if !answer.starts_with(expected) {
+                let path = self.door.path().clone();
+                return Err(ConnectionError::Rejected { path, answer });
+            }
         }
         Ok(())
     }
@@ -191,12 +260,13 @@ impl Connection {
         let left = self.left()?;
         let sent = self
             .stream
-            .set_write_timeout(Some(left))
+            .set_write_timeout(left)
             .and_then(|()| self.stream.write_all(bytes));
         sent.map_err(|source| self.failed("write to", source))
     }
 
     fn receive(&mut self) -> Result<Message, ConnectionError> {
+        self.files.clear();
         let mut bytes = vec![0; FIXED];
         self.fill(&mut bytes)?;
         let fixed = bytes.first_chunk().expect("as many were just read");
@@ -212,8 +282,8 @@ impl Connection {
             let left = self.left()?;
             let read = self
                 .stream
-                .set_read_timeout(Some(left))
-                .and_then(|()| self.stream.read(bytes));
+                .set_read_timeout(left)
+                .and_then(|()| self.read(bytes));
             match read {
                 Ok(0) => {
                     let ended = io::Error::from(io::ErrorKind::UnexpectedEof);
@@ -227,13 +297,33 @@ impl Connection {
         Ok(())
     }
 
-    fn left(&self) -> Result<Duration, ConnectionError> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+    /// Bytes, and files that come with them.
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
+        let mut beside = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [IoSliceMut::new(bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let read = recvmsg(&self.stream, &mut bytes, &mut beside, flags)?;
+        for one in beside.drain() {
+            if let RecvAncillaryMessage::ScmRights(files) = one {
+                let room = MOST_FILES.saturating_sub(self.files.len());
+                self.files.extend(files.take(room));
+            }
+        }
+        Ok(read.bytes)
+    }
+
+    /// How long is waited for what comes next; without end for nothing.
+    fn left(&self) -> Result<Option<Duration>, ConnectionError> {
+        let Some(deadline) = self.deadline else {
+            return Ok(None);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
         match left.is_zero() {
             true => Err(ConnectionError::Silent {
                 path: self.door.path().clone(),
             }),
-            false => Ok(left),
+            false => Ok(Some(left)),
         }
     }
 

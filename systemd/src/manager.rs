@@ -79,8 +79,7 @@ impl Systemd {
     /// That of this machine: on the system bus (where `DBUS_SYSTEM_BUS_ADDRESS` says, if it is set),
     /// else behind its own socket.
     pub fn of_this_machine() -> Self {
-        let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok();
-        let doors = match address.as_deref().and_then(bus_of) {
+        let doors = match told_bus() {
             Some(bus) => vec![Door::Bus(bus)],
             None => vec![Door::Bus(BUS.into()), Door::Systemd(PRIVATE.into())],
         };
@@ -178,6 +177,17 @@ impl Systemd {
     }
 }
 
+/// The system bus, where it is told to be.
+fn told_bus() -> Option<PathBuf> {
+    let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok();
+    address.as_deref().and_then(bus_of)
+}
+
+/// The system bus of this machine.
+pub(crate) fn bus() -> Door {
+    Door::Bus(told_bus().unwrap_or_else(|| BUS.into()))
+}
+
 /// `unix:path=/run/dbus/system_bus_socket`, perhaps with more after a comma, perhaps several.
 fn bus_of(address: &str) -> Option<PathBuf> {
     let mut all = address.split(';');
@@ -192,12 +202,7 @@ fn bus_of(address: &str) -> Option<PathBuf> {
 fn introduce(door: &Door, patience: Duration) -> Result<Connection, ConnectionError> {
     let mut connection = Connection::open(door, patience)?;
     if let Door::Bus(_) = door {
-        connection.call(to_bus("Hello", None), Vec::new())?;
-        let mut rule = Writer::default();
-        rule.text(&format!(
-            "type='signal',sender='{NAME}',interface='{MANAGER}',member='{JOB_REMOVED}'"
-        ));
-        connection.call(to_bus("AddMatch", Some("s")), rule.into_bytes())?;
+        meet(&mut connection, (NAME, MANAGER, JOB_REMOVED))?;
     }
     let subscribe = Fields {
         signature: None,
@@ -207,6 +212,20 @@ fn introduce(door: &Door, patience: Duration) -> Result<Connection, ConnectionEr
         Err(error) if !is(&error, "AlreadySubscribed") => Err(error),
         _ => Ok(connection),
     }
+}
+
+/// Says hello to a bus, and asks it for a signal, by its sender, interface and name.
+pub(crate) fn meet(
+    connection: &mut Connection,
+    (sender, interface, member): (&str, &str, &str),
+) -> Result<(), ConnectionError> {
+    connection.call(to_bus("Hello", None), Vec::new())?;
+    let mut rule = Writer::default();
+    rule.text(&format!(
+        "type='signal',sender='{sender}',interface='{interface}',member='{member}'"
+    ));
+    let asked = connection.call(to_bus("AddMatch", Some("s")), rule.into_bytes());
+    asked.map(drop)
 }
 
 fn to_bus(member: &str, signature: Option<&str>) -> Fields {
@@ -220,7 +239,8 @@ fn to_bus(member: &str, signature: Option<&str>) -> Fields {
     }
 }
 
-fn call(member: &str, signature: &str) -> Fields {
+/// A call of systemd's manager.
+pub(crate) fn call(member: &str, signature: &str) -> Fields {
     Fields {
         path: Some(OBJECT.to_owned()),
         interface: Some(MANAGER.to_owned()),

@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::wire::{FIXED, Fields, Kind, Message, Reader, WireError, Writer, size_of};
-use crate::{ConnectionError, Door, Property, Started, Systemd, SystemdError, Value};
+use crate::{
+    ConnectionError, Door, Logind, Property, Prospect, Started, Systemd, SystemdError, Value,
+};
 
 /// `StartTransientUnit` as jeepney 0.9 writes it.
 const OF_JEEPNEY: &str = "6c010001b000000003000000b600000001016f00190000002f6f72672f667265656465736b746f702f73\
@@ -305,4 +307,106 @@ fn on_a_bus_it_is_greeted_first_and_jobs_are_listened_to() {
     assert_eq!(members, ["Hello", "AddMatch", "Subscribe"]);
     let rule = Reader::new(&asked[1].body).text().unwrap();
     assert!(rule.contains("member='JobRemoved'"), "{rule}");
+}
+
+/// What a message says that has this text as its body.
+fn body(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut body = Writer::default();
+    write(&mut body);
+    body.into_bytes()
+}
+
+fn prepare_for_shutdown(begins: bool) -> Message {
+    Message {
+        kind: Kind::Signal,
+        fields: Fields {
+            member: Some("PrepareForShutdown".to_owned()),
+            signature: Some("b".to_owned()),
+            ..Fields::default()
+        },
+        body: body(|body| body.truth(begins)),
+        ..Message::default()
+    }
+}
+
+/// A logind on a bus: it waits five seconds, gives locks, and tells of one shutdown before the lock's
+/// answer, and of its end after it. The other end of the lock comes out.
+fn logind(mut stream: UnixStream) -> (Vec<String>, UnixStream) {
+    let mut greeting = Vec::new();
+    while !greeting.ends_with(b"BEGIN\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        greeting.extend(byte);
+    }
+    stream
+        .write_all(b"OK 0123456789abcdef\r\nAGREE_UNIX_FD\r\n")
+        .unwrap();
+    let mut asked = Vec::new();
+    let (mine, theirs) = UnixStream::pair().unwrap();
+    loop {
+        let mut bytes = vec![0; FIXED];
+        if stream.read_exact(&mut bytes).is_err() {
+            return (asked, mine);
+        }
+        bytes.resize(size_of(bytes.first_chunk().unwrap()).unwrap(), 0);
+        stream.read_exact(&mut bytes[FIXED..]).unwrap();
+        let call = Message::decode(&bytes).unwrap();
+        let said = match call.fields.member.as_deref().unwrap() {
+            "Get" => body(|body| {
+                body.signature("t");
+                body.u64(5_000_000);
+            }),
+            _ => body(|body| body.u32(0)),
+        };
+        let mut answer = answer(&call, "");
+        answer.body = said;
+        if is(&call, "Inhibit") {
+            stream
+                .write_all(&prepare_for_shutdown(true).encode())
+                .unwrap();
+            send_with(&stream, &answer.encode(), &theirs);
+            stream
+                .write_all(&prepare_for_shutdown(false).encode())
+                .unwrap();
+        } else {
+            stream.write_all(&answer.encode()).unwrap();
+        }
+        asked.push(call.fields.member.unwrap());
+    }
+}
+
+/// Bytes, and a file with the first of them.
+fn send_with(stream: &UnixStream, bytes: &[u8], file: &UnixStream) {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let files = [std::os::fd::AsFd::as_fd(file)];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    assert!(beside.push(SendAncillaryMessage::ScmRights(&files)));
+    let bytes = [std::io::IoSlice::new(bytes)];
+    sendmsg(stream, &bytes, &mut beside, SendFlags::empty()).unwrap();
+}
+
+#[test]
+fn shutdowns_are_held_up_by_a_file_and_heard_of_until_the_conversation_is_broken_off() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("bus");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let bus = std::thread::spawn(move || logind(listener.accept().unwrap().0));
+    let mut logind = Logind::behind(&Door::Bus(socket)).unwrap();
+    let breaker = logind.breaker().unwrap();
+    logind.greet().unwrap();
+    assert_eq!(logind.longest_delay().unwrap(), Duration::from_secs(5));
+    let lock = logind.hold_up("a test", "to see it").unwrap();
+    logind.reload().unwrap();
+    // Heard before the answer, and after it.
+    assert_eq!(logind.hear().unwrap(), Prospect::GoesDown);
+    assert_eq!(logind.hear().unwrap(), Prospect::Stays);
+    let listening = std::thread::spawn(move || logind.hear());
+    breaker.break_off();
+    listening.join().unwrap().unwrap_err();
+
+    let (asked, mut other_end) = bus.join().unwrap();
+    assert_eq!(asked, ["Hello", "AddMatch", "Get", "Inhibit", "KillUnit"]);
+    drop(lock);
+    assert_eq!(other_end.read(&mut [0]).unwrap(), 0, "the lock is closed");
 }

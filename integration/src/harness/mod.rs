@@ -10,6 +10,7 @@
 //! Registry           Debian's docker-registry on a loopback port
 //! Page               a page that says what the test wants
 //! Systemd            slices and scopes where no systemd runs the machine
+//! Logind             a shutdown that can be called off
 //! Cluster            an API server to join
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod device_plugin;
 mod following;
 pub mod http;
 pub mod leftovers;
+pub mod logind;
 pub mod node;
 pub mod nri;
 pub mod page;

@@ -52,6 +52,7 @@ mod restarts;
 mod service;
 mod serving;
 mod sessions;
+mod shutdown;
 mod sidecars;
 mod streaming;
 mod systemd;

@@ -7,6 +7,7 @@ use super::preempt::victims;
 use super::{AppArmor, NodeFacts, affinity, ports, sysctl};
 use crate::evict::admit;
 use crate::model::{AppArmorProfile, Pod, PodUid};
+use crate::shutdown::Machine;
 
 /// The label of a node, and of pods that name one, with its operating system.
 const OS_LABEL: &str = "kubernetes.io/os";
@@ -83,10 +84,17 @@ pub fn decide(question: Question<'_>) -> Admission {
         return Admission::Refused(refusal);
     }
     let admission = general(question);
-    match app_armor(pod, node) {
+    match app_armor(pod, node).or_else(|| shutdown(node)) {
         Some(refusal) if !is_refused(&admission) => Admission::Refused(refusal),
         _ => admission,
     }
+}
+
+/// Nobody comes any more when the machine goes down.
+fn shutdown(node: &NodeFacts) -> Option<Refusal> {
+    let message = "Pod was rejected as the node is shutting down.";
+    let refusal = || Refusal::new("NodeShutdown", message);
+    (node.machine == Machine::GoesDown).then(refusal)
 }
 
 /// While the node is short of something, few may come; those that run are dealt with by eviction.

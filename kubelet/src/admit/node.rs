@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Amounts;
 use crate::evict::Pressure;
 use crate::model::StringMap;
+use crate::shutdown::Machine;
 
 /// What has to be known of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct NodeFacts {
     pub app_armor: AppArmor,
     /// What it is short of.
     pub pressures: BTreeSet<Pressure>,
+    /// Whether the machine goes down.
+    pub machine: Machine,
 }
 
 /// Whether profiles of AppArmor can be enforced.
@@ -51,6 +54,7 @@ impl NodeFacts {
             allowed_unsafe_sysctls: Vec::new(),
             app_armor: AppArmor::Enforced,
             pressures: BTreeSet::new(),
+            machine: Machine::Stays,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, Tree};
 use crate::rotate;
 use crate::server::{Addresses, Admission, Debugging, TlsWords};
+use crate::shutdown;
 use crate::source::Page;
 use crate::sync::Pace;
 
@@ -43,8 +44,8 @@ impl Settings {
         self.rescan = configuration.file_check_frequency.to_std();
         self.page = page(configuration);
         self.pace = pace(configuration);
-        let images = configuration.image_service_endpoint.as_str();
         self.oom_score_adj = configuration.oom_score_adj;
+        let images = configuration.image_service_endpoint.as_str();
         let images = images.strip_prefix("unix://").unwrap_or(images);
         self.image_socket = (!images.is_empty()).then(|| images.into());
         self.cluster = cluster(loaded);
@@ -67,6 +68,7 @@ impl Settings {
         self.image_collection = collect::Policy::of(configuration);
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         self.log_rotation = rotate::Policy::of(configuration);
+        self.shutdown = shutdown::shares(configuration);
         self.pods = pods(configuration);
         self.pulls = pulls(configuration);
         self.providers = providers(loaded);
@@ -159,9 +161,9 @@ fn cluster(loaded: &Loaded) -> Option<ClusterSettings> {
             number(configuration.event_burst),
         ),
         reviews: reviews(configuration),
+        detection: Detection::of(&configuration.change_detection_strategy),
         node: NodeWishes {
             register: configuration.register_node,
-        detection: Detection::of(&configuration.change_detection_strategy),
             taints: taints
                 .ok()
                 .and_then(|taints| taints.as_array().cloned())

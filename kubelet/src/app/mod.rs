@@ -16,6 +16,7 @@ mod configured;
 mod groups;
 mod portrait;
 mod settings;
+mod shutdown;
 mod start;
 #[cfg(test)]
 mod tests;

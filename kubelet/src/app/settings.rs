@@ -21,6 +21,7 @@ use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, GroupSettings, Tree};
 use crate::rotate;
 use crate::server::{self, Addresses, Admission, Debugging, Reviews, TlsSettings, TlsWords};
+use crate::shutdown::Share;
 use crate::source::Page;
 use crate::sync::Pace;
 
@@ -47,10 +48,10 @@ pub struct Settings {
     pub log_links: PathBuf,
     /// Where the runtime speaks of images, when not on its socket.
     pub image_socket: Option<PathBuf>,
-    /// The cgroup below which `kubepods` is; `/` for the top.
     /// How readily the kernel ends the kubelet's process when memory is short; whoever has the process
     /// sets it.
     pub oom_score_adj: i32,
+    /// The cgroup below which `kubepods` is; `/` for the top.
     pub cgroup_root: String,
     /// Whether pods have cgroups of their own.
     pub cgroup_tree: Tree,
@@ -98,6 +99,10 @@ pub struct Settings {
     pub image_collection: collect::Policy,
     /// When logs are rotated; never without one.
     pub log_rotation: Option<rotate::Policy>,
+    /// Who has how long when the machine goes down; nobody is waited for when there are none.
+    pub shutdown: Vec<Share>,
+    /// Where logind is told how long to wait.
+    pub logind_drop_ins: PathBuf,
     /// What becomes of the pods when the kubelet ends.
     pub at_end: AtEnd,
 }
@@ -141,12 +146,12 @@ impl Settings {
             pod_logs,
             log_links,
             image_socket: None,
+            oom_score_adj: Configuration::default().oom_score_adj,
             cgroup_root: "/".to_owned(),
             cgroup_tree: Tree::default(),
             groups: GroupSettings::default(),
             cgroup_driver: CgroupDriver::default(),
             server: server::Settings {
-            oom_score_adj: Configuration::default().oom_score_adj,
                 addresses: Addresses {
                     read_only: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
                     ..Addresses::default()
@@ -185,6 +190,8 @@ impl Settings {
             eviction: evict::Policy::of(&Configuration::default()),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
+            shutdown: Vec::new(),
+            logind_drop_ins: "/etc/systemd/logind.conf.d".into(),
             at_end: AtEnd::default(),
         }
     }

@@ -73,6 +73,7 @@ impl Kubelet {
             evictor.run(to_evictor).await;
             "evictor"
         });
+        self.start_shutdown(parts, inbox, stop);
         let oom = OomWatcher::new(Arc::clone(&self.events) as _, &self.settings.node_name);
         let to_oom = stop.clone();
         parts.spawn(async move {

@@ -64,6 +64,9 @@ const FIELDS: &[&str] = &[
     "runtimeRequestTimeout",
     "seccompDefault",
     "serializeImagePulls",
+    "shutdownGracePeriod",
+    "shutdownGracePeriodByPodPriority",
+    "shutdownGracePeriodCriticalPods",
     "singleProcessOOMKill",
     "staticPodPath",
     "staticPodURL",
@@ -80,10 +83,10 @@ const FIELDS: &[&str] = &[
 
 /// Fields with an effect where there is an API server.
 const FIELDS_OF_A_CLUSTER: &[&str] = &[
+    "configMapAndSecretChangeDetectionStrategy",
     "enableControllerAttachDetach",
     "eventBurst",
     "eventRecordQPS",
-    "configMapAndSecretChangeDetectionStrategy",
     "kubeAPIBurst",
     "kubeAPIQPS",
     "nodeLeaseDurationSeconds",

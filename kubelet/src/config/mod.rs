@@ -29,6 +29,8 @@ pub use document::Text;
 pub use duration::Duration;
 pub use fields::Configuration;
 pub use flags::{Flag, all as all_flags};
+#[cfg(test)]
+pub(crate) use nested::ShutdownGracePeriod;
 pub use problem::{Place, Problem, Problems};
 pub use validate::{CgroupVersion, Machine, Swap};
 

@@ -1,4 +1,4 @@
-//! The pressures of the node, and when each came or went.
+//! The pressures of the node, and when each came or went; and whether the machine goes down.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Pressure;
+use crate::shutdown::Machine;
 
-/// The pressures of the node, and when each came or went.
+/// The pressures of the node, and when each came or went; and whether the machine goes down.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     on: BTreeSet<Pressure>,
     changed: BTreeMap<Pressure, Timestamp>,
+    /// Whether the machine goes down.
+    pub machine: Machine,
 }
 
 impl Standing {

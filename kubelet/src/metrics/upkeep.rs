@@ -1,8 +1,10 @@
 //! What is counted of keeping the node in order.
 
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
 
 type Labels = [(&'static str, &'static str); 1];
 
@@ -11,6 +13,8 @@ type Labels = [(&'static str, &'static str); 1];
 pub struct UpkeepMetrics {
     evictions: Family<Labels, Counter>,
     images: Family<Labels, Counter>,
+    shutdown_began: Gauge,
+    shutdown_ended: Gauge,
 }
 
 /// Why an image went.
@@ -38,6 +42,13 @@ impl UpkeepMetrics {
         self.images.get_or_create(&[("reason", why)]).inc();
     }
 
+    /// When the last shutdown of the machine began and ended for its pods.
+    pub(crate) fn shutdown(&self, began: Option<Timestamp>, ended: Option<Timestamp>) {
+        let seconds = |time: Option<Timestamp>| time.map_or(0, Timestamp::as_second);
+        self.shutdown_began.set(seconds(began));
+        self.shutdown_ended.set(seconds(ended));
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "evictions",
@@ -48,6 +59,18 @@ impl UpkeepMetrics {
             "image_garbage_collected",
             "Images that nobody used and that were removed, by reason",
             self.images.clone(),
+        );
+        registry.register_with_unit(
+            "graceful_shutdown_start_time",
+            "When the last shutdown of the machine began to end pods",
+            Unit::Seconds,
+            self.shutdown_began.clone(),
+        );
+        registry.register_with_unit(
+            "graceful_shutdown_end_time",
+            "When the last shutdown of the machine had ended all pods",
+            Unit::Seconds,
+            self.shutdown_ended.clone(),
         );
     }
 }

@@ -20,6 +20,16 @@ impl Demise {
         self.reason == "Evicted"
     }
 
+    /// The machine goes down.
+    pub fn shutdown() -> Self {
+        const MESSAGE: &str = "Pod was terminated in response to imminent node shutdown.";
+        Self {
+            reason: "Terminated".into(),
+            message: MESSAGE.to_owned(),
+            disruption: Some(MESSAGE.to_owned()),
+        }
+    }
+
     /// It was active for longer than `activeDeadlineSeconds`.
     pub fn deadline_exceeded() -> Self {
         Self {

@@ -66,7 +66,9 @@ pub use persistent::{
     AccessMode, ClaimName, LabelRequirement, LabelSelector, PersistentSource, PersistentVolume,
     PersistentVolumeClaim,
 };
-pub use placement::{NodeOperator, NodeRequirement, NodeTerm, Placement, SYSTEM_CRITICAL_PRIORITY};
+pub use placement::{
+    NodeOperator, NodeRequirement, NodeTerm, Placement, SYSTEM_CRITICAL_PRIORITY, priority_of,
+};
 pub use pod::{
     DnsConfig, DnsOption, DnsPolicy, HostAlias, Namespaces, NetworkMode, PidMode, Pod, PodOrigin,
     PodSource, PodSpec, RestartPolicy, StringMap, UserMode,

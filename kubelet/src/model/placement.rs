@@ -5,6 +5,17 @@ use super::StringMap;
 /// From this priority on a pod is critical: others make room for it.
 pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
 
+/// How much a pod matters, by its number or by the name of one of the two classes that every cluster has;
+/// an API server would have looked the others up.
+pub fn priority_of(number: Option<i32>, class: Option<&str>) -> i32 {
+    let of_class = match class {
+        Some("system-node-critical") => SYSTEM_CRITICAL_PRIORITY + 1000,
+        Some("system-cluster-critical") => SYSTEM_CRITICAL_PRIORITY,
+        Some(_) | None => 0,
+    };
+    number.unwrap_or(of_class)
+}
+
 /// Which node a pod is for, and how much it matters there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {

@@ -32,6 +32,7 @@ use crate::cri::Runtime;
 use crate::device::Desk;
 use crate::evict::Standing;
 use crate::pulse::Pulse;
+use crate::shutdown::Machine;
 
 /// What of a node does not change while its kubelet runs.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ impl Identity {
             pods: self.reserve.pods(facts.cpus),
             allowed_unsafe_sysctls: allowed_unsafe_sysctls.to_vec(),
             pressures: self.standing.borrow().pressures().clone(),
+            machine: Machine::Stays,
             app_armor: if facts.app_armor {
                 AppArmor::Enforced
             } else {
@@ -130,6 +132,9 @@ impl Portrait {
                 troubles.extend(wrong.map(ToString::to_string));
             }
             Err(error) => troubles.push(error.to_string()),
+        }
+        if self.identity.standing.borrow().machine == Machine::GoesDown {
+            troubles.push("node is shutting down".to_owned());
         }
         let mut facts = facts::read(&self.identity.root, runtime);
         facts.devices = self.devices.counts();

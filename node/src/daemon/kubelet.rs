@@ -69,6 +69,7 @@ pub(super) fn start(
         ..Settings::new(&name, socket, places)
     };
     settings = settings.configured(loaded, ports);
+    settings.logind_drop_ins = layout.root().join("etc/systemd/logind.conf.d");
     settings.server.addresses.socket = Some(kubelet_socket(layout));
     if let Some(manifests) = flags.manifests {
         settings.manifests = manifests;
@@ -78,8 +79,8 @@ pub(super) fn start(
     }
     // A node with a root of its own has nothing to do with the machine's logins.
     settings.home = std::env::home_dir().filter(|_| layout.root() == Path::new("/"));
-    let stop = CancellationToken::new();
     score(settings.oom_score_adj);
+    let stop = CancellationToken::new();
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))
 }

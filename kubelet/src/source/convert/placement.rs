@@ -2,9 +2,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::{
-    NodeOperator, NodeRequirement, NodeTerm, Placement, SYSTEM_CRITICAL_PRIORITY, StringMap,
-};
+use crate::model::{NodeOperator, NodeRequirement, NodeTerm, Placement, StringMap, priority_of};
 use crate::source::problem::Problems;
 
 const OPERATORS: &[(&str, NodeOperator)] = &[
@@ -20,20 +18,11 @@ pub(super) fn placement(spec: &core::PodSpec, problems: &mut Problems) -> Placem
     let class = spec.priority_class_name.clone();
     let class = class.filter(|name| !name.is_empty());
     Placement {
-        priority: spec.priority.or(of_class(class.as_deref())).unwrap_or(0),
+        priority: priority_of(spec.priority, class.as_deref()),
         priority_class: class,
         node_selector: node_selector(spec),
         node_terms: node_terms(spec, problems),
         os: spec.os.as_ref().map(|os| os.name.clone()),
-    }
-}
-
-/// The two classes that every cluster has; an API server would have looked the others up.
-fn of_class(name: Option<&str>) -> Option<i32> {
-    match name? {
-        "system-node-critical" => Some(SYSTEM_CRITICAL_PRIORITY + 1000),
-        "system-cluster-critical" => Some(SYSTEM_CRITICAL_PRIORITY),
-        _ => None,
     }
 }
 
