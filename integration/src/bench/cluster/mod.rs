@@ -11,7 +11,7 @@ pub mod options;
 pub mod report;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 
@@ -19,6 +19,9 @@ pub use api::ApiError;
 use api::{Api, Seen, Watch};
 use options::Options;
 use report::Figures;
+
+/// What runs has set its handler of SIGTERM by then: without one it would use up its grace.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// Measures each node, and leaves no pod behind, whatever happens.
 pub async fn run(options: &Options) -> Result<Vec<Figures>, ApiError> {
@@ -90,6 +93,7 @@ async fn one_life(
             break seen.at;
         }
     };
+    tokio::time::sleep(SETTLED).await;
     let deleted = Instant::now();
     api.delete(name).await?;
     let gone = watch.wait(name, "gone", |seen| seen.is_gone).await?;
@@ -112,6 +116,7 @@ async fn many(
     let creations = names.iter().map(|name| api.create(&figures.node, name));
     try_join_all(creations).await?;
     let running = all(watch, names.clone(), "running", |seen| seen.is_running).await?;
+    tokio::time::sleep(SETTLED).await;
     let deleted = Instant::now();
     try_join_all(names.iter().map(|name| api.delete(name))).await?;
     let gone = all(watch, names, "gone", |seen| seen.is_gone).await?;
