@@ -76,6 +76,7 @@ impl Fetcher {
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let client = Client::builder()
             .no_proxy()
+            .http1_only()
             .pool_max_idle_per_host(0)
             .tls_danger_accept_invalid_certs(true)
             .redirect(Policy::custom(follow))

@@ -176,6 +176,7 @@ fn builder() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("podling/", env!("CARGO_PKG_VERSION")))
         .timeout(TIMEOUT)
+        .http1_only()
         .pool_max_idle_per_host(0)
 }
 

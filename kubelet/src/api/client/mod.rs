@@ -31,6 +31,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// A connection that has brought nothing for this long is asked for a sign of life.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long that sign may take.
+const ANSWERS: Duration = Duration::from_secs(15);
+
 /// How long the server may make a request wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -260,6 +266,10 @@ impl Parts {
             ))
             .connect_timeout(CONNECT)
             .tcp_keepalive(Duration::from_secs(30))
+            // All requests and watches are streams of one connection, where the server speaks HTTP/2;
+            // a server that went without a word is noticed as upstream's kubelet does.
+            .http2_keep_alive_interval(SILENCE)
+            .http2_keep_alive_timeout(ANSWERS)
             .redirect(Policy::none());
         if let Some(authority) = &kubeconfig.authority {
             let what = "the server's certificate authority";

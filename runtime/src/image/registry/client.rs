@@ -117,6 +117,8 @@ fn builder(connect_timeout: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("podling/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout)
+        // Layers come side by side: each on a connection of its own.
+        .http1_only()
         // Followed by the session, which knows what may be shown to another host.
         .redirect(Policy::none())
 }
