@@ -14,6 +14,7 @@ mod addition;
 pub mod admit;
 pub mod api;
 pub mod app;
+mod certificate;
 pub mod collect;
 pub mod config;
 pub mod credential;

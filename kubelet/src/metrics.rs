@@ -1,5 +1,6 @@
 //! The kubelet's metrics, under the names that dashboards of Kubernetes know.
 
+mod certificates;
 mod devices;
 mod pods;
 mod requests;
@@ -20,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::credential::CredentialMetrics;
 use crate::probe::ProbeMetrics;
 
+pub use certificates::CertificateMetrics;
 pub use devices::DeviceMetrics;
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
@@ -51,7 +53,12 @@ const REFUSALS: &[&str] = &[
 ];
 
 /// Counters that are older than the custom of ending in `_total`, without which none may call itself one.
-const OLD_NAMES: &[&str] = &["kubelet_evictions", "kubelet_preemptions"];
+const OLD_NAMES: &[&str] = &[
+    "kubelet_certificate_manager_client_expiration_renew_errors",
+    "kubelet_evictions",
+    "kubelet_preemptions",
+    "kubelet_server_expiration_renew_errors",
+];
 
 /// The metrics of one kubelet; a clone counts into the same ones.
 #[derive(Clone)]
@@ -73,6 +80,8 @@ pub struct Metrics {
     probes: ProbeMetrics,
     credentials: CredentialMetrics,
     devices: DeviceMetrics,
+    client_certificate: CertificateMetrics,
+    server_certificate: CertificateMetrics,
     starts: StartMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
@@ -103,6 +112,8 @@ impl Metrics {
             probes: ProbeMetrics::default(),
             credentials: CredentialMetrics::default(),
             devices: DeviceMetrics::default(),
+            client_certificate: CertificateMetrics::default(),
+            server_certificate: CertificateMetrics::default(),
             starts: StartMetrics::default(),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
@@ -218,6 +229,16 @@ impl Metrics {
         &self.devices
     }
 
+    /// Those of the certificate that the API server is shown.
+    pub fn client_certificate(&self) -> &CertificateMetrics {
+        &self.client_certificate
+    }
+
+    /// Those of the certificate that the kubelet's server shows.
+    pub fn server_certificate(&self) -> &CertificateMetrics {
+        &self.server_certificate
+    }
+
     /// Those of keeping the node in order.
     pub fn upkeep(&self) -> &UpkeepMetrics {
         &self.upkeep
@@ -225,6 +246,9 @@ impl Metrics {
 
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
+        let now = jiff::Timestamp::now();
+        self.client_certificate.look(now);
+        self.server_certificate.look(now);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every write");
         for name in OLD_NAMES {
@@ -253,6 +277,8 @@ impl Metrics {
         self.register_pods(&mut registry);
         self.credentials.register(&mut registry);
         self.devices.register(&mut registry);
+        self.client_certificate.register_client(&mut registry);
+        self.server_certificate.register_server(&mut registry);
         self.starts.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);

@@ -11,9 +11,12 @@
 //! run over it run over a real one as well (`harness::Cluster`).
 
 mod address;
+mod der;
 mod patch;
+mod secure;
 mod select;
 mod serve;
+mod signing;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -22,11 +25,14 @@ mod watch;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+use der::Subject;
+use signing::Authority;
+pub use signing::Signing;
 use store::Store;
 
 /// The token of who may do everything.
@@ -37,6 +43,9 @@ pub const VIEWER: &str = "viewer-token";
 
 /// The token of the node named `node`.
 pub const NODE: &str = "node-token";
+
+/// The token of who may ask for the certificate of a node, where there is TLS.
+pub const BOOTSTRAP: &str = "abcdef.0123456789abcdef";
 
 /// A running server.
 #[derive(Debug)]
@@ -52,11 +61,20 @@ struct Shared {
     store: Mutex<Store>,
     /// Method and path of each request, with its user.
     requests: Mutex<Vec<String>>,
+    /// Who signs certificates; without it the server speaks plain HTTP.
+    authority: Option<Authority>,
+    signing: Mutex<Option<Signing>>,
 }
 
 impl Shared {
     fn store(&self) -> std::sync::MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signing(&self) -> Signing {
+        let signing = self.signing.lock();
+        let signing = *signing.unwrap_or_else(PoisonError::into_inner);
+        signing.unwrap_or(Signing::Issues(Duration::from_secs(365 * 24 * 3600)))
     }
 
     fn note(&self, request: String) {
@@ -68,12 +86,25 @@ impl Shared {
 impl ApiServer {
     /// Starts one on a free port of loopback.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that speaks TLS, and signs certificates.
+    pub fn start_secure() -> Self {
+        Self::start_with(Some(Authority::new()))
+    }
+
+    fn start_with(authority: Option<Authority>) -> Self {
+        let shared = Shared {
+            authority,
+            ..Shared::default()
+        };
         let mut server = Self {
-            shared: Arc::default(),
+            shared: Arc::new(shared),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             runtime: None,
         };
-        for namespace in ["default", "kube-system", "kube-node-lease"] {
+        for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             verbs::make_namespace(&mut server.shared.store(), namespace);
         }
         server.resume();
@@ -82,7 +113,35 @@ impl ApiServer {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.shared.authority {
+            Some(_) => format!("https://{}", self.address),
+            None => format!("http://{}", self.address),
+        }
+    }
+
+    /// The certificate of who signs, where there is TLS.
+    pub fn authority(&self) -> &str {
+        let authority = self.shared.authority.as_ref();
+        authority.map_or("", |authority| &authority.pem)
+    }
+
+    /// What becomes of requests for certificates from now on, of those too that wait.
+    pub fn sign(&self, signing: Signing) {
+        let known = self.shared.signing.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = Some(signing);
+        if let Some(authority) = &self.shared.authority {
+            authority.attend(&mut self.shared.store(), signing);
+        }
+    }
+
+    /// A client certificate of a node with its key, which ends then.
+    pub fn certificate_of_node(&self, node: &str, ends: SystemTime) -> String {
+        let authority = self.shared.authority.as_ref();
+        let subject = Subject {
+            name: format!("system:node:{node}"),
+            groups: vec!["system:nodes".to_owned()],
+        };
+        authority.map_or_else(String::new, |authority| authority.client(&subject, ends))
     }
 
     /// Closes every connection and takes no more.

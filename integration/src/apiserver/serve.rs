@@ -5,24 +5,34 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::address::{Address, kind, read};
+use super::secure::{self, Peer, SecureListener};
 use super::select::Selection;
 use super::verbs::{Patching, Refusal};
-use super::{ADMIN, NODE, Shared, VIEWER, verbs, watch};
+use super::{ADMIN, BOOTSTRAP, NODE, Shared, VIEWER, verbs, watch};
 
 /// The largest body.
 const MOST: usize = 4 << 20;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let router = Router::new().fallback(answer).with_state(shared);
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Arc::clone(&shared));
     // It ends with its threads.
-    let _ = axum::serve(listener, router).await;
+    let _ = match &shared.authority {
+        None => axum::serve(listener, router).await,
+        Some(authority) => {
+            let listener = SecureListener::new(listener, authority);
+            let service = router.into_make_service_with_connect_info::<Peer>();
+            axum::serve(listener, service).await
+        }
+    };
 }
 
 /// Who shows this token.
@@ -62,13 +72,18 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
             "Unauthorized".to_owned(),
         )
     };
-    let (user, _) = token.and_then(user_of).ok_or_else(unauthorized)?;
+    let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+    let user = user(token, peer.map(|peer| &peer.0)).ok_or_else(unauthorized)?;
     shared.note(format!("{user} {} {}", parts.method, parts.uri));
     let path = parts.uri.path();
     if matches!(path, "/healthz" | "/readyz" | "/livez") {
         return Ok(said(StatusCode::OK, &json!("ok")));
     }
     let address = read(path).ok_or_else(|| Refusal::not_found(path))?;
+    if !secure::may(&user, &parts.method, &address) {
+        let message = format!("{} is forbidden: User {user:?} cannot", address.resource);
+        return Err(Refusal(StatusCode::FORBIDDEN, "Forbidden", message));
+    }
     let query = Query::of(parts.uri.query().unwrap_or_default());
     let body = to_bytes(body, MOST).await;
     let body = body.map_err(|error| Refusal::bad(&error.to_string()))?;
@@ -81,7 +96,7 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     if parts.method == Method::GET && address.name.is_none() {
-        may_list(user, &address)?;
+        may_list(&user, &address)?;
         return Ok(collection(shared, &address, &query));
     }
     let mut store = shared.store();
@@ -102,6 +117,9 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
         Method::DELETE => (StatusCode::OK, verbs::delete(&mut store, &address, &body)?),
         method => return Err(Refusal::bad(&format!("no {method}"))),
     };
+    if let Some(authority) = &shared.authority {
+        authority.attend(&mut store, shared.signing());
+    }
     Ok(said(code, &object))
 }
 
@@ -119,6 +137,21 @@ fn may_list(user: &str, address: &Address) -> Result<(), Refusal> {
             format!("{user} may not list {}", address.resource),
         )),
         false => Ok(()),
+    }
+}
+
+/// Who asks: by a token, or by a certificate; over TLS it may be anybody.
+fn user(token: Option<&str>, peer: Option<&Peer>) -> Option<String> {
+    let of_bootstrap = |token: &str| (token == BOOTSTRAP).then_some("system:bootstrap:abcdef");
+    match (token, peer) {
+        (Some(token), _) => {
+            let known = user_of(token).map(|(name, _)| name);
+            let known = known.or_else(|| peer.and_then(|_| of_bootstrap(token)));
+            known.map(str::to_owned)
+        }
+        (None, Some(Peer::Known(subject))) => Some(subject.name.clone()),
+        (None, Some(Peer::Nobody)) => Some("system:anonymous".to_owned()),
+        (None, Some(Peer::Impostor) | None) => None,
     }
 }
 

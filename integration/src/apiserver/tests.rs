@@ -166,6 +166,7 @@ async fn a_watch_tells_what_comes_into_its_selection_and_leaves_it() {
     let shared = Arc::new(Shared {
         store: Mutex::new(store()),
         requests: Mutex::default(),
+        ..Shared::default()
     });
     let begin = shared.store().version();
     let pod = json!({ "metadata": { "name": "web" }, "spec": { "containers": [] } });

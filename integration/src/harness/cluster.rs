@@ -5,18 +5,21 @@
 //! `node.kubeconfig` of the node named `node`. Stories that run over it run one after the other.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::daemon::Start;
 use super::wait::{DEADLINE, try_for};
-use crate::apiserver::{ADMIN, ApiServer, NODE};
+use crate::apiserver::{ADMIN, ApiServer, BOOTSTRAP, NODE};
 
 /// A cluster, as its admin sees it.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Cluster {
     token: String,
     kubeconfig: PathBuf,
     http: Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -48,6 +51,78 @@ impl Cluster {
         Self::own(tempfile::tempdir().expect("a temporary directory can be made"))
     }
 
+    /// A small one that speaks TLS, and signs certificates as `ApiServer::sign` says.
+    pub fn secure() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        let own = ApiServer::start_secure();
+        let kubeconfig = folder.path().join("node.kubeconfig");
+        let authority = Certificate::from_pem(own.authority().as_bytes());
+        let authority = authority.expect("it is a certificate");
+        choose_crypto();
+        let cluster = Self {
+            url: own.url(),
+            token: ADMIN.to_owned(),
+            kubeconfig,
+            http: client_of(Client::builder().tls_certs_only([authority])),
+            own: Some(own),
+            described: None,
+            folder,
+        };
+        cluster.write("node.kubeconfig", &json!({ "token": NODE }));
+        cluster
+    }
+
+    /// A client that trusts who signs the cluster's certificates, and finds a host at this address.
+    pub fn trusting(&self, host: &str, address: SocketAddr) -> Client {
+        let authority = self.own.as_ref().map(ApiServer::authority);
+        let authority = Certificate::from_pem(authority.unwrap_or_default().as_bytes());
+        let authority = authority.expect("it is a certificate");
+        choose_crypto();
+        client_of(
+            Client::builder()
+                .tls_certs_only([authority])
+                .resolve(host, address),
+        )
+    }
+
+    /// Writes a kubeconfig of this user, beside what else is of the test.
+    pub fn write(&self, name: &str, user: &Value) -> PathBuf {
+        let authority = self.own.as_ref().map_or("", ApiServer::authority);
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [{ "name": "own", "cluster": {
+                "server": self.url, "certificate-authority-data": STANDARD.encode(authority),
+            }}],
+            "users": [{ "name": "u", "user": user }],
+            "contexts": [{ "name": "c", "context": { "cluster": "own", "user": "u" } }],
+        });
+        let file = self.file(name);
+        fs::write(&file, config.to_string()).expect("there is room");
+        file
+    }
+
+    /// A file of the test's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// How a machine is started that has a token to ask for the certificate of a node, and no more.
+    pub fn bootstrapping(&self, more: &[&str]) -> Start {
+        let bootstrap = self.write("bootstrap.kubeconfig", &json!({ "token": BOOTSTRAP }));
+        let kubeconfig = self.file("kubelet.conf");
+        let mut arguments = vec![
+            format!("--bootstrap-kubeconfig={}", bootstrap.display()),
+            format!("--kubeconfig={}", kubeconfig.display()),
+        ];
+        arguments.extend(more.iter().map(|&word| word.to_owned()));
+        Start {
+            arguments,
+            ..Start::default()
+        }
+    }
+
     fn own(folder: TempDir) -> Self {
         let own = ApiServer::start();
         let kubeconfig = folder.path().join("node.kubeconfig");
@@ -59,7 +134,7 @@ impl Cluster {
             token: ADMIN.to_owned(),
             kubeconfig,
             http: client_of(Client::builder().tls_certs_only([])),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -75,7 +150,7 @@ impl Cluster {
             token: String::new(),
             kubeconfig: directory.join("node.kubeconfig"),
             http: known(&read("ca.crt"), &(read("admin.crt") + &read("admin.key"))),
-            _folder: folder,
+            folder,
         };
         cluster.tidy_up().await;
         cluster

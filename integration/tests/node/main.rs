@@ -8,6 +8,7 @@ mod admission;
 mod bad_images;
 mod bad_pods;
 mod broken;
+mod certificates;
 mod cgroups;
 mod churn;
 mod cluster;

@@ -5,6 +5,7 @@
 //! kubeconfig ─► client ─► reflect (list, watch) ─┐
 //!                 │                              ├─► node   the Node, its status, its lease
 //!                 │                              ├─► pods   what shall run here, and what became of it
+//!                 │                              ├─► signing  the node's certificates
 //!                 │                              ├─► objects, services   what pods refer to, and are told of
 //!                 └── get, patch, create ────────┴─► events, review
 //! ```
@@ -21,12 +22,12 @@ mod pods;
 mod reflect;
 mod review;
 mod services;
+mod signing;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use client::Client;
-use client::Pace;
 pub(crate) use events::EventPoster;
 pub use kubeconfig::KubeconfigError;
 pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};
@@ -34,12 +35,22 @@ pub(crate) use objects::{ApiObjects, Asked, Detection};
 pub(crate) use pods::{ApiSource, RemotePods, StatusKeeper, StatusKeeperParts};
 pub(crate) use review::{ApiReviewer, ReviewTimes};
 pub(crate) use services::Services;
+pub(crate) use signing::{Keeper, KeeperParts, Renewal, WishSource};
+
+use crate::metrics::CertificateMetrics;
+use kubeconfig::Kubeconfig;
 
 /// How a cluster is joined.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
     /// Where the API server is, and what it is shown.
     pub(crate) kubeconfig: PathBuf,
+    /// Where it is, and what it is shown, while the node has no certificate (`--bootstrap-kubeconfig`).
+    pub(crate) bootstrap: Option<PathBuf>,
+    /// Where the node's certificates are kept (`--cert-dir`).
+    pub(crate) pki: PathBuf,
+    /// Whether its client certificate is replaced in time (`rotateCertificates`).
+    pub(crate) renewal: Renewal,
     /// Requests in a second (`kubeAPIQPS`); 0 for any number.
     pub(crate) qps: u32,
     /// Requests after a rest (`kubeAPIBurst`).
@@ -69,10 +80,12 @@ pub(crate) struct ReviewSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// The kubeconfig cannot be read.
-    #[error("cannot read the kubeconfig {file} (--kubeconfig)")]
+    #[error("cannot read the kubeconfig {file} ({flag})")]
     Read {
         /// Which.
         file: PathBuf,
+        /// Who names it.
+        flag: &'static str,
         /// Why not.
         #[source]
         source: io::Error,
@@ -80,18 +93,33 @@ pub enum JoinError {
     /// It is read, and no use.
     #[error("cannot use the kubeconfig")]
     Kubeconfig(#[from] KubeconfigError),
+    /// It cannot be written.
+    #[error("cannot write the kubeconfig {file} (--kubeconfig)")]
+    Write {
+        /// Which.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
 }
 
-/// A client of the API server that the settings name.
-pub(crate) fn connect(settings: &ClusterSettings) -> Result<Client, JoinError> {
-    let file = &settings.kubeconfig;
+/// A client of the API server that the settings name, for the node of this name, and who keeps the
+/// certificate that it shows, if somebody has to.
+pub(crate) fn connect(
+    settings: &ClusterSettings,
+    node: &str,
+    metrics: &CertificateMetrics,
+) -> Result<(Client, Option<Keeper>), JoinError> {
+    let signing::Entry { client, keeper } = signing::enter(settings, node, metrics)?;
+    Ok((client, keeper))
+}
+
+fn read_kubeconfig(file: &Path, flag: &'static str) -> Result<Kubeconfig, JoinError> {
     let text = std::fs::read_to_string(file).map_err(|source| JoinError::Read {
-        file: file.clone(),
+        file: file.to_owned(),
+        flag,
         source,
     })?;
-    let kubeconfig = kubeconfig::read(file, &text)?;
-    Ok(Client::new(
-        kubeconfig,
-        Pace::new(settings.qps, settings.burst),
-    ))
+    Ok(kubeconfig::read(file, &text)?)
 }

@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Kubelet, Settings};
 use crate::api::{
     self, ApiObjects, ApiReviewer, ApiSource, Asked, Client, ClusterSettings, Detection,
-    EventPoster, JoinError, LeaseKeeper, NodeWishes, Registrar, RegistrarParts, RemotePods,
-    ReviewSettings, Services, StatusKeeper, StatusKeeperParts,
+    EventPoster, JoinError, Keeper, KeeperParts, LeaseKeeper, NodeWishes, Registrar,
+    RegistrarParts, RemotePods, Renewal, ReviewSettings, Services, StatusKeeper, StatusKeeperParts,
+    WishSource,
 };
+use crate::certificate::Shelf;
+use crate::metrics::Metrics;
 use crate::node::Portrait;
 use crate::server::Reviews;
 use crate::source::{Saying, StaticPods};
@@ -37,6 +40,8 @@ pub(super) struct Cluster {
     detection: Detection,
     /// How long answers about ConfigMaps and Secrets count, when the Node says so.
     answers_age: watch::Sender<Option<Duration>>,
+    /// Keeps the certificate that the API server is shown, if somebody has to.
+    keeper: Option<Keeper>,
 }
 
 impl Cluster {
@@ -56,11 +61,19 @@ impl Cluster {
 
     /// The cluster that the settings name, if they do; its API server is then asked who may ask the
     /// kubelet.
-    pub(super) fn join(settings: &mut Settings) -> Result<Option<Self>, JoinError> {
+    pub(super) fn join(
+        settings: &mut Settings,
+        metrics: &Metrics,
+    ) -> Result<Option<Self>, JoinError> {
         let Some(of_cluster) = &settings.cluster else {
             return Ok(None);
         };
-        let cluster = Self::new(api::connect(of_cluster)?, of_cluster);
+        let (node, metrics) = (&settings.node_name, metrics.client_certificate());
+        let (client, keeper) = api::connect(of_cluster, node, metrics)?;
+        let cluster = Self {
+            keeper,
+            ..Self::new(client, of_cluster)
+        };
         settings.server.reviews = cluster.reviews(&settings.node_name);
         Ok(Some(cluster))
     }
@@ -77,6 +90,7 @@ impl Cluster {
             uid: watch::Sender::new(None),
             pods: Arc::default(),
             statics: watch::Sender::default(),
+            keeper: None,
         }
     }
 }
@@ -110,6 +124,36 @@ impl Kubelet {
             "follower of services"
         });
         objects
+    }
+
+    /// Keeps the certificates that the API server signs: all else that asks it waits for the first.
+    pub(super) fn start_certificates(
+        &mut self,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) {
+        let addresses = self.addresses.subscribe();
+        let Some(cluster) = &mut self.cluster else {
+            return;
+        };
+        let serving = self.settings.server.tls.signed.as_ref().map(|pki| {
+            Keeper::new(KeeperParts {
+                wish: WishSource::Serving(self.settings.node_name.clone(), addresses),
+                shelf: Shelf::of_server(pki),
+                renewal: Renewal::InTime,
+                own: cluster.client.clone(),
+                first: None,
+                metrics: self.metrics.server_certificate().clone(),
+                has_one: watch::Sender::new(false),
+            })
+        });
+        for keeper in cluster.keeper.take().into_iter().chain(serving) {
+            let stop = stop.clone();
+            parts.spawn(async move {
+                keeper.run(stop).await;
+                "keeper of a certificate"
+            });
+        }
     }
 
     /// Registers the node, if there is a cluster.

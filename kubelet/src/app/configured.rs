@@ -2,11 +2,11 @@
 #![deny(clippy::disallowed_methods)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Settings, groups};
-use crate::api::{ClusterSettings, Detection, NodeWishes, ReviewSettings, ReviewTimes};
+use crate::api::{ClusterSettings, Detection, NodeWishes, Renewal, ReviewSettings, ReviewTimes};
 use crate::collect;
 use crate::config::{Configuration, Duration, Loaded};
 use crate::credential::ProviderPlaces;
@@ -48,7 +48,7 @@ impl Settings {
         let images = configuration.image_service_endpoint.as_str();
         let images = images.strip_prefix("unix://").unwrap_or(images);
         self.image_socket = (!images.is_empty()).then(|| images.into());
-        self.cluster = cluster(loaded);
+        self.cluster = cluster(loaded, &self.server.tls.pki);
         self.deadlines.request = configuration.runtime_request_timeout.to_std();
         if loaded.is_given("cgroupDriver") {
             self.cgroup_driver = match configuration.cgroup_driver.as_str() {
@@ -129,6 +129,9 @@ impl Settings {
         let given = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
         server.tls.identity =
             given(&configuration.tls_cert_file).zip(given(&configuration.tls_private_key_file));
+        let is_signed = configuration.server_tls_bootstrap
+            && configuration.is_open("RotateKubeletServerCertificate", true);
+        server.tls.signed = is_signed.then(|| server.tls.pki.clone());
         server.tls.client_ca = given(&configuration.authentication.x509.client_ca_file);
         let words = TlsWords::read(
             &configuration.tls_min_version,
@@ -148,12 +151,18 @@ impl Settings {
 }
 
 /// The cluster to join, if there is one.
-fn cluster(loaded: &Loaded) -> Option<ClusterSettings> {
+fn cluster(loaded: &Loaded, pki: &Path) -> Option<ClusterSettings> {
     let configuration = &loaded.configuration;
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let taints = serde_json::to_value(&configuration.register_with_taints);
     Some(ClusterSettings {
         kubeconfig: loaded.flag("kubeconfig")?.into(),
+        bootstrap: loaded.flag("bootstrap-kubeconfig").map(PathBuf::from),
+        pki: pki.to_owned(),
+        renewal: match configuration.rotate_certificates {
+            true => Renewal::InTime,
+            false => Renewal::Never,
+        },
         qps: number(configuration.kube_api_qps),
         burst: number(configuration.kube_api_burst),
         events: (
@@ -319,8 +328,6 @@ fn ip(text: &str) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::app::Places;
     use crate::config::{CgroupVersion, Machine, Sources, Swap, load};

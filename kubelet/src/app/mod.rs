@@ -23,6 +23,7 @@ mod tests;
 mod upkeep;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -134,7 +135,7 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
     let metrics = Metrics::new(&settings.node_name);
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
-    let cluster = Cluster::join(&mut settings)?;
+    let cluster = Cluster::join(&mut settings, &metrics)?;
     let doors = listen(&settings).await?;
     let mut client = Client::new(
         &settings.runtime_socket,
@@ -179,6 +180,8 @@ struct Kubelet {
     tenants: watch::Sender<Tenants>,
     /// Who has which device.
     devices: Arc<device::Desk>,
+    /// The node's addresses, the primary first.
+    addresses: watch::Sender<Vec<IpAddr>>,
     cluster: Option<Cluster>,
 }
 
@@ -214,6 +217,7 @@ impl Kubelet {
         let devices = device::Desk::open(&places.devices, tenants.subscribe(), to_devices);
         Self {
             devices: Arc::new(devices),
+            addresses: watch::Sender::new(settings.node_ips.clone()),
             node,
             standing,
             tenants,
@@ -243,6 +247,7 @@ impl Kubelet {
         Upkeep::enforce_reserved(&self.upkeep_of_cgroups()).map_err(AppError::Reserved)?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
+        self.start_certificates(&mut parts, &stop);
         let (shelf, local) = shelf(&self.settings.root);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let objects = self.shelves(local, &inbox, &mut parts, &stop);

@@ -158,6 +158,7 @@ impl Settings {
                 },
                 tls: TlsSettings {
                     pki,
+                    signed: None,
                     identity: None,
                     client_ca: None,
                     words: TlsWords::default(),

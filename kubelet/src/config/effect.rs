@@ -95,10 +95,13 @@ const FIELDS_OF_A_CLUSTER: &[&str] = &[
     "providerID",
     "registerNode",
     "registerWithTaints",
+    "rotateCertificates",
+    "serverTLSBootstrap",
 ];
 
 /// Flags without a field that have an effect.
 const FLAGS: &[&str] = &[
+    "bootstrap-kubeconfig",
     "cert-dir",
     "hostname-override",
     "image-credential-provider-bin-dir",

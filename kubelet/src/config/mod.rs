@@ -73,11 +73,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         problems.extend(found);
         flags::Said::default()
     });
-    problems.extend(said.alone.keys().filter_map(|name| {
-        let message = standalone::refused_flag(name)?.to_owned();
-        let place = Place::Flag(name.clone());
-        Some(Problem { place, message })
-    }));
     for (flag, path, value) in said.fields {
         problems.extend(flag_mistake(flag, path, &value));
         flags::lay_over(&mut merged, path, value);

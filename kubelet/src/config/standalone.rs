@@ -54,7 +54,22 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     if loaded.flag("kubeconfig").is_some() {
         return problems;
     }
+    if loaded.flag("bootstrap-kubeconfig").is_some() {
+        problems.push(
+            "--bootstrap-kubeconfig gets a client certificate for the kubeconfig of --kubeconfig, which \
+             is missing: say where that shall be written"
+                .to_owned(),
+        );
+    }
     let configuration = &loaded.configuration;
+    if configuration.server_tls_bootstrap {
+        problems.push(
+            "serverTLSBootstrap (--rotate-server-certificates) lets an API server sign the kubelet's \
+             certificate, and this kubelet has none: join one with --kubeconfig, or give tlsCertFile \
+             and tlsPrivateKeyFile"
+                .to_owned(),
+        );
+    }
     if configuration.authentication.webhook.enabled == Some(true) {
         problems.push(
             "authentication.webhook.enabled (--authentication-token-webhook) asks an API server \
@@ -72,12 +87,4 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
         );
     }
     problems
-}
-
-/// Flags by which a kubelet joins a cluster in a way that is not there yet.
-pub(super) fn refused_flag(name: &str) -> Option<&'static str> {
-    (name == "bootstrap-kubeconfig").then_some(
-        "podling's kubelet does not ask for a client certificate yet: give --kubeconfig one, or a \
-         token",
-    )
 }

@@ -40,6 +40,7 @@ impl Served {
             },
             tls: TlsSettings {
                 pki: root.path().join("pki"),
+                signed: None,
                 identity: None,
                 client_ca: None,
                 words: TlsWords::default(),

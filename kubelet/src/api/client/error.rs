@@ -76,6 +76,14 @@ impl ApiError {
         self.code() == 410
     }
 
+    /// The same, with what is known of why.
+    pub(super) fn because(mut self, why: Option<String>) -> Self {
+        if let (Self::Refused { message, .. }, Some(why)) = (&mut self, why) {
+            *message = format!("{message}: {why}");
+        }
+        self
+    }
+
     /// It is not known who asks.
     pub(super) fn is_unauthorized(&self) -> bool {
         self.code() == 401

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use tracing::warn;
 
 use super::program::{self, Given, ProgramError};
 use crate::api::kubeconfig::{Kubeconfig, Material, Token};
+use crate::certificate::{Leaf, certificates_of};
 
 /// How long a token from a file counts before the file is read again, as client-go has it.
 const TOKEN_COUNTS: Duration = Duration::from_secs(60);
@@ -36,6 +38,9 @@ pub(crate) enum LoginError {
     /// A token or password has characters that no header has.
     #[error("the token or the password cannot be sent: it has other than visible characters")]
     Unsendable,
+    /// There is no certificate yet.
+    #[error("the API server has not issued a client certificate yet")]
+    NotIssued,
     /// The program gives nothing.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -100,6 +105,27 @@ impl Login {
         Ok(Shown { header, pem })
     }
 
+    /// What is wrong with what was shown, as far as can be seen here.
+    pub(super) async fn trouble(&self) -> Option<String> {
+        let pem = self.kept.lock().await.pem.clone()?;
+        let first = certificates_of(&pem).into_iter().next()?;
+        let (leaf, now) = (Leaf::read(&first)?, Timestamp::now());
+        if leaf.has_expired(now) {
+            return Some(format!(
+                "the client certificate of {} has expired at {}; a new one is taken as soon as it is \
+                 in its file",
+                leaf.name, leaf.until
+            ));
+        }
+        (now < leaf.since).then(|| {
+            format!(
+                "the client certificate of {} is valid from {} on, and here it is {now}: is the clock \
+                 right?",
+                leaf.name, leaf.since
+            )
+        })
+    }
+
     /// The server does not know what was shown: what can be had anew is.
     pub(super) async fn forget(&self) {
         let mut kept = self.kept.lock().await;
@@ -144,8 +170,10 @@ impl Kept {
             return Ok(());
         }
         let read = bytes(certificate).and_then(|mut pem| {
-            pem.push(b'\n');
-            pem.extend(bytes(key)?);
+            if key != certificate {
+                pem.push(b'\n');
+                pem.extend(bytes(key)?);
+            }
             Ok(pem)
         });
         match (read, &self.pem) {
@@ -164,7 +192,7 @@ impl Kept {
 }
 
 /// The bytes of some PEM.
-pub(super) fn bytes(material: &Material) -> Result<Vec<u8>, LoginError> {
+pub(in crate::api) fn bytes(material: &Material) -> Result<Vec<u8>, LoginError> {
     match material {
         Material::Data(data) => Ok(data.clone()),
         Material::File(file) => std::fs::read(file).map_err(unreadable(file)),
@@ -260,7 +288,7 @@ mod tests {
         ));
         std::fs::write(&file, "newer").unwrap();
         let new = login.current().await.unwrap().pem.unwrap();
-        assert_eq!(new.as_slice(), b"newer\nnewer");
+        assert_eq!(new.as_slice(), b"newer");
     }
 
     #[tokio::test]

@@ -18,9 +18,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 pub(crate) use error::ApiError;
-use login::{Login, LoginError, Shown, bytes};
+pub(super) use login::bytes;
+use login::{Login, LoginError, Shown};
 pub(super) use pace::Pace;
 
 use super::kubeconfig::Kubeconfig;
@@ -69,6 +71,8 @@ struct Parts {
     kubeconfig: Kubeconfig,
     login: Login,
     pace: Pace,
+    /// Whether there is anything to show yet; without this there is.
+    gate: Option<watch::Receiver<bool>>,
     /// The connections, and what they show.
     http: Mutex<Option<(Connected, reqwest::Client)>>,
 }
@@ -94,10 +98,20 @@ impl Connected {
 impl Client {
     /// A client that asks so often.
     pub(super) fn new(kubeconfig: Kubeconfig, pace: Pace) -> Self {
+        Self::made(kubeconfig, pace, None)
+    }
+
+    /// A client that asks nothing before there is something to show, which `gate` says.
+    pub(super) fn behind(kubeconfig: Kubeconfig, pace: Pace, gate: watch::Receiver<bool>) -> Self {
+        Self::made(kubeconfig, pace, Some(gate))
+    }
+
+    fn made(kubeconfig: Kubeconfig, pace: Pace, gate: Option<watch::Receiver<bool>>) -> Self {
         Self(Arc::new(Parts {
             login: Login::new(kubeconfig.clone()),
             kubeconfig,
             pace,
+            gate,
             http: Mutex::new(None),
         }))
     }
@@ -150,6 +164,7 @@ impl Client {
     /// Opens a stream of changes.
     pub(super) async fn watch(&self, path: &str) -> Result<Changes, ApiError> {
         let ask = describe(&Method::GET, path);
+        self.0.be_let_in(&ask).await?;
         self.0.pace.wait().await;
         let sent = async {
             let request = self.request(Method::GET, path).await?;
@@ -173,9 +188,10 @@ impl Client {
     ) -> Result<Value, ApiError> {
         let mut waits = 0;
         let mut is_known = true;
+        let ask = describe(&method, path);
+        self.0.be_let_in(&ask).await?;
         loop {
             self.0.pace.wait().await;
-            let ask = describe(&method, path);
             let once = self.ask_once(method.clone(), path, body);
             let error = match within(TIMEOUT, &ask, once).await {
                 Ok(answer) => return Ok(answer),
@@ -185,6 +201,9 @@ impl Client {
                 is_known = false;
                 self.0.login.forget().await;
                 continue;
+            }
+            if error.is_unauthorized() {
+                return Err(error.because(self.0.login.trouble().await));
             }
             match error.retry_after() {
                 Some(wait) if waits < MOST_WAITS => {
@@ -233,6 +252,21 @@ impl Client {
 }
 
 impl Parts {
+    /// Waits as long as for an answer for something to show.
+    async fn be_let_in(&self, ask: &str) -> Result<(), ApiError> {
+        let Some(mut gate) = self.gate.clone() else {
+            return Ok(());
+        };
+        let opened = tokio::time::timeout(TIMEOUT, gate.wait_for(|is_open| *is_open)).await;
+        match opened {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(ApiError::Login {
+                ask: ask.to_owned(),
+                source: LoginError::NotIssued,
+            }),
+        }
+    }
+
     /// Connections that show this; those that showed something else are left to who uses them.
     fn connections(&self, shown: &Shown) -> Result<reqwest::Client, LoginError> {
         let needed = Connected {

@@ -6,11 +6,13 @@
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub(super) use read::read;
+pub(super) use write::write;
 
 /// What a kubeconfig says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::authority::Authority;
-use super::identity::Identity;
-use super::subject::user_of;
+use super::identity::{Beginning, Identity};
 use super::{Files, TlsError, TlsSettings};
+use crate::certificate::Leaf;
 use crate::server::guest::Guest;
+use crate::server::reviews::User;
 
 /// Shakes hands; a clone is the same.
 #[derive(Clone)]
@@ -29,7 +30,11 @@ impl Handshake {
     pub(in crate::server) fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
         let files = Files::of(settings)?;
         let provider = Arc::new(settings.words.provider());
-        let identity = Identity::open(&files.certificate, &files.key, &provider)?;
+        let beginning = match settings.signed {
+            Some(_) => Beginning::Awaiting,
+            None => Beginning::WithCertificate,
+        };
+        let identity = Identity::open(files.identities, beginning, &provider)?;
         let authority = Arc::new(Authority::open(&files.client_ca, &provider)?);
         let asking = Asking {
             hints: authority.current().root_hint_subjects().to_vec(),
@@ -63,11 +68,19 @@ impl Handshake {
 
 /// A certificate without a name is nobody's.
 fn known(chain: &[CertificateDer<'_>]) -> Guest {
-    let user = chain.first().and_then(|certificate| user_of(certificate));
-    user.map_or(Guest::Impostor, |mut user| {
-        user.groups.push("system:authenticated".to_owned());
-        Guest::Known(Arc::new(user))
-    })
+    let leaf = chain
+        .first()
+        .and_then(|certificate| Leaf::read(certificate));
+    let Some(leaf) = leaf.filter(|leaf| !leaf.name.is_empty()) else {
+        return Guest::Impostor;
+    };
+    let mut user = User {
+        name: leaf.name,
+        groups: leaf.groups,
+        ..User::default()
+    };
+    user.groups.push("system:authenticated".to_owned());
+    Guest::Known(Arc::new(user))
 }
 
 /// Asks for a certificate, and leaves it to [`Authority`] whether it is worth anything: a handshake

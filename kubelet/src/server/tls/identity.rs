@@ -13,57 +13,91 @@ use tracing::{info, warn};
 use super::TlsError;
 use super::authority::{Version, version};
 
-/// The certificate with its key; what is read last holds until its files can be read again.
+/// Certificates with their keys, of which the first that is there counts; what was read last holds until
+/// its files can be read again.
 #[derive(Debug)]
 pub(super) struct Identity {
-    certificate: PathBuf,
-    key: PathBuf,
+    files: Vec<(PathBuf, PathBuf)>,
     provider: Arc<CryptoProvider>,
-    current: Mutex<(Version, Arc<CertifiedKey>)>,
+    current: Mutex<(Version, Option<Arc<CertifiedKey>>)>,
+}
+
+/// Whether a server may begin without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// It may not.
+    WithCertificate,
+    /// Somebody will sign one: until then no handshake succeeds.
+    Awaiting,
 }
 
 impl Identity {
     pub(super) fn open(
-        certificate: &Path,
-        key: &Path,
+        files: Vec<(PathBuf, PathBuf)>,
+        beginning: Beginning,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        let versions = version(&[certificate, key]);
-        let read = read(certificate, key, provider)?;
+        let versions = versions(&files);
+        let read = match (read_first(&files, provider), beginning) {
+            (Ok(read), _) => Some(Arc::new(read)),
+            (Err(error), Beginning::WithCertificate) => return Err(error),
+            (Err(_), Beginning::Awaiting) => {
+                info!("no serving certificate available for the kubelet yet");
+                None
+            }
+        };
         Ok(Self {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
+            files,
             provider: Arc::clone(provider),
-            current: Mutex::new((versions, Arc::new(read))),
+            current: Mutex::new((versions, read)),
         })
     }
 
     /// The certificate as the files have it now.
-    fn current(&self) -> Arc<CertifiedKey> {
+    fn current(&self) -> Option<Arc<CertifiedKey>> {
         let mut current = self
             .current
             .lock()
             .expect("no holder of this lock can panic");
-        let now = version(&[&self.certificate, &self.key]);
+        let now = versions(&self.files);
         if now != current.0 {
             // Not tried again before they change again: half of a pair is followed by the other.
             current.0 = now;
-            match read(&self.certificate, &self.key, &self.provider) {
+            match read_first(&self.files, &self.provider) {
                 Ok(read) => {
-                    info!(file = %self.certificate.display(), "the server's certificate is a new one");
-                    current.1 = Arc::new(read);
+                    info!("the server's certificate is a new one");
+                    current.1 = Some(Arc::new(read));
                 }
                 Err(error) => warn!(%error, "the server keeps its old certificate"),
             }
         }
-        Arc::clone(&current.1)
+        current.1.clone()
     }
 }
 
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
+        self.current()
     }
+}
+
+fn versions(files: &[(PathBuf, PathBuf)]) -> Version {
+    let all = files
+        .iter()
+        .flat_map(|(certificate, key)| [certificate, key]);
+    version(&all.map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
+/// The first that is there; of the last one it is told why it cannot be read.
+fn read_first(
+    files: &[(PathBuf, PathBuf)],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let there = files.iter().find(|(certificate, _)| certificate.exists());
+    let (certificate, key) = there
+        .or(files.last())
+        .expect("a server has a certificate, or a place for one");
+    read(certificate, key, provider)
 }
 
 fn read(

@@ -4,9 +4,6 @@
 //! signs `client.crt`, the certificate of this machine's root, so that the server can be asked at all on
 //! a node without a cluster. Keys are readable by their owner alone.
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -16,6 +13,7 @@ use rcgen::{
 };
 
 use super::TlsError;
+use crate::certificate::write_private;
 
 const YEARS: i64 = 10;
 
@@ -28,8 +26,8 @@ pub(super) fn identity(pki: &Path, names: &[String]) -> Result<(PathBuf, PathBuf
         let make = || -> Result<(), Cause> {
             let pair = KeyPair::generate()?;
             let signed = server(names)?.self_signed(&pair)?;
-            write(&key, &pair.serialize_pem())?;
-            Ok(write(&certificate, &signed.pem())?)
+            write_private(&key, &pair.serialize_pem())?;
+            Ok(write_private(&certificate, &signed.pem())?)
         };
         make().map_err(failed(&certificate))?;
     }
@@ -50,12 +48,12 @@ fn make_client(pki: &Path, authority: &Path) -> Result<(), Cause> {
     let (ca_pair, pair) = (KeyPair::generate()?, KeyPair::generate()?);
     let params = certificate_authority()?;
     let signed = params.self_signed(&ca_pair)?;
-    write(&pki.join("client-ca.key"), &ca_pair.serialize_pem())?;
+    write_private(&pki.join("client-ca.key"), &ca_pair.serialize_pem())?;
     let issuer = Issuer::new(params, ca_pair);
     let client = client()?.signed_by(&pair, &issuer)?;
-    write(&pki.join("client.key"), &pair.serialize_pem())?;
-    write(&pki.join("client.crt"), &client.pem())?;
-    Ok(write(authority, &signed.pem())?)
+    write_private(&pki.join("client.key"), &pair.serialize_pem())?;
+    write_private(&pki.join("client.crt"), &client.pem())?;
+    Ok(write_private(authority, &signed.pem())?)
 }
 
 fn server(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
@@ -101,19 +99,6 @@ fn lasting(mut params: CertificateParams) -> CertificateParams {
     params.not_before = day(today.saturating_sub(1.day()));
     params.not_after = day(today.saturating_add(YEARS.years()));
     params
-}
-
-/// Writes a file that appears whole and is its owner's alone.
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory)?;
-    let begun = file.with_extension("new");
-    // What a crash has left may be anything.
-    let _ = fs::remove_file(&begun);
-    fs::write(&begun, "")?;
-    fs::set_permissions(&begun, Permissions::from_mode(0o600))?;
-    fs::write(&begun, text)?;
-    fs::rename(begun, file)
 }
 
 fn failed(file: &Path) -> impl Fn(Cause) -> TlsError {

@@ -13,10 +13,11 @@ mod authority;
 mod handshake;
 mod identity;
 mod made;
-mod subject;
 mod words;
 
 use std::path::PathBuf;
+
+use crate::certificate::Shelf;
 
 pub(super) use handshake::Handshake;
 pub use words::{TlsWords, UnknownWord};
@@ -28,6 +29,9 @@ pub struct TlsSettings {
     pub pki: PathBuf,
     /// The server's certificate and key; without them they are made.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// Where one will be that an API server signs, which comes before the others
+    /// (`serverTLSBootstrap`); then none is made.
+    pub signed: Option<PathBuf>,
     /// The certificates of who signs clients' certificates; without it one is made, with a client's
     /// certificate for the machine's root.
     pub client_ca: Option<PathBuf>,
@@ -66,24 +70,31 @@ pub enum TlsError {
 /// The files of a server's TLS, made if need be.
 #[derive(Clone, Debug)]
 struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
+    /// Certificates and their keys: the first that is there counts.
+    identities: Vec<(PathBuf, PathBuf)>,
     client_ca: PathBuf,
 }
 
 impl Files {
     fn of(settings: &TlsSettings) -> Result<Self, TlsError> {
-        let (certificate, key) = match settings.identity.clone() {
-            Some(files) => files,
-            None => made::identity(&settings.pki, &settings.names)?,
-        };
+        let mut identities = Vec::new();
+        if let Some(pki) = &settings.signed {
+            let file = Shelf::of_server(pki).current_file();
+            identities.push((file.clone(), file));
+        }
+        match settings.identity.clone() {
+            Some(files) => identities.push(files),
+            None if identities.is_empty() => {
+                identities.push(made::identity(&settings.pki, &settings.names)?);
+            }
+            None => {}
+        }
         let client_ca = match settings.client_ca.clone() {
             Some(file) => file,
             None => made::client_authority(&settings.pki)?,
         };
         Ok(Self {
-            certificate,
-            key,
+            identities,
             client_ca,
         })
     }
