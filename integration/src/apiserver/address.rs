@@ -11,7 +11,7 @@ pub(super) struct Address {
     pub(super) namespace: String,
     /// Nothing for a collection.
     pub(super) name: Option<String>,
-    /// `status`, `token`.
+    /// `status`, `resize`, `token`.
     pub(super) subresource: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! serve (HTTP) ─► address (path ─► which object, which verb) ─► verbs ─► Store (one lock, one log)
-//!                                                                 └── patch, select (pure)
+//!                                                                 └── patch, resize, select (pure)
 //! ```
 //!
 //! It runs in threads of its own, so that a test may wait for a node that waits for it. Stories that
@@ -13,6 +13,7 @@
 mod address;
 mod der;
 mod patch;
+mod resize;
 mod secure;
 mod select;
 mod serve;

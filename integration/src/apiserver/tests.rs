@@ -190,3 +190,55 @@ async fn a_watch_tells_what_comes_into_its_selection_and_leaves_it() {
     shared.store().compact();
     assert_eq!(lines(&shared, begin, 1).await, ["ERROR "]);
 }
+
+fn sized(store: &mut Store) -> Value {
+    let pod = json!({
+        "metadata": { "name": "web" },
+        "spec": { "nodeName": "node", "containers": [{
+            "name": "main", "image": "web:1", "resources": { "requests": { "cpu": "1" } },
+        }]},
+    });
+    post(store, &pods(), pod).unwrap()
+}
+
+fn resize(store: &mut Store, container: &Value) -> Result<Value, Refusal> {
+    let mut container = container.clone();
+    container["name"] = "main".into();
+    let change = json!({ "spec": { "containers": [container] } });
+    patch(store, &web("/resize"), Patching::Strategic, &change)
+}
+
+#[test]
+fn a_resize_changes_what_containers_ask_for_and_nothing_else() {
+    let mut store = store();
+    sized(&mut store);
+    let more = json!({ "image": "web:2", "resources": { "requests": { "cpu": "2" } } });
+    let pod = resize(&mut store, &more).unwrap();
+    let main = &pod["spec"]["containers"][0];
+    assert_eq!(main["resources"]["requests"]["cpu"], "2");
+    assert_eq!(main["image"], "web:1");
+    assert_eq!(pod["metadata"]["generation"], 2);
+    let same = resize(&mut store, &json!({})).unwrap();
+    assert_eq!(same["metadata"]["generation"], 2);
+}
+
+#[test]
+fn what_no_resize_may_change_is_refused() {
+    let mut store = store();
+    sized(&mut store);
+    for refused in [
+        json!({ "resources": { "requests": { "cpu": null } } }),
+        json!({ "resources": { "limits": { "example.com/gpu": "1" } } }),
+        json!({ "resources": {
+            "requests": { "cpu": "1", "memory": "1Gi" }, "limits": { "cpu": "1", "memory": "1Gi" },
+        }}),
+    ] {
+        let answer = resize(&mut store, &refused);
+        assert_eq!(code(answer), StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+    }
+    let change = json!({ "spec": { "containers": [
+        { "name": "main", "resources": { "requests": { "cpu": "2" } } },
+    ]}});
+    let plainly = patch(&mut store, &web(""), Patching::Strategic, &change);
+    assert_eq!(code(plainly), StatusCode::UNPROCESSABLE_ENTITY);
+}

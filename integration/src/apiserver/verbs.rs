@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::address::{Address, kind};
 use super::patch;
+use super::resize;
 use super::serve::user_of;
 use super::store::{Key, Store};
 
@@ -28,6 +29,14 @@ impl Refusal {
 
     pub(super) fn bad(message: &str) -> Self {
         Self(StatusCode::BAD_REQUEST, "BadRequest", message.to_owned())
+    }
+
+    fn invalid(message: &str) -> Self {
+        Self(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Invalid",
+            message.to_owned(),
+        )
     }
 
     fn conflict(reason: &'static str, message: String) -> Self {
@@ -217,8 +226,7 @@ pub(super) fn patch(store: &mut Store, address: &Address, how: Patching, patch: 
         Patching::Merge => patch::merge(&mut after, patch),
         Patching::Strategic => patch::strategic(&mut after, patch),
         Patching::Json => {
-            let invalid = |message| Refusal(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
-            patch::json(&mut after, patch).map_err(invalid)?;
+            patch::json(&mut after, patch).map_err(|why| Refusal::invalid(&why))?;
         }
     }
     let version = &after["metadata"]["resourceVersion"];
@@ -262,12 +270,18 @@ fn write(
             if has_status(&key.resource) {
                 keep(&before, &mut after, "status");
             }
-            if before["spec"] != after["spec"] {
-                let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
-                after["metadata"]["generation"] = (generation + 1).into();
+            if key.resource == "pods" && resize::has_other_resources(&before, &after) {
+                return Err(Refusal::invalid(
+                    "spec: Forbidden: resources of containers are changed through the resize subresource",
+                ));
             }
+            count_generation(&before, &mut after);
         }
-        Some(_) => {}
+        Some("resize") if key.resource == "pods" => {
+            after = resize::resized(&before, &after).map_err(|why| Refusal::invalid(&why))?;
+            count_generation(&before, &mut after);
+        }
+        Some(below) => return Err(Refusal::not_found(&format!("{}/{below}", key.resource))),
     }
     for field in ["kind", "apiVersion"] {
         keep(&before, &mut after, field);
@@ -278,6 +292,14 @@ fn write(
         return Ok(store.take(&key).unwrap_or(after));
     }
     Ok(store.put(key, after))
+}
+
+/// Each change of what is wished has a number.
+fn count_generation(before: &Value, after: &mut Value) {
+    if before["spec"] != after["spec"] {
+        let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
+        after["metadata"]["generation"] = (generation + 1).into();
+    }
 }
 
 fn keep(before: &Value, after: &mut Value, field: &str) {
