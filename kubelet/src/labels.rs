@@ -15,6 +15,8 @@ pub(crate) const CONTAINER_NAME: &str = "io.kubernetes.container.name";
 
 /// Annotation: the hash of what the container was made from.
 pub(crate) const CONTAINER_HASH: &str = "io.kubernetes.container.hash";
+/// Annotation: the size that the container was made with, as JSON.
+pub(crate) const CONTAINER_SIZE: &str = "io.podling.container.size";
 /// Annotation: how many containers of this name the pod had before.
 pub(crate) const RESTART_COUNT: &str = "io.kubernetes.container.restartCount";
 /// Annotation: the file in the container that holds its last words.

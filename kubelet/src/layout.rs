@@ -1,9 +1,11 @@
 //! Where the kubelet keeps what on disk: paths only, pure.
 //!
 //! ```text
+//! <root>/allocated_pods_state                                  sizes that containers shall have by now
 //! <root>/pods/<uid>/etc-hosts
 //! <root>/pods/<uid>/ephemeral.json                             containers that were added to it
 //! <root>/pods/<uid>/probes.json                                verdicts of its probes
+//! <root>/pods/<uid>/sizes.json                                 sizes that its containers were given later
 //! <root>/pods/<uid>/containers/<container>/<random>            termination message
 //! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
 //! <root>/pods/<uid>/volume-subpaths/<volume>/<container>/<n>
@@ -67,6 +69,16 @@ impl Layout {
     /// The verdicts of a pod's probes.
     pub fn probe_results(&self, uid: &PodUid) -> PathBuf {
         self.pod(uid).join("probes.json")
+    }
+
+    /// The sizes that a pod's containers were given after they were made.
+    pub fn sizes(&self, uid: &PodUid) -> PathBuf {
+        self.pod(uid).join("sizes.json")
+    }
+
+    /// What pods have been given, by upstream's name.
+    pub fn allocated(&self) -> PathBuf {
+        self.root.join("allocated_pods_state")
     }
 
     /// The containers that were added to a pod while it runs.

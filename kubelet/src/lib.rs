@@ -12,6 +12,7 @@
 
 mod addition;
 pub mod admit;
+pub mod allocation;
 pub mod api;
 pub mod app;
 mod certificate;

@@ -4,6 +4,7 @@ mod certificates;
 mod devices;
 mod pods;
 mod requests;
+mod resizes;
 mod starts;
 mod upkeep;
 
@@ -26,6 +27,8 @@ pub use devices::DeviceMetrics;
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
 pub use requests::{Door, RequestMetrics};
+pub use resizes::ResizeMetrics;
+pub(crate) use resizes::Resizing;
 pub use starts::{StartMetrics, Users};
 pub use upkeep::{Gone, UpkeepMetrics};
 
@@ -85,6 +88,7 @@ pub struct Metrics {
     starts: StartMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
+    resizes: ResizeMetrics,
     upkeep: UpkeepMetrics,
     sli: Histogram,
     cgroup_version: Gauge,
@@ -117,6 +121,7 @@ impl Metrics {
             starts: StartMetrics::default(),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
+            resizes: ResizeMetrics::default(),
             upkeep: UpkeepMetrics::default(),
             sli: start_latency(),
             cgroup_version: Gauge::default(),
@@ -239,6 +244,11 @@ impl Metrics {
         &self.server_certificate
     }
 
+    /// What is counted of containers that get another size.
+    pub fn resizes(&self) -> &ResizeMetrics {
+        &self.resizes
+    }
+
     /// Those of keeping the node in order.
     pub fn upkeep(&self) -> &UpkeepMetrics {
         &self.upkeep
@@ -282,6 +292,7 @@ impl Metrics {
         self.starts.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);
+        self.resizes.register(&mut registry);
         self.upkeep.register(&mut registry);
         registry.register(
             "cgroup_version",
@@ -438,6 +449,7 @@ fn operation_type(call: &'static str) -> &'static str {
         "ContainerStatus" => "container_status",
         "ListContainers" => "list_containers",
         "ExecSync" => "exec_sync",
+        "UpdatePodSandboxResources" => "update_podsandbox_resources",
         "ReopenContainerLog" => "reopen_container_log",
         "ImageStatus" => "image_status",
         "ListImages" => "list_images",

@@ -281,7 +281,7 @@ fn write(
             after = resize::resized(&before, &after).map_err(|why| Refusal::invalid(&why))?;
             count_generation(&before, &mut after);
         }
-        Some(below) => return Err(Refusal::not_found(&format!("{}/{below}", key.resource))),
+        Some(_) => {}
     }
     for field in ["kind", "apiVersion"] {
         keep(&before, &mut after, field);

@@ -49,6 +49,7 @@ mod pod_cidr;
 mod private_images;
 mod probes;
 mod reading;
+mod resizing;
 mod restarts;
 mod service;
 mod serving;

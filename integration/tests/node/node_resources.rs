@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use podling_integration::harness::{DEADLINE, Node, Options, wait_until};
+use podling_integration::harness::{DEADLINE, Node, Options, Pod, wait_until};
 use serde_json::{Value, json};
 
 use crate::{is_running, one, pod};
@@ -189,4 +189,42 @@ async fn a_reservation_for_a_cgroup_that_is_not_there_is_told_at_the_start() {
     assert!(!told.status.success());
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.contains("/podling-nowhere"), "{told}");
+}
+
+#[tokio::test]
+async fn a_pod_is_charged_for_what_its_runtime_class_takes_beside_its_containers() {
+    let node = Node::start().await;
+    let image = node.import_testbox().await;
+    let class = json!({
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": { "name": "heavy" },
+        "handler": "podling", "overhead": { "podFixed": { "cpu": "250m", "memory": "64Mi" } },
+    });
+    node.manifest("heavy.yaml", &class.to_string());
+    let heavy = |cpu: &str| {
+        let mut spec = one(&image, &["sleep"]);
+        spec["runtimeClassName"] = "heavy".into();
+        spec["containers"][0]["resources"] = json!({
+            "requests": { "cpu": cpu, "memory": "64Mi" }, "limits": { "memory": "64Mi" },
+        });
+        spec
+    };
+    node.manifest("web.yaml", &pod("web", heavy("100m")));
+    let web = node.wait_pod("web", "runs", is_running).await;
+    assert_eq!(web.text("/spec/overhead/memory"), "64Mi");
+    assert_eq!(web.text("/status/qosClass"), "Burstable");
+    let cgroup = format!("kubepods/burstable/pod{}", web.uid());
+    assert_eq!(number(&file(&node, &cgroup, MEMORY)), Some(128 << 20));
+    // Without its overhead it would fit.
+    let cpus = std::thread::available_parallelism()
+        .expect("a number")
+        .get();
+    let all = format!("{}m", cpus * 1000 - 350);
+    node.manifest("large.yaml", &pod("large", heavy(&all)));
+    let refused = |pod: &Pod| pod.text("/status/reason") == "OutOfcpu";
+    node.wait_pod("large", "is refused", refused).await;
+    for name in ["web", "large", "heavy"] {
+        node.remove_manifest(&format!("{name}.yaml"));
+    }
+    node.wait_gone("web").await;
+    node.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Container, EPHEMERAL_STORAGE, PodSpec};
+use crate::model::{Container, EPHEMERAL_STORAGE, Overhead, PodSpec};
 
 /// Amounts of everything that a node hands out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl Amounts {
         self.merge(more, u64::saturating_add);
     }
 
-    fn raise_to(&mut self, least: &Self) {
+    /// At least those.
+    pub fn raise_to(&mut self, least: &Self) {
         self.merge(least, u64::max);
     }
 
@@ -45,6 +46,16 @@ impl Amounts {
         for (name, amount) in &other.scalars {
             let own = self.scalars.entry(name.clone()).or_default();
             *own = with(*own, *amount);
+        }
+    }
+
+    fn of_overhead(overhead: &Overhead) -> Self {
+        let mut scalars = overhead.scalars.clone();
+        Self {
+            cpu_millis: overhead.cpu_millis,
+            memory: overhead.memory_bytes,
+            ephemeral_storage: scalars.remove(EPHEMERAL_STORAGE).unwrap_or(0),
+            scalars,
         }
     }
 
@@ -60,7 +71,7 @@ impl Amounts {
 }
 
 /// What a pod asks for: the sum of its containers and sidecars, or what the largest init container
-/// needs beside the sidecars before it, whichever is more.
+/// needs beside the sidecars before it, whichever is more, and what it takes beside them.
 pub fn asked_for(spec: &PodSpec) -> Amounts {
     let mut total = Amounts::default();
     for container in &spec.containers {
@@ -79,5 +90,6 @@ pub fn asked_for(spec: &PodSpec) -> Amounts {
     }
     largest.raise_to(&sidecars);
     total.raise_to(&largest);
+    total.add(&Amounts::of_overhead(&spec.overhead));
     total
 }

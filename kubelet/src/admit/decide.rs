@@ -1,10 +1,11 @@
 //! The decision, one question after the other.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::fit::{Shortage, shortages};
 use super::preempt::victims;
-use super::{AppArmor, NodeFacts, affinity, ports, sysctl};
+use super::{Amounts, AppArmor, NodeFacts, affinity, ports, sysctl};
 use crate::evict::admit;
 use crate::model::{AppArmorProfile, Pod, PodUid};
 use crate::shutdown::Machine;
@@ -20,6 +21,8 @@ pub struct Question<'a> {
     pub pod: &'a Pod,
     /// The pods that are in and have not ended.
     pub others: &'a [&'a Pod],
+    /// What pods still have that have been given less.
+    pub held: &'a BTreeMap<PodUid, Amounts>,
     /// The node.
     pub node: &'a NodeFacts,
     /// Whether it runs already.
@@ -128,9 +131,13 @@ fn system(pod: &Pod) -> Option<Refusal> {
 /// What a scheduler would have asked: is there room, and is it the right node?
 fn general(question: Question<'_>) -> Admission {
     let Question {
-        pod, others, node, ..
+        pod,
+        others,
+        held,
+        node,
+        ..
     } = question;
-    let short = shortages(pod, others, node);
+    let short = shortages(pod, (others, held), node);
     let mismatch = mismatch(question);
     let is_critical = pod.spec.placement.is_critical();
     match (short.first(), mismatch) {

@@ -1,7 +1,9 @@
 //! Whether the node has what a pod asks for.
 
+use std::collections::BTreeMap;
+
 use super::{Amounts, NodeFacts, asked_for};
-use crate::model::{EPHEMERAL_STORAGE, Pod, is_extended_resource};
+use crate::model::{EPHEMERAL_STORAGE, Pod, PodUid, is_extended_resource};
 
 /// Less of a resource is left than a pod asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +32,23 @@ impl Shortage {
     }
 }
 
+/// The first thing that a pod asks for and the node does not have beside the others, in a sentence.
+/// What pods still have counts as long as they have it.
+pub(crate) fn shortage(
+    pod: &Pod,
+    others: (&[&Pod], &BTreeMap<PodUid, Amounts>),
+    node: &NodeFacts,
+) -> Option<String> {
+    let short = shortages(pod, others, node);
+    short.first().map(Shortage::message)
+}
+
 /// Everything that a pod asks for and the node does not have beside the others.
-pub(super) fn shortages(pod: &Pod, others: &[&Pod], node: &NodeFacts) -> Vec<Shortage> {
+pub(super) fn shortages(
+    pod: &Pod,
+    (others, held): (&[&Pod], &BTreeMap<PodUid, Amounts>),
+    node: &NodeFacts,
+) -> Vec<Shortage> {
     let mut short = Vec::new();
     let count = u64::try_from(others.len()).unwrap_or(u64::MAX);
     if count >= node.pods {
@@ -44,7 +61,11 @@ pub(super) fn shortages(pod: &Pod, others: &[&Pod], node: &NodeFacts) -> Vec<Sho
     }
     let mut used = Amounts::default();
     for other in others {
-        used.add(&asked_for(&other.spec));
+        let mut taken = asked_for(&other.spec);
+        if let Some(held) = held.get(&other.uid) {
+            taken.raise_to(held);
+        }
+        used.add(&taken);
     }
     let requested = asked_for(&pod.spec);
     let named = ["cpu", "memory", EPHEMERAL_STORAGE].into_iter();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Amounts;
+use crate::allocation::ResizeRules;
 use crate::evict::Pressure;
 use crate::model::StringMap;
 use crate::shutdown::Machine;
@@ -26,6 +27,8 @@ pub struct NodeFacts {
     pub pressures: BTreeSet<Pressure>,
     /// Whether the machine goes down.
     pub machine: Machine,
+    /// What stands against other sizes of containers that run.
+    pub resizing: ResizeRules,
 }
 
 /// Whether profiles of AppArmor can be enforced.
@@ -55,6 +58,7 @@ impl NodeFacts {
             app_armor: AppArmor::Enforced,
             pressures: BTreeSet::new(),
             machine: Machine::Stays,
+            resizing: ResizeRules::default(),
         }
     }
 }

@@ -78,6 +78,7 @@ fn answer_at(pod: &Pod, others: &[Pod], stage: Stage) -> Admission {
     decide(Question {
         pod,
         others: &others,
+        held: &BTreeMap::new(),
         node: &node(),
         stage,
     })
@@ -313,6 +314,7 @@ fn only_safe_and_allowed_parameters_of_own_namespaces_may_be_set() {
         let question = Question {
             pod: &pod,
             others: &[],
+            held: &BTreeMap::new(),
             node: &allowing,
             stage: Stage::New,
         };

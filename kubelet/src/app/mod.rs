@@ -8,7 +8,7 @@
 //!                          │             └────► PodTable, EventLog ─► server
 //! ```
 //!
-//! Nothing is kept on disk that the runtime does not know: after a restart the labels of its
+//! Hardly anything is kept on disk that the runtime does not know: after a restart the labels of its
 //! sandboxes and containers say what runs, so no container is started again.
 
 mod cluster;
@@ -34,6 +34,7 @@ use tracing::{info, warn};
 
 use crate::addition::Additions;
 use crate::admit::NodeFacts;
+use crate::allocation::AllocationFile;
 use crate::api::JoinError;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
@@ -207,8 +208,9 @@ impl Kubelet {
         let layout =
             Layout::new(&settings.root, &settings.pod_logs).with_log_links(&settings.log_links);
         let standing = watch::Sender::new(Standing::default());
-        let node = identity(&settings, (None, standing.subscribe()))
+        let mut node = identity(&settings, (None, standing.subscribe()))
             .for_admission(&settings.pods.allowed_unsafe_sysctls);
+        node.resizing = settings.resize_rules();
         let policy = settings.verification.clone();
         let records = policy.map(|policy| PullRecords::new(&settings.root, policy));
         let (node, tenants) = (watch::Sender::new(Arc::new(node)), watch::Sender::default());
@@ -477,6 +479,7 @@ impl Kubelet {
         World {
             executor: Arc::new(executor),
             additions: Arc::clone(&self.additions) as _,
+            allocations: Arc::new(AllocationFile::new(&self.layout.allocated())),
             observer: Arc::clone(&self.observer),
             prober: Arc::new(ContainerProber::new(
                 Arc::clone(&self.runtime),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::allocation::{ManagerPolicy, ResizeRules};
 use crate::api::ClusterSettings;
 use crate::collect;
 use crate::config::Configuration;
@@ -199,6 +200,19 @@ impl Settings {
 }
 
 impl Settings {
+    /// What stands against other sizes of containers that run.
+    pub(super) fn resize_rules(&self) -> ResizeRules {
+        let policy = |field: &str, word: &str| match self.configuration.get(field) {
+            Some(Value::String(policy)) if policy == word => ManagerPolicy::Static,
+            _ => ManagerPolicy::None,
+        };
+        ResizeRules {
+            shape: self.pods.shape.clone(),
+            cpus: policy("cpuManagerPolicy", "static"),
+            memory: policy("memoryManagerPolicy", "Static"),
+        }
+    }
+
     /// Where docker's files of logins may lie.
     pub(super) fn docker_files(&self) -> DockerFiles {
         DockerFiles::new(&self.root, self.home.as_deref())

@@ -143,6 +143,15 @@ pub struct Resources {
     pub unified: BTreeMap<String, String>,
 }
 
+/// What a whole pod may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodResources {
+    /// What it takes beside its containers.
+    pub overhead: Resources,
+    /// All its containers together.
+    pub containers: Resources,
+}
+
 /// Identity and confinement of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerSecurity {

@@ -28,7 +28,8 @@ pub(crate) use client::unix_channel;
 pub use client::{Client, Deadlines};
 pub use container::{
     Container, ContainerConfig, ContainerMetadata, ContainerPhase, ContainerSecurity,
-    ContainerStatus, Device, EnvVar, ExecOutput, ImageMount, Mount, MountPropagation, Resources,
+    ContainerStatus, Device, EnvVar, ExecOutput, ImageMount, Mount, MountPropagation, PodResources,
+    Resources,
 };
 pub use convert::ConvertError;
 pub use error::{Refusal, RuntimeError};
@@ -68,6 +69,8 @@ pub trait Sandboxes: Send + Sync {
     fn remove_sandbox(&self, id: SandboxId) -> Call<'_, ()>;
     /// The sandbox with its addresses.
     fn sandbox_status(&self, id: SandboxId) -> Call<'_, SandboxStatus>;
+    /// Tells what the cgroup of the sandbox's pod is about to say; a runtime may refuse.
+    fn update_sandbox_resources(&self, id: SandboxId, resources: PodResources) -> Call<'_, ()>;
     /// Sandboxes without their addresses.
     fn list_sandboxes(&self, scope: Scope) -> Call<'_, Vec<Sandbox>>;
 }

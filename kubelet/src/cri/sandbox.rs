@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::PodResources;
 use crate::model::{
     Protocol, SandboxId, SandboxState, SeccompProfile, SelinuxOptions, SupplementalGroupsPolicy,
 };
@@ -48,6 +49,8 @@ pub struct SandboxConfig {
     pub seccomp: Option<SeccompProfile>,
     /// Sysctls of the pod's namespaces.
     pub sysctls: BTreeMap<String, String>,
+    /// What the pod may use.
+    pub resources: Option<PodResources>,
 }
 
 /// What tells one try of a pod from all others.

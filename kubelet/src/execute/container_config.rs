@@ -17,7 +17,7 @@ use crate::labels;
 use crate::layout::log_file;
 use crate::model::{
     Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
-    SecurityIdentity, StringMap,
+    SecurityIdentity, Size, StringMap,
 };
 use crate::resource::{Rank, Shape, container_resources, shape};
 
@@ -174,6 +174,10 @@ fn annotations(pod: &Pod, container: &Container, restart_count: u32) -> StringMa
     let mut all: StringMap = [
         (labels::CONTAINER_HASH, container.hash.to_string()),
         (labels::RESTART_COUNT, restart_count.to_string()),
+        (
+            labels::CONTAINER_SIZE,
+            Size::of(&container.resources).to_text(),
+        ),
         (labels::TERMINATION_MESSAGE_PATH, message.path.clone()),
         (
             labels::TERMINATION_MESSAGE_POLICY,

@@ -1,5 +1,6 @@
 //! The executor: one plan, from top to bottom.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -8,12 +9,15 @@ use k8s_openapi::api::core::v1::PodStatus;
 use super::images::{ImageParts, ImagePuller};
 use super::node::Node;
 use super::report::Reporter;
+use super::resize::as_it_is;
 use super::sandbox::Standing;
 use crate::cri::Runtime;
 use crate::device::{Desk, NotReserved};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
-use crate::model::{Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport};
+use crate::model::{
+    Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport, TargetSandbox,
+};
 use crate::probe::http::Fetcher;
 use crate::resource::PodCgroups;
 use crate::store::Objects;
@@ -119,12 +123,31 @@ impl PodExecutor {
         let Some(target) = &actions.sandbox else {
             return Ok(SyncReport::default());
         };
+        let resize = match (&actions.resize, target) {
+            (Some(resize), TargetSandbox::Existing(sandbox)) => {
+                self.resize((pod, sandbox), observation, resize).await
+            }
+            _ => None,
+        };
+        let report = SyncReport {
+            resize,
+            ..SyncReport::default()
+        };
         if target.is_existing() && actions.start.is_empty() {
-            return Ok(SyncReport::default());
+            return Ok(report);
         }
         self.check_runtime(pod).await?;
-        let standing = self.stand_up(pod, observation, target).await?;
-        Ok(self.start_all(pod, observation, actions, &standing).await)
+        // Containers that kept their size must have room for it.
+        let limits = match report.resize {
+            Some(_) => Cow::Owned(as_it_is(&pod.spec, observation)),
+            None => Cow::Borrowed(&pod.spec),
+        };
+        let standing = self.stand_up((pod, &limits), observation, target).await?;
+        let started = self.start_all(pod, observation, actions, &standing).await;
+        Ok(SyncReport {
+            resize: report.resize,
+            ..started
+        })
     }
 
     async fn start_all(

@@ -33,6 +33,7 @@ mod order;
 mod payload;
 mod pulls;
 mod report;
+mod resize;
 mod sandbox;
 mod sandbox_config;
 mod start;

@@ -16,8 +16,8 @@ use crate::credential::PullSecret;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::metrics::Users;
 use crate::model::{
-    CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, SandboxId, TargetSandbox,
-    UserMode,
+    CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, PodSpec, SandboxId,
+    TargetSandbox, UserMode,
 };
 use crate::resource::qos_class;
 use crate::volume::Mounted;
@@ -59,14 +59,14 @@ impl PodExecutor {
     /// The sandbox that the plan wants, made if it must be.
     pub(super) async fn stand_up(
         &self,
-        pod: &Pod,
+        (pod, limits): (&Pod, &PodSpec),
         observation: &PodObservation,
         target: &TargetSandbox,
     ) -> Result<Standing, PodFailure> {
         let report = self.report(&pod.name, &pod.uid);
         let handler = self.runtime_handler(pod, &report).await?;
         self.admit(pod, &handler, &report).await?;
-        let volumes = self.prepare(pod, &report).await?;
+        let volumes = self.prepare(pod, limits, &report).await?;
         let identity = self.identity(pod, handler, &report).await?;
         let (id, config, ips) = match target {
             TargetSandbox::Existing(id) => {
@@ -184,12 +184,13 @@ impl PodExecutor {
     async fn prepare(
         &self,
         pod: &Pod,
+        limits: &PodSpec,
         report: &Reporter<'_>,
     ) -> Result<BTreeMap<String, Mounted>, PodFailure> {
         let volumes = self.set_up_volumes(pod, report).await?;
 
         let cgroups = self.cgroups.clone();
-        let (spec, uid) = (pod.spec.clone(), pod.uid.clone());
+        let (spec, uid) = (limits.clone(), pod.uid.clone());
         let began = Instant::now();
         tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))
             .await
@@ -265,6 +266,7 @@ impl PodExecutor {
             runtime_handler: identity.handler.clone(),
             cgroup_parent: self.cgroups.parent(qos_class(&pod.spec), &pod.uid),
             users: identity.users,
+            bandwidth: self.node.pods.shape.bandwidth,
             dns: self.resolver(pod, report).await?.config,
         };
         Ok(sandbox_config(pod, place))

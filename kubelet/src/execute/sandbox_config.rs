@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::cri::{self, IdRange, NamespaceMode, PortMapping, SandboxConfig, SandboxMetadata};
 use crate::labels;
 use crate::model::{Container, NetworkMode, PidMode, Pod, PodSpec, SeccompProfile, StringMap};
+use crate::resource::{Bandwidth, pod_resources};
 
 /// What is known of a pod's place on the node.
 pub(crate) struct Place<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Place<'a> {
     pub cgroup_parent: String,
     /// The host's ids that the pod's users are, if it has users of its own.
     pub users: Option<IdRange>,
+    /// What becomes of limits of CPU time.
+    pub bandwidth: Bandwidth,
     /// The pod's resolver.
     pub dns: cri::DnsConfig,
 }
@@ -59,6 +62,7 @@ pub(crate) fn sandbox_config(pod: &Pod, place: Place<'_>) -> SandboxConfig {
         // The sandbox's own process needs nothing that the default profile forbids.
         seccomp: Some(SeccompProfile::RuntimeDefault),
         sysctls: sysctls(spec),
+        resources: Some(pod_resources(spec, place.bandwidth)),
     }
 }
 

@@ -164,6 +164,7 @@ fn announcement(kill: &KillContainer) -> String {
         KillReason::StateUnknown { .. } => {
             format!("{subject} is in \"unknown\" state, try killing it before restart")
         }
+        KillReason::Resized => format!("{subject} {name} resize requires restart"),
         KillReason::PostStartFailed => "FailedPostStartHook".to_owned(),
         KillReason::Asked => format!(
             "Container {} will be restarted, as was asked for",

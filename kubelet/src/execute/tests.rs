@@ -2,6 +2,7 @@
 
 mod hooks;
 mod pulls;
+mod resizes;
 mod sidecars;
 
 use std::sync::{Arc, Mutex};
@@ -677,6 +678,7 @@ async fn a_pod_runs_as_its_runtime_class_says() {
     let missing = stage.turn(&pod).await.unwrap().pod.unwrap().message;
     assert!(missing.contains("\"vm\" not found"), "{missing}");
     let class = RuntimeClass {
+        overhead: std::collections::BTreeMap::new(),
         handler: "kata".to_owned(),
     };
     let key = pod.runtime_class().expect("it has one");

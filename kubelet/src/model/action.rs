@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ContainerId, ContainerName, Hook, ProbeKind, SandboxId};
+use super::{ContainerId, ContainerName, Hook, ProbeKind, SandboxId, Size};
 
 /// What has to happen to one pod now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct PodActions {
     pub remove_sandboxes: Vec<RemoveSandbox>,
     /// Then: the sandbox that containers are started in; `None` when none is wanted.
     pub sandbox: Option<TargetSandbox>,
+    /// Then: containers that get another size while they run.
+    pub resize: Option<ResizePod>,
     /// Last: containers that are started, one after the other.
     pub start: Vec<StartContainer>,
     /// Containers that would be started but must wait.
@@ -38,6 +40,7 @@ impl PodActions {
             && self.remove_containers.is_empty()
             && self.remove_sandboxes.is_empty()
             && !makes_sandbox
+            && self.resize.is_none()
             && self.start.is_empty()
     }
 
@@ -135,6 +138,8 @@ pub enum KillReason {
     NotInPod,
     /// A newer one of the same name exists.
     Duplicate,
+    /// It shall have another size, and cannot get it while it runs.
+    Resized,
     /// It failed a probe.
     ProbeFailed {
         /// Which.
@@ -171,6 +176,7 @@ impl fmt::Display for KillReason {
             Self::SandboxGone => "its pod sandbox goes",
             Self::NotInPod => "its pod does not name it any more",
             Self::Duplicate => "a newer one of the same name exists",
+            Self::Resized => "its resize requires a restart",
             Self::ProbeFailed { kind, .. } => match kind {
                 ProbeKind::Startup => "it failed its startup probe",
                 ProbeKind::Readiness => "it failed its readiness probe",
@@ -220,6 +226,28 @@ pub struct RemoveSandbox {
     pub id: SandboxId,
 }
 
+/// A pod of which running containers get another size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResizePod {
+    /// First: those whose memory changes, one after the other.
+    pub memory: Vec<ResizeContainer>,
+    /// Then: those whose CPU does.
+    pub cpu: Vec<ResizeContainer>,
+}
+
+/// A running container that gets another size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResizeContainer {
+    /// Which.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: ContainerName,
+    /// The size that it has.
+    pub from: Size,
+    /// The size that it gets.
+    pub to: Size,
+}
+
 /// A container that is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartContainer {
@@ -264,6 +292,8 @@ pub enum StartReason {
     SpecChanged,
     /// The runtime could not say whether it ran.
     StateUnknown,
+    /// It was ended to get another size.
+    Resized,
     /// It failed a probe and was ended.
     ProbeFailed(ProbeKind),
     /// The pod gets a new sandbox, and everything in it anew.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{
     ContainerName, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Probes, Requirements,
-    RestartPolicy, Scalars, VolumeMount,
+    ResizePolicy, RestartPolicy, Scalars, VolumeMount,
 };
 
 /// One container of a pod, of whichever list.
@@ -31,6 +31,8 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     /// What it asks for and what it may use.
     pub resources: Requirements,
+    /// What happens to it when that changes.
+    pub resize: ResizePolicy,
     /// What it asks for beside CPU and memory.
     pub scalars: Scalars,
     /// Volumes it sees.

@@ -12,6 +12,8 @@ pub struct SyncReport {
     pub pod: Option<PodFailure>,
     /// What stopped single containers.
     pub containers: BTreeMap<ContainerName, StartFailure>,
+    /// What kept running containers from another size.
+    pub resize: Option<String>,
     /// Containers that were started.
     pub started: Vec<ContainerName>,
 }
@@ -19,7 +21,7 @@ pub struct SyncReport {
 impl SyncReport {
     /// Whether everything was done.
     pub fn is_success(&self) -> bool {
-        self.pod.is_none() && self.containers.is_empty()
+        self.pod.is_none() && self.containers.is_empty() && self.resize.is_none()
     }
 
     /// The shortest wait that a failure asked for.

@@ -29,14 +29,16 @@ mod pod;
 mod probe;
 mod quantity;
 mod reference;
+mod resize;
 mod scalars;
 mod security;
+mod size;
 mod volume;
 
 pub use action::{
     Afterwards, ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions,
-    RemoveContainer, RemoveSandbox, SandboxReason, StartContainer, StartReason, StopReason,
-    StopSandbox, TargetSandbox,
+    RemoveContainer, RemoveSandbox, ResizeContainer, ResizePod, SandboxReason, StartContainer,
+    StartReason, StopReason, StopSandbox, TargetSandbox,
 };
 pub use cgroup_driver::CgroupDriver;
 pub use change::PodChange;
@@ -78,11 +80,13 @@ pub use probe::{
     Probes, Scheme, Target, UnknownPort, Verdict,
 };
 pub use quantity::{InvalidQuantity, Quantity, Requirements, ResourceList};
-pub use scalars::{EPHEMERAL_STORAGE, Scalars, huge_page_size, is_extended_resource};
+pub use resize::{OngoingResize, PendingResize, Prospect, Resize};
+pub use scalars::{EPHEMERAL_STORAGE, Overhead, Scalars, huge_page_size, is_extended_resource};
 pub use security::{
     AppArmorProfile, Capabilities, ContainerSecurity, FsGroupChange, PodSecurity, ProcMount,
     SeccompProfile, SecurityIdentity, SelinuxOptions, SupplementalGroupsPolicy, Sysctl,
 };
+pub use size::{OnResize, Range, ResizePolicy, Size};
 pub use volume::{
     DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind, KeyToPath, Medium,
     MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeMount, VolumePath,

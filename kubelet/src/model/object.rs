@@ -164,6 +164,8 @@ impl TokenRequest {
 pub struct RuntimeClass {
     /// The runtime's name for it.
     pub handler: String,
+    /// What a pod takes beside its containers, as it is written.
+    pub overhead: BTreeMap<String, String>,
 }
 
 /// Configuration that anybody may read.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ContainerHash, ContainerId, ContainerName, Hook, NetworkMode, PodName, PodUid, SandboxId,
+    ContainerHash, ContainerId, ContainerName, Hook, NetworkMode, PodName, PodUid, SandboxId, Size,
 };
 
 /// Everything the runtime has of one pod, dead sandboxes and containers included.
@@ -136,6 +136,8 @@ pub struct ContainerObservation {
     pub image_id: String,
     /// The hash it was made with; `None` when it has no such annotation.
     pub hash: Option<ContainerHash>,
+    /// The size that it was given last; `None` when somebody else made it.
+    pub size: Option<Size>,
     /// The grace period it was made with, for when its pod is not known any more.
     pub grace_period: Option<Duration>,
     /// What is done before it ends, for when its pod is not known any more.

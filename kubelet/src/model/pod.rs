@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 
 use super::{
-    Container, ContainerName, EphemeralContainer, Placement, PodName, PodSecurity, PodUid, Volume,
+    Container, ContainerName, EphemeralContainer, Overhead, Placement, PodName, PodSecurity,
+    PodUid, Resize, Volume,
 };
 
 /// Labels or annotations, sorted by key.
@@ -34,8 +35,10 @@ pub struct Pod {
     pub seen_at: Timestamp,
     /// How long it may take to end, once somebody has deleted it at the API server.
     pub leaves_within: Option<Duration>,
-    /// What shall run.
+    /// What shall run, at the sizes that its containers have been given.
     pub spec: PodSpec,
+    /// What has become of a wish for other sizes.
+    pub resize: Resize,
     /// The defaulted manifest this was decoded from, for printing.
     pub manifest: Arc<core::Pod>,
 }
@@ -124,6 +127,8 @@ pub struct PodSpec {
     pub active_deadline: Option<Duration>,
     /// The name of the RuntimeClass it runs as, if it asks for one.
     pub runtime_class: Option<String>,
+    /// What it takes beside its containers.
+    pub overhead: Overhead,
     /// The names of Secrets that its images may be pulled with.
     pub pull_secrets: Vec<String>,
     /// Run one after the other, each to success, before the others start.

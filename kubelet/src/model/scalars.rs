@@ -14,6 +14,17 @@ pub struct Scalars {
     pub limits: BTreeMap<String, u64>,
 }
 
+/// What a pod takes beside its containers, by its RuntimeClass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overhead {
+    /// Thousandths of CPUs.
+    pub cpu_millis: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Whole units of everything else, by the name of the resource.
+    pub scalars: BTreeMap<String, u64>,
+}
+
 /// Whether a resource is neither Kubernetes' own nor counted by a quota: devices are.
 pub fn is_extended_resource(name: &str) -> bool {
     name.contains('/') && !name.contains("kubernetes.io/") && !name.starts_with("requests.")

@@ -28,6 +28,7 @@ pub use object::VERSION;
 pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, NodeFacts};
+use crate::allocation::ResizeRules;
 use crate::cri::Runtime;
 use crate::device::Desk;
 use crate::evict::Standing;
@@ -67,6 +68,7 @@ impl Identity {
             allowed_unsafe_sysctls: allowed_unsafe_sysctls.to_vec(),
             pressures: self.standing.borrow().pressures().clone(),
             machine: Machine::Stays,
+            resizing: ResizeRules::default(),
             app_armor: if facts.app_armor {
                 AppArmor::Enforced
             } else {

@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::init::{InitProgress, init_progress, upkeep};
 use super::reset::reset;
+use super::resize::resize;
 use super::restart::{Decision, decide, is_other, policy_of, wants_restart};
 use super::sandbox::{Verdict, judge};
 use super::{CrashBackoff, collect, ephemeral, kill};
@@ -89,6 +90,7 @@ impl<'a> Draft<'a> {
             InitProgress::Done => self.regular(sandbox),
         };
         if goes_on {
+            self.actions.resize = resize(self.pod, self.observation, &sandbox.id);
             self.actions.sandbox = Some(TargetSandbox::Existing(sandbox.id.clone()));
             self.actions
         } else {
@@ -153,8 +155,7 @@ impl<'a> Draft<'a> {
         let mut goes_on = false;
         for container in &self.pod.spec.containers {
             let newest = self.observation.newest(&container.name);
-            let spec = &self.pod.spec;
-            let decision = decide(spec, container, newest, self.probes, &sandbox.id);
+            let decision = decide(self.pod, container, newest, self.probes, &sandbox.id);
             goes_on |= !matches!(decision, Decision::Finished | Decision::End(_));
             self.follow(container, ContainerRole::Regular, decision);
         }

@@ -75,7 +75,9 @@ impl CrashBackoff {
         actions: &PodActions,
         now: Timestamp,
     ) {
-        let is_crash = |start: &&StartContainer| start.reason != StartReason::Asked;
+        let is_crash = |start: &&StartContainer| {
+            !matches!(start.reason, StartReason::Asked | StartReason::Resized)
+        };
         for start in actions.start.iter().filter(is_crash) {
             let exit = observation
                 .newest_exited(&start.name)

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::{CrashBackoff, Situation, compute_pod_actions};
 use crate::model::{
     Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
-    DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Placement, Pod, PodActions, PodName,
-    PodObservation, PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults, Probes,
-    PullPolicy, Requirements, RestartPolicy, SandboxObservation, SandboxState, Scalars, StringMap,
-    TerminationMessage, TerminationMessagePolicy, Told,
+    DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Overhead, Placement, Pod, PodActions,
+    PodName, PodObservation, PodOrigin, PodSecurity, PodSpec, Probe, ProbeAction, ProbeResults,
+    Probes, PullPolicy, Requirements, Resize, ResizePolicy, RestartPolicy, SandboxObservation,
+    SandboxState, Scalars, Size, StringMap, TerminationMessage, TerminationMessagePolicy, Told,
 };
 
 /// The hash of every container made here.
@@ -36,6 +36,7 @@ pub(crate) fn container(name: &str) -> Container {
         env: Vec::new(),
         ports: Vec::new(),
         resources: Requirements::default(),
+        resize: ResizePolicy::default(),
         scalars: Scalars::default(),
         mounts: Vec::new(),
         security: ContainerSecurity::default(),
@@ -106,6 +107,7 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             restart_policy: policy,
             termination_grace_period: Duration::from_secs(30),
             active_deadline: None,
+            overhead: Overhead::default(),
             pull_secrets: Vec::new(),
             init_containers: init.iter().map(|name| container(name)).collect(),
             containers: regular.iter().map(|name| container(name)).collect(),
@@ -123,8 +125,33 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             dns: DnsConfig::default(),
             security: PodSecurity::default(),
         },
+        resize: Resize::default(),
         manifest: Arc::default(),
     }
+}
+
+/// A pod of an API server whose one container `web` asks for this, in this generation.
+pub(crate) fn asking(name: &str, resources: &serde_json::Value, generation: i64) -> Pod {
+    let manifest = serde_json::json!({
+        "metadata": { "name": name, "generation": generation },
+        "spec": { "containers": [{ "name": "web", "image": "web:1", "resources": resources }] },
+    });
+    let written = serde_json::from_value(resources.clone()).expect("they are requirements");
+    let mut asking = Pod {
+        uid: format!("uid-{name}").as_str().into(),
+        name: PodName::new("default", name),
+        origin: PodOrigin::Api,
+        manifest: Arc::new(serde_json::from_value(manifest).expect("it is a pod")),
+        ..pod(RestartPolicy::Always, &[], &["web"])
+    };
+    let requirements = crate::source::read_requirements(&written);
+    asking.spec.containers[0].resources = requirements.expect("they are valid");
+    asking
+}
+
+/// Requests of that much CPU and memory.
+pub(crate) fn requests(cpu: &str, memory: &str) -> serde_json::Value {
+    serde_json::json!({ "requests": { "cpu": cpu, "memory": memory } })
 }
 
 /// What the runtime shows of [`pod`].
@@ -165,6 +192,7 @@ pub(crate) fn made(name: &str, restart_count: u32, state: ContainerState) -> Con
         image: format!("registry.test/{name}:1"),
         image_id: format!("sha256:{name}"),
         hash: Some(HASH),
+        size: Some(Size::default()),
         grace_period: None,
         pre_stop: None,
         created_at: at(10 + i64::from(restart_count)),

@@ -80,13 +80,13 @@ pub(super) fn upkeep<'a>(
     let sidecars = init[..begun].iter().filter(|one| one.is_sidecar());
     sidecars
         .filter(|one| Some(&one.name) != is_next)
-        .map(|one| (one, decide_on_sidecar(one, newest(one), probes)))
+        .map(|one| (one, decide_on_sidecar((pod, one), newest(one), probes)))
         .filter(|(_, decision)| *decision != Decision::Keep)
         .collect()
 }
 
 fn decide_on_sidecar(
-    container: &Container,
+    (pod, container): (&Pod, &Container),
     newest: Option<&ContainerObservation>,
     probes: &ProbeResults,
 ) -> Decision {
@@ -102,7 +102,7 @@ fn decide_on_sidecar(
         }
         ContainerState::Running { .. } => {
             let (role, policy) = (ContainerRole::Init, RestartPolicy::Always);
-            decide_on_running(container, newest, probes, role, policy)
+            decide_on_running((pod, container), newest, probes, role, policy)
         }
     }
 }

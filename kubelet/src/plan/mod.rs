@@ -3,7 +3,7 @@
 //! ```text
 //! Pod ────────────┐
 //! PodObservation ─┼─► compute_pod_actions ─► PodActions
-//! probes, now,  ───┘     sandbox · init · restart · reset · probe · ephemeral · kill · collect
+//! probes, now,  ───┘     sandbox · init · restart · resize · reset · probe · ephemeral · kill · collect
 //! backoff
 //! ```
 //!
@@ -20,6 +20,7 @@ mod init;
 mod kill;
 mod probe;
 mod reset;
+mod resize;
 mod restart;
 mod sandbox;
 
@@ -38,5 +39,7 @@ pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
 pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};
 pub use probe::{has_started, is_ready};
+pub use reset::makes_all_anew;
+pub use resize::is_resizing;
 pub use restart::{restarts_after, wants_restart};
 pub use sandbox::has_done_its_work;

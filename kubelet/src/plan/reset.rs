@@ -10,6 +10,12 @@ use crate::model::{
 use super::collect::removal;
 use super::kill::kill_all;
 
+/// Whether all containers of the pod are about to begin anew.
+pub fn makes_all_anew(pod: &Pod, observation: &PodObservation) -> bool {
+    let mut seen = observation.containers.iter();
+    seen.any(|one| asks_for_reset(pod, observation, one))
+}
+
 /// The plan that takes all containers away, if one of them has exited so.
 pub(super) fn reset(pod: &Pod, observation: &PodObservation) -> Option<PodActions> {
     let is_cause = |seen: &&ContainerObservation| asks_for_reset(pod, observation, seen);

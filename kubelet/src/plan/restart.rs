@@ -1,11 +1,12 @@
 //! Does a container have to be started, and does the one that is there have to go first?
 
 use crate::model::{
-    Afterwards, Container, ContainerObservation, ContainerRole, ContainerState, KillReason,
+    Afterwards, Container, ContainerObservation, ContainerRole, ContainerState, KillReason, Pod,
     PodSpec, ProbeResults, RestartPolicy, SandboxId, StartReason,
 };
 
 use super::probe::failed_probe;
+use super::resize::requires_restart;
 
 /// What is to become of one container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) enum Decision {
 
 /// Decides on one regular container from the newest of its name.
 pub(super) fn decide(
-    spec: &PodSpec,
+    pod: &Pod,
     container: &Container,
     newest: Option<&ContainerObservation>,
     probes: &ProbeResults,
@@ -33,6 +34,7 @@ pub(super) fn decide(
     let Some(newest) = newest else {
         return Decision::Start(StartReason::Missing);
     };
+    let spec = &pod.spec;
     let in_sandbox = newest.sandbox_id == *sandbox;
     match &newest.state {
         ContainerState::Running { .. } if !in_sandbox => {
@@ -41,7 +43,13 @@ pub(super) fn decide(
         }
         ContainerState::Running { .. } => {
             let policy = policy_of(spec, container);
-            decide_on_running(container, newest, probes, ContainerRole::Regular, policy)
+            decide_on_running(
+                (pod, container),
+                newest,
+                probes,
+                ContainerRole::Regular,
+                policy,
+            )
         }
         ContainerState::Unknown => {
             let role = ContainerRole::Regular;
@@ -53,9 +61,10 @@ pub(super) fn decide(
     }
 }
 
-/// A container that runs stays, unless it is another one now or failed a probe.
+/// A container that runs stays, unless it is another one now, failed a probe, or cannot get its size
+/// while it runs.
 pub(super) fn decide_on_running(
-    container: &Container,
+    (pod, container): (&Pod, &Container),
     newest: &ContainerObservation,
     probes: &ProbeResults,
     role: ContainerRole,
@@ -65,7 +74,10 @@ pub(super) fn decide_on_running(
         return Decision::Replace(KillReason::SpecChanged { role }, StartReason::SpecChanged);
     }
     let Some(kind) = failed_probe(container, newest, probes) else {
-        return Decision::Keep;
+        return match requires_restart(pod, container, newest) {
+            true => Decision::Replace(KillReason::Resized, StartReason::Resized),
+            false => Decision::Keep,
+        };
     };
     let reason = |then| KillReason::ProbeFailed { kind, role, then };
     match policy {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 
 use super::{last_words, leftovers, logged};
+use crate::allocation::given;
 use crate::cri::{
     Container, ContainerStatus, NamespaceMode, Runtime, RuntimeError, Sandbox, SandboxStatus, Scope,
 };
@@ -15,7 +16,7 @@ use crate::layout::{Layout, log_file};
 use crate::log_links;
 use crate::model::{
     ContainerHash, ContainerId, ContainerName, ContainerObservation, ContainerState, NetworkMode,
-    PodName, PodObservation, PodUid, SandboxObservation, TerminationMessagePolicy,
+    PodName, PodObservation, PodUid, SandboxObservation, Size, TerminationMessagePolicy,
 };
 use crate::source::read_hook;
 use crate::sync::{ObserveError, Observer, RuntimePod};
@@ -65,7 +66,8 @@ impl RuntimeObserver {
                     .map(|one| self.container(uid, name, one))
             ),
         )?;
-        let containers: Vec<_> = containers.into_iter().flatten().collect();
+        let mut containers: Vec<_> = containers.into_iter().flatten().collect();
+        self.note_sizes(uid, &mut containers);
         Ok(PodObservation {
             uid: uid.clone(),
             name: name.clone(),
@@ -73,6 +75,22 @@ impl RuntimeObserver {
             logged: self.logged(uid, name, &containers),
             containers,
         })
+    }
+
+    /// The sizes that containers were given after they were made.
+    fn note_sizes(&self, uid: &PodUid, containers: &mut [ContainerObservation]) {
+        let file = self.layout.sizes(uid);
+        match given::read(&file) {
+            Ok(given) => {
+                for container in containers {
+                    let size = given.get(container.id.as_str()).copied();
+                    container.size = size.or(container.size);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "cannot read sizes of containers");
+            }
+        }
     }
 
     /// A count that cannot be read begins anew, which is better than no container.
@@ -220,6 +238,7 @@ fn observe_container(listed: &Container, status: ContainerStatus) -> ContainerOb
         name: name.as_str().into(),
         restart_count: restart_count.unwrap_or(status.metadata.attempt),
         hash: annotation(labels::CONTAINER_HASH).and_then(ContainerHash::parse),
+        size: annotation(labels::CONTAINER_SIZE).and_then(Size::parse),
         grace_period: annotation(labels::TERMINATION_GRACE_PERIOD)
             .and_then(|text| text.parse().ok())
             .map(Duration::from_secs),

@@ -19,7 +19,7 @@ use super::qos::class_slice;
 use super::shape::limits_of_pages;
 use super::slices::{self, SliceLimits};
 use super::upkeep::pods_in;
-use super::{Bandwidth, CgroupDriver, PodLimits, QosClass, cgroup_parent};
+use super::{Bandwidth, CgroupDriver, PodChange, PodLimits, QosClass, cgroup_parent};
 use crate::admit::asked_for;
 use crate::model::{PodSpec, PodUid};
 
@@ -249,6 +249,29 @@ impl PodCgroups {
             ..GroupLimits::default()
         };
         limit_group(&cgroup, &more).map_err(failed("limit"))
+    }
+
+    /// Changes one limit or weight of a pod's cgroup.
+    pub(crate) fn change(
+        &self,
+        class: QosClass,
+        uid: &PodUid,
+        change: PodChange,
+    ) -> Result<(), CgroupError> {
+        let path = self.parent(class, uid);
+        match self.maker() {
+            None => Ok(()),
+            Some(CgroupDriver::Systemd) => {
+                let limits = change.of_slice(self.rules.bandwidth);
+                let changed = slices::change(&self.systemd, &path, &limits);
+                changed.map_err(of_systemd("resize", &path))
+            }
+            Some(CgroupDriver::Cgroupfs) => {
+                let cgroup = Cgroup::load(hierarchies::auto(), relative(&path));
+                let changed = change.make(&cgroup, self.rules.bandwidth);
+                changed.map_err(failure("resize", &path))
+            }
+        }
     }
 
     /// Removes the pod's cgroup, of whichever class; does nothing when it is gone.

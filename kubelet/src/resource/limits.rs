@@ -95,7 +95,7 @@ pub(crate) struct PodLimits {
 }
 
 /// The sum of what the containers ask for, sidecars included; other init containers run alone but
-/// for the sidecars before them, so the largest counts.
+/// for the sidecars before them, so the largest counts. What the pod takes beside them is added.
 pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
     let request = |requirements: &Requirements| {
         requirements
@@ -103,10 +103,19 @@ pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
             .cpu_millis
             .or(requirements.limits.cpu_millis)
     };
+    let (cpu, memory) = (spec.overhead.cpu_millis, spec.overhead.memory_bytes);
+    let asked = total(spec, |one| Some(request(one).unwrap_or(0))).unwrap_or(0);
+    // What is not limited is not limited by this either.
+    let beside = |limit: Option<u64>, more: u64| {
+        limit.map(|limit| match limit {
+            0 => 0,
+            limit => limit.saturating_add(more),
+        })
+    };
     PodLimits {
-        cpu_shares: shares(total(spec, |one| Some(request(one).unwrap_or(0))).unwrap_or(0)),
-        cpu_millis: total(spec, |one| one.limits.cpu_millis),
-        memory: total(spec, |one| one.limits.memory_bytes),
+        cpu_shares: shares(asked.saturating_add(cpu)),
+        cpu_millis: beside(total(spec, |one| one.limits.cpu_millis), cpu),
+        memory: beside(total(spec, |one| one.limits.memory_bytes), memory),
     }
 }
 

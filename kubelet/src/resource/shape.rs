@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{QosClass, qos_class};
+use super::{PodLimits, QosClass, pod_limits, qos_class};
 use crate::cri;
-use crate::model::{Container, Pod, Quantity, huge_page_size};
+use crate::model::{Container, Overhead, Pod, PodSpec, Quantity, huge_page_size};
 
 /// How the node shapes the resources of its containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +95,37 @@ pub enum Version {
     V2,
 }
 
+/// What a whole pod may use, as the runtime takes it.
+pub(crate) fn pod_resources(spec: &PodSpec, bandwidth: Bandwidth) -> cri::PodResources {
+    let overhead = &spec.overhead;
+    let beside = PodLimits {
+        cpu_shares: super::shares(overhead.cpu_millis),
+        cpu_millis: Some(overhead.cpu_millis),
+        memory: Some(overhead.memory_bytes),
+    };
+    let alone = PodSpec {
+        overhead: Overhead::default(),
+        ..spec.clone()
+    };
+    cri::PodResources {
+        overhead: wire(beside, bandwidth),
+        containers: wire(pod_limits(&alone), bandwidth),
+    }
+}
+
+fn wire(limits: PodLimits, bandwidth: Bandwidth) -> cri::Resources {
+    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let quota = limits.cpu_millis.filter(|millis| *millis > 0);
+    let (quota, period) = quota.map_or((0, None), |millis| bandwidth.of(millis));
+    cri::Resources {
+        cpu_period: period.map_or(0, signed),
+        cpu_quota: quota.max(0),
+        cpu_shares: signed(limits.cpu_shares),
+        memory_limit: signed(limits.memory.unwrap_or(0)),
+        ..cri::Resources::default()
+    }
+}
+
 /// Sets what the node decides and the container does not.
 pub(crate) fn shape(
     resources: &mut cri::Resources,
@@ -172,6 +203,14 @@ fn unified(resources: &mut cri::Resources, of: (&Pod, &Container), shape: &Shape
         let unified = &mut resources.unified;
         unified.insert("memory.oom.group".to_owned(), "1".to_owned());
     }
+}
+
+/// Whether a container may swap.
+pub(crate) fn may_swap(of: (&Pod, &Container), shape: &Shape) -> bool {
+    let machine = &shape.machine;
+    let total = machine.swap.filter(|_| machine.version == Version::V2);
+    shape.swap == SwapBehaviour::LimitedSwap
+        && total.is_some_and(|total| swap_for(of, total, machine.memory) > 0)
 }
 
 /// As much of the swap as the container asked for of the memory. Critical pods and those that are

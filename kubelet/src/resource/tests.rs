@@ -136,3 +136,27 @@ fn directories(cgroup: &str) -> Vec<PathBuf> {
     found.dedup();
     found
 }
+
+#[test]
+fn what_a_pod_takes_beside_its_containers_is_added_to_what_they_may_use() {
+    let mut pod = pod(RestartPolicy::Always, &[], &["web"]);
+    pod.spec.overhead.cpu_millis = 250;
+    pod.spec.overhead.memory_bytes = 64 << 20;
+    let limits = pod_limits(&pod.spec);
+    assert_eq!(limits.cpu_shares, 256, "it is asked for");
+    assert_eq!((limits.cpu_millis, limits.memory), (None, None));
+    let resources = &mut pod.spec.containers[0].resources;
+    resources.limits.cpu_millis = Some(750);
+    resources.limits.memory_bytes = Some(192 << 20);
+    let limits = pod_limits(&pod.spec);
+    assert_eq!(limits.cpu_shares, 1024);
+    assert_eq!(limits.cpu_millis, Some(1000));
+    assert_eq!(limits.memory, Some(256 << 20));
+    let told = pod_resources(&pod.spec, Bandwidth::default());
+    assert_eq!(told.overhead.memory_limit, 64 << 20);
+    assert_eq!(told.containers.memory_limit, 192 << 20);
+    assert_eq!(told.containers.cpu_quota, 75_000);
+    let asked = crate::admit::asked_for(&pod.spec);
+    assert_eq!((asked.cpu_millis, asked.memory), (250, 64 << 20));
+    assert_eq!(qos_class(&pod.spec), QosClass::Guaranteed, "as before");
+}

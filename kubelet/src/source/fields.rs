@@ -31,6 +31,7 @@ const HANDLED: &[&str] = &[
     "spec.nodeName",
     "spec.nodeSelector",
     "spec.os",
+    "spec.overhead",
     "spec.preemptionPolicy",
     "spec.priority",
     "spec.priorityClassName",
@@ -80,6 +81,7 @@ const HANDLED_OF_CONTAINER: &[&str] = &[
     "name",
     "ports",
     "readinessProbe",
+    "resizePolicy",
     "resources.limits",
     "resources.requests",
     "restartPolicy",
@@ -212,8 +214,8 @@ mod tests {
                 vec!["spec.volumes[1].nfs"],
             ),
             (
-                r#"{"containers": [], "overhead": {"cpu": "1"}}"#,
-                vec!["spec.overhead"],
+                r#"{"containers": [], "resources": {"limits": {}}}"#,
+                vec!["spec.resources"],
             ),
             (
                 r#"{"containers": [{"name": "a", "resources": {"limits": {"cpu": "1"}, "claims": [{"name": "c"}]}}]}"#,

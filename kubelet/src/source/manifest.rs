@@ -162,6 +162,7 @@ fn assemble(
         seen_at: seen,
         leaves_within: None,
         spec,
+        resize: crate::model::Resize::default(),
         manifest: Arc::new(pod),
     }
 }

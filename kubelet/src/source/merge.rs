@@ -8,9 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Object, ObjectKey, Pod, PodChange, PodName, PodOrigin, PodSource};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::model::{Object, ObjectKey, Overhead, Pod, PodChange, PodName, PodOrigin, PodSource};
 
 use super::Manifest;
+use super::convert::read_overhead;
 
 /// What one manifest says now.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,8 +117,8 @@ pub fn merge(before: &Desired, source: PodSource, scan: BTreeMap<PodOrigin, Scan
         (origin, contents)
     }));
     let mut duplicates = Vec::new();
-    let pods = pods(before, &manifests, &mut duplicates);
     let objects = objects(&manifests, &mut duplicates);
+    let pods = pods(before, (&manifests, &objects), &mut duplicates);
     let changes = changes(&before.pods, &pods);
     let changed_objects = changed_objects(&before.objects, &objects);
     Merged {
@@ -132,7 +135,7 @@ pub fn merge(before: &Desired, source: PodSource, scan: BTreeMap<PodOrigin, Scan
 
 fn pods(
     before: &Desired,
-    manifests: &BTreeMap<PodOrigin, Contents>,
+    (manifests, objects): (&BTreeMap<PodOrigin, Contents>, &BTreeMap<ObjectKey, Object>),
     duplicates: &mut Vec<Duplicate>,
 ) -> BTreeMap<PodName, Arc<Pod>> {
     let mut pods: BTreeMap<PodName, Arc<Pod>> = BTreeMap::new();
@@ -143,10 +146,32 @@ fn pods(
                 first: first.origin.clone(),
             });
         } else {
-            pods.insert(pod.name.clone(), kept(before, pod));
+            let pod = with_overhead(pod, objects);
+            pods.insert(pod.name.clone(), kept(before, &pod));
         }
     }
     pods
+}
+
+/// A static pod takes what its RuntimeClass says, unless it says so itself; of those of a cluster the
+/// API server has written it down.
+fn with_overhead(pod: &Arc<Pod>, objects: &BTreeMap<ObjectKey, Object>) -> Arc<Pod> {
+    let says_itself = pod.spec.overhead != Overhead::default();
+    let class = pod.runtime_class().and_then(|key| objects.get(&key));
+    let Some(Object::RuntimeClass(class)) = class else {
+        return Arc::clone(pod);
+    };
+    if pod.origin == PodOrigin::Api || says_itself || class.overhead.is_empty() {
+        return Arc::clone(pod);
+    }
+    let mut pod = Pod::clone(pod);
+    let written = class.overhead.iter();
+    let written = written.map(|(name, amount)| (name.clone(), Quantity(amount.clone())));
+    let written = written.collect();
+    pod.spec.overhead = read_overhead(&written);
+    let manifest = Arc::make_mut(&mut pod.manifest);
+    manifest.spec.get_or_insert_default().overhead = Some(written);
+    Arc::new(pod)
 }
 
 fn objects(
@@ -405,6 +430,33 @@ mod tests {
             scan(&[("a", read(vec![Arc::new(changed)]))]),
         );
         assert_eq!(sentences(&again.changes), ["reconcile u1"]);
+    }
+
+    #[test]
+    fn a_static_pod_takes_what_its_class_takes_beside_its_containers() {
+        let overhead = [("cpu", "250m"), ("memory", "64Mi")];
+        let overhead = overhead.map(|(name, amount)| (name.to_owned(), amount.to_owned()));
+        let class = crate::model::RuntimeClass {
+            handler: "heavy".to_owned(),
+            overhead: overhead.into(),
+        };
+        let mut web = (*pod("a", "u1", "x")).clone();
+        web.spec.runtime_class = Some("heavy".to_owned());
+        let said = |class: &crate::model::RuntimeClass| {
+            let key = ObjectKey::new(ObjectKind::RuntimeClass, "", "heavy");
+            Scan::Read(Contents {
+                pods: vec![Arc::new(web.clone())],
+                objects: vec![(key, Object::RuntimeClass(Arc::new(class.clone())))],
+            })
+        };
+        let merged = merge(&Desired::default(), scan(&[("a", said(&class))]));
+        let seen = merged.desired.pods().values().next().unwrap();
+        assert_eq!(seen.spec.overhead.cpu_millis, 250);
+        assert_eq!(seen.spec.overhead.memory_bytes, 64 << 20);
+        let shown = seen.manifest.spec.as_ref().unwrap().overhead.as_ref();
+        assert_eq!(shown.unwrap()["cpu"].0, "250m");
+        let again = merge(&merged.desired, scan(&[("a", said(&class))]));
+        assert_eq!(sentences(&again.changes), Vec::<String>::new());
     }
 
     fn map(colour: &str) -> Scan {

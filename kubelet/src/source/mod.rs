@@ -25,8 +25,8 @@ mod static_pod;
 mod tell;
 mod uid;
 
-pub(crate) use convert::convert_ephemeral;
 pub use convert::{convert, convert_of_api, read_hook, read_object};
+pub(crate) use convert::{convert_ephemeral, read_requirements};
 pub use decode::{DecodeError, Decoded, Written, decode};
 pub(crate) use default::default_ephemeral;
 pub use default::set_defaults;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::model::Container;
+use crate::model::{Container, OngoingResize, PendingResize};
 
 use super::Phase;
 use super::phase::Statuses;
@@ -15,6 +15,12 @@ pub(super) struct Basis<'a> {
     pub(super) is_initialized: bool,
     pub(super) has_ready_sandbox: bool,
     pub(super) statuses: Statuses<'a>,
+    /// Whether an exit makes all containers begin anew.
+    pub(super) makes_all_anew: bool,
+    /// The sizes that its containers do not get.
+    pub(super) pending: Option<&'a PendingResize>,
+    /// The sizes that its containers are being given.
+    pub(super) resizing: Option<&'a OngoingResize>,
     /// For whose sake the pod was given up.
     pub(super) disruption: Option<&'a str>,
 }
@@ -32,9 +38,12 @@ pub(super) fn conditions(
         pod_ready(basis, &ready, previous),
         ready,
         Draft::of("PodScheduled", true),
+        all_restarting(basis),
     ];
     let own = drafts.into_iter().map(|draft| draft.finish(previous, now));
-    own.chain(disruption(basis, previous, now)).collect()
+    own.chain(disruption(basis, previous, now))
+        .chain(resizes(basis, previous, now))
+        .collect()
 }
 
 /// Once a pod was given up for the sake of others, its status says so for good.
@@ -53,6 +62,41 @@ fn disruption(
         ..Draft::of(KIND, true)
     };
     Some(draft.finish(previous, now))
+}
+
+/// What is to be said of other sizes of a pod's containers, as long as they may run.
+fn resizes(basis: &Basis<'_>, previous: &[PodCondition], now: Timestamp) -> Vec<PodCondition> {
+    if basis.phase.is_terminal() {
+        return Vec::new();
+    }
+    let pending = basis.pending.map(|one| PodCondition {
+        type_: "PodResizePending".to_owned(),
+        reason: Some(one.prospect.as_str().to_owned()),
+        message: Some(one.message.clone()),
+        observed_generation: Some(one.generation).filter(|generation| *generation > 0),
+        ..PodCondition::default()
+    });
+    let ongoing = basis.resizing.map(|one| PodCondition {
+        type_: "PodResizeInProgress".to_owned(),
+        reason: one.error.as_ref().map(|_| "Error".to_owned()),
+        message: one.error.clone(),
+        observed_generation: Some(one.generation).filter(|generation| *generation > 0),
+        ..PodCondition::default()
+    });
+    let since = |condition: &PodCondition| {
+        let mut before = previous.iter();
+        let same =
+            before.find(|one| one.type_ == condition.type_ && one.reason == condition.reason);
+        let since = same.and_then(|one| one.last_transition_time.clone());
+        Some(since.unwrap_or(Time(now)))
+    };
+    let both = pending.into_iter().chain(ongoing);
+    both.map(|condition| PodCondition {
+        status: "True".to_owned(),
+        last_transition_time: since(&condition),
+        ..condition
+    })
+    .collect()
 }
 
 /// A condition without its times.
@@ -88,6 +132,24 @@ impl Draft {
             last_transition_time: Some(since.unwrap_or(Time(now))),
             ..PodCondition::default()
         }
+    }
+}
+
+fn all_restarting(basis: &Basis<'_>) -> Draft {
+    let kind = "AllContainersRestarting";
+    let not = |reason| Draft {
+        reason,
+        ..Draft::of(kind, false)
+    };
+    match basis.phase {
+        Phase::Succeeded => not(Some("PodCompleted")),
+        Phase::Failed => not(Some("PodFailed")),
+        Phase::Pending | Phase::Running if !basis.makes_all_anew => not(None),
+        Phase::Pending | Phase::Running => Draft {
+            reason: Some("RestartAllContainersStarted"),
+            message: Some("container exited with restart policy rule".to_owned()),
+            ..Draft::of(kind, true)
+        },
     }
 }
 

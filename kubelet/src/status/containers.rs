@@ -154,7 +154,7 @@ fn assemble(
         .terminated
         .as_ref()
         .is_some_and(|ended| ended.exit_code == 0);
-    let resources = particulars::resources(input.pod, &container.name, newest);
+    let resources = particulars::resources(input.pod, container, newest);
     // Of one that ended, and that the runtime has no more, is told what was told.
     let before = previous(input, container, role);
     let before = before.filter(|_| newest.is_none() && state.terminated.is_some());
@@ -185,7 +185,7 @@ fn assemble(
         last_state: Some(within_limit(input, last.unwrap_or_default())),
         user: particulars::user(newest),
         volume_mounts: particulars::volume_mounts(container, newest),
-        allocated_resources: resources.as_ref().and_then(|one| one.requests.clone()),
+        allocated_resources: particulars::allocated(input.pod, container, newest),
         resources,
         ..ContainerStatus::default()
     }

@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, PodCondition, PodIP, P
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::model::{
-    Container, ContainerName, ContainerRole, Demise, HeldBack, NetworkMode, Pod, PodObservation,
-    ProbeResults, SandboxState, StartFailure,
+    Container, ContainerName, ContainerRole, Demise, HeldBack, NetworkMode, OngoingResize, Pod,
+    PodObservation, ProbeResults, SandboxState, StartFailure,
 };
-use crate::plan::{InitProgress, has_done_its_work, init_progress, start_time};
+use crate::plan::{InitProgress, has_done_its_work, init_progress, makes_all_anew, start_time};
 
 use super::conditions::{Basis, conditions};
 use super::heed::is_foreign;
@@ -32,6 +32,8 @@ pub struct StatusInput<'a> {
     pub failures: &'a BTreeMap<ContainerName, StartFailure>,
     /// Containers that wait after a crash.
     pub held_back: &'a [HeldBack],
+    /// The sizes that its containers are being given, if they are.
+    pub resizing: Option<&'a OngoingResize>,
     /// How the kubelet ended the pod, if it did.
     pub demise: Option<&'a Demise>,
     /// The status before this one.
@@ -82,6 +84,9 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         is_initialized,
         has_ready_sandbox: !pod_ips.is_empty() && has_ready_sandbox(input.observation),
         statuses: in_order,
+        makes_all_anew: makes_all_anew(input.pod, input.observation),
+        pending: input.pod.resize.pending.as_ref(),
+        resizing: input.resizing,
         disruption: input.demise.and_then(|demise| demise.disruption.as_deref()),
     };
     let before = input

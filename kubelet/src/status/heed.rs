@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::{PodCondition, PodStatus};
 use crate::model::{Pod, PodOrigin};
 
 /// Conditions that the kubelet writes.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
+    "AllContainersRestarting",
     "ContainersReady",
     "DisruptionTarget",
     "Initialized",

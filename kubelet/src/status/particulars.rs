@@ -1,9 +1,13 @@
 //! What a container's status says beside its state: who it runs as, what it mounts, what it may use.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::model::{
-    Container, ContainerName, ContainerObservation, LinuxUser, Pod, RecursiveReadOnly, VolumeMount,
+    Container, ContainerName, ContainerObservation, LinuxUser, Pod, RecursiveReadOnly, Size,
+    VolumeMount,
 };
 
 /// Who its first process was started as, once it was.
@@ -56,22 +60,79 @@ fn volume_mount(
     }
 }
 
-/// What it may use, as its manifest says, once it was made.
+/// What it may use, once it was made: what it was given, where it runs and has not got that yet what
+/// it has.
 pub(super) fn resources(
     pod: &Pod,
-    name: &ContainerName,
+    container: &Container,
     newest: Option<&ContainerObservation>,
 ) -> Option<core::ResourceRequirements> {
+    let newest = newest?;
+    let mut told = given(pod, &container.name);
+    let has = newest.size.filter(|_| newest.state.may_run());
+    let shall = Size::of(&container.resources);
+    if let Some(has) = has.filter(|has| *has != shall) {
+        let (cpu, memory) = (has.cpu_millis, has.memory_bytes);
+        tell(&mut told.requests, cpu.request, memory.request);
+        tell(&mut told.limits, cpu.limit, memory.limit);
+    }
+    Some(told)
+}
+
+/// What it was given of what it asks for, once it was made.
+pub(super) fn allocated(
+    pod: &Pod,
+    container: &Container,
+    newest: Option<&ContainerObservation>,
+) -> Option<BTreeMap<String, Quantity>> {
     newest?;
+    given(pod, &container.name).requests
+}
+
+/// What a container was given, as it is written.
+fn given(pod: &Pod, name: &ContainerName) -> core::ResourceRequirements {
+    if let Some(given) = pod.resize.allocated.get(name) {
+        return given.clone();
+    }
     let spec = pod.manifest.spec.as_ref();
     let written = spec.and_then(|spec| {
         let init = spec.init_containers.iter().flatten();
         let mut all = init.chain(&spec.containers);
         all.find(|one| one.name == name.as_str())
     });
-    Some(
-        written
-            .and_then(|one| one.resources.clone())
-            .unwrap_or_default(),
-    )
+    written
+        .and_then(|one| one.resources.clone())
+        .unwrap_or_default()
+}
+
+/// Only a list that is there tells what is in it.
+fn tell(list: &mut Option<BTreeMap<String, Quantity>>, cpu: Option<u64>, memory: Option<u64>) {
+    let Some(list) = list else { return };
+    let mut set = |name: &str, value: Option<String>| match value {
+        Some(value) => drop(list.insert(name.to_owned(), Quantity(value))),
+        None => drop(list.remove(name)),
+    };
+    set("cpu", cpu.map(in_cores));
+    set("memory", memory.map(in_bytes));
+}
+
+/// `500m`, `2`.
+fn in_cores(millis: u64) -> String {
+    if millis.is_multiple_of(1000) {
+        (millis / 1000).to_string()
+    } else {
+        format!("{millis}m")
+    }
+}
+
+/// `64Mi`.
+fn in_bytes(bytes: u64) -> String {
+    let (mut value, mut suffix) = (bytes, "");
+    for larger in ["Ki", "Mi", "Gi", "Ti", "Pi"] {
+        if value == 0 || !value.is_multiple_of(1024) {
+            break;
+        }
+        (value, suffix) = (value / 1024, larger);
+    }
+    format!("{value}{suffix}")
 }

@@ -1,5 +1,7 @@
 //! Tables of situations and what a pod's status says of each.
 
+mod resizes;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ impl Case {
             host_ips: vec![[192, 0, 2, 1].into()],
         };
         let input = StatusInput {
+            resizing: None,
             pod,
             observation,
             probes: &self.probes,
@@ -404,6 +407,7 @@ fn the_conditions_follow_the_pod_from_start_to_end() {
             "Ready=False ContainersNotReady",
             "ContainersReady=False ContainersNotReady",
             "PodScheduled=True",
+            "AllContainersRestarting=False",
         ]
     );
     assert_eq!(
@@ -417,6 +421,7 @@ fn the_conditions_follow_the_pod_from_start_to_end() {
             "Ready=True",
             "ContainersReady=True",
             "PodScheduled=True",
+            "AllContainersRestarting=False",
         ]
     );
     let ended = vec![made("i", 0, exited(0)), made("a", 0, exited(0))];
@@ -428,6 +433,7 @@ fn the_conditions_follow_the_pod_from_start_to_end() {
             "Ready=False PodCompleted",
             "ContainersReady=False PodCompleted",
             "PodScheduled=True",
+            "AllContainersRestarting=False PodCompleted",
         ]
     );
 }

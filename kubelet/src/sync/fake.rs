@@ -1,6 +1,8 @@
 //! A node in memory that plays every role: containers run, exit with scripted codes, and take their
 //! time to end. Time is tokio's, which the tests pause.
 
+mod sizes;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,12 +17,13 @@ use super::{
     Roles, RuntimePod, StatusSink, TerminateError, World,
 };
 use crate::admit::NodeFacts;
+use crate::allocation::Ledger;
 use crate::device::NotReserved;
 use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, EphemeralContainer, Event, Exit, FailureReason, Pod,
     PodActions, PodName, PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults,
-    SandboxObservation, SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
+    SandboxObservation, SandboxState, Size, StartFailure, SyncReport, Target, TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -64,6 +67,9 @@ struct State {
     log: Vec<String>,
     hangs: bool,
     added: BTreeMap<PodUid, EphemeralContainer>,
+    ledger: Ledger,
+    /// Why containers do not get other sizes.
+    no_resize: Option<String>,
 }
 
 /// The node in all roles.
@@ -103,6 +109,7 @@ impl FakeNode {
         Arc::new(World {
             executor: self.clone(),
             additions: self.clone(),
+            allocations: self.clone(),
             observer: self.clone(),
             prober: self.clone(),
             events: self.clone(),
@@ -313,7 +320,10 @@ impl Executor for FakeNode {
         }
         self.end(&pod.uid, actions).await;
         let sandbox = self.make_sandbox(pod, actions);
-        let mut report = SyncReport::default();
+        let mut report = SyncReport {
+            resize: self.resize(pod, actions),
+            ..SyncReport::default()
+        };
         for start in &actions.start {
             let behaviour = self.next_behaviour(start.name.as_str());
             if let Some(Behaviour::Fails(reason)) = behaviour {
@@ -342,6 +352,10 @@ impl Executor for FakeNode {
             let made = ContainerObservation {
                 sandbox_id: sandbox.clone().expect("a start has a sandbox"),
                 created_at: self.now(),
+                size: pod
+                    .spec
+                    .container(&start.name)
+                    .map(|one| Size::of(&one.resources)),
                 ..fixture::made(start.name.as_str(), start.restart_count, state)
             };
             let now = self.now();

@@ -68,4 +68,6 @@ pub(super) enum Report {
     WantsIn,
     /// Nothing of it runs, and nothing will.
     Ended,
+    /// Its containers have what they have been given since this generation.
+    Resized(i64),
 }

@@ -26,8 +26,8 @@ use inbox::Report;
 pub use inbox::{Input, Life, RuntimePod};
 pub use pace::Pace;
 pub use seam::{
-    Additions, Clock, EventRecorder, Executor, ObserveError, Observer, Prober, StatusSink,
-    SystemClock, TerminateError,
+    Additions, Allocations, Clock, EventRecorder, Executor, ObserveError, Observer, Prober,
+    StatusSink, SystemClock, TerminateError,
 };
 pub use sync_loop::run;
 pub use tenants::Tenants;

@@ -7,6 +7,7 @@
 //! may start at all is decided in `entry`.
 
 mod entry;
+mod resize;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admit::{NodeFacts, Refusal};
+use crate::allocation::Trigger;
 use crate::model::{ContainerId, Demise, ObjectKey, Pod, PodChange, PodName, PodUid};
 
 use super::{Life, Report, RuntimePod};
+use resize::Resizes;
 
 /// What the loop has to tell its workers.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +42,20 @@ pub(super) enum Step {
     },
     /// The worker of a pod gets its new version.
     Update(Arc<Pod>),
+    /// The worker of a pod makes its containers as large as they wish to be.
+    Grant {
+        /// Which.
+        pod: Arc<Pod>,
+        /// What made room, if it had to wait.
+        after: Option<Trigger>,
+    },
+    /// The containers of a pod stay as large as they are.
+    Postpone {
+        /// Which.
+        pod: Arc<Pod>,
+        /// The word in metrics for what can never be.
+        detail: &'static str,
+    },
     /// The worker of a pod gives it up.
     Fail {
         /// Which.
@@ -74,6 +91,8 @@ pub(super) struct Roster {
     node: Arc<NodeFacts>,
     /// Pods that were deleted and have ended, and whose source still names them.
     left: BTreeSet<PodUid>,
+    /// What pods have been given, and what they wish beyond that.
+    resizes: Resizes,
 }
 
 /// A pod with a worker.
@@ -130,6 +149,7 @@ impl Roster {
             in_runtime: None,
             node,
             left: BTreeSet::new(),
+            resizes: Resizes::default(),
         }
     }
 
@@ -145,21 +165,40 @@ impl Roster {
                 (Report::WantsIn, Stay::Inspected) => active.stay = Stay::Knocking,
                 (Report::WantsIn, _) => {}
                 (Report::Ended, _) => active.stay = Stay::Outside,
+                (Report::Resized(_), _) => {}
             }
         }
-        if report == Report::Ended {
-            self.give_room(uid);
-        }
-        self.start_waiting()
+        let trigger = match report {
+            Report::WantsIn => return self.start_waiting(),
+            Report::Ended => {
+                self.resizes.has_ended(uid);
+                self.give_room(uid);
+                Trigger::PodTerminated
+            }
+            Report::Resized(generation) => {
+                self.has_resized(uid, generation);
+                Trigger::PodResized
+            }
+        };
+        let mut steps = self.start_waiting();
+        steps.extend(self.look_at_wishes(trigger));
+        steps
     }
 
     /// A source changed what is desired: all that came together is looked at together.
     pub(super) fn desire(&mut self, changes: impl IntoIterator<Item = PodChange>) -> Vec<Step> {
-        let mut steps: Vec<_> = changes
-            .into_iter()
-            .filter_map(|change| self.note(change))
-            .collect();
+        let mut trigger = Trigger::PodUpdated;
+        let mut steps = Vec::new();
+        for change in changes {
+            trigger = match &change {
+                PodChange::Add(_) => Trigger::PodsAdded,
+                PodChange::Remove { .. } => Trigger::PodsRemoved,
+                PodChange::Update(_) | PodChange::Reconcile(_) => trigger,
+            };
+            steps.extend(self.note(change));
+        }
         steps.extend(self.start_waiting());
+        steps.extend(self.look_at_wishes(trigger));
         steps
     }
 
@@ -197,11 +236,14 @@ impl Roster {
         if pod.is_some_and(|pod| pod.leaves_within.is_some()) {
             self.left.insert(uid.clone());
         }
+        self.resizes.forget(uid);
         self.give_room(uid);
         if let Some(pods) = &mut self.in_runtime {
             pods.retain(|pod| pod.uid != *uid);
         }
-        self.start_waiting()
+        let mut steps = self.start_waiting();
+        steps.extend(self.look_at_wishes(Trigger::PodsRemoved));
+        steps
     }
 
     /// Every pod ends, and none starts any more.
@@ -242,6 +284,7 @@ impl Roster {
         }
         let active = self.active.get_mut(&pod.uid);
         if let Some(active) = active.filter(|active| active.course == Course::Wanted) {
+            let pod = self.resizes.see(&pod, active.pod.as_ref());
             active.pod = Some(pod.clone());
             return Some(Step::Update(pod));
         }
@@ -301,6 +344,8 @@ impl Roster {
             Sources::Ready | Sources::Closed => self.end_orphans(),
         };
         steps.extend(self.start_waiting());
+        self.settle_resizes();
+        steps.extend(self.look_at_wishes(Trigger::PodsAdded));
         steps
     }
 

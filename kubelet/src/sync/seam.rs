@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
 
+use crate::allocation::Ledger;
 use crate::device::NotReserved;
 use crate::model::{
     Event, Pod, PodActions, PodName, PodObservation, PodUid, Probe, ProbeOutcome, ProbeResults,
@@ -78,6 +79,15 @@ pub trait Prober: Send + Sync + 'static {
 pub trait Additions: Send + Sync + 'static {
     /// The pod of its manifest with what was added to it.
     fn complete(&self, pod: Arc<Pod>) -> Arc<Pod>;
+}
+
+/// Keeps what pods have been given, for a kubelet that starts again.
+pub trait Allocations: Send + Sync + 'static {
+    /// What was kept last.
+    fn recall(&self) -> Ledger;
+
+    /// Keeps this. What cannot be kept is decided anew by the next kubelet.
+    fn keep(&self, ledger: &Ledger);
 }
 
 /// Shows pods as the runtime has them.

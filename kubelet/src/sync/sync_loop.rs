@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admit::Refusal;
-use crate::model::{Demise, Event, EventKind, ObjectKey, Pod, PodName, PodUid};
+use crate::allocation::{Sizes, Trigger, sentence};
+use crate::model::{Demise, Event, EventKind, ObjectKey, Pod, PodName, PodUid, Prospect};
 
 use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
@@ -36,7 +37,7 @@ pub async fn run<R: Roles>(
         tasks: JoinSet::new(),
     };
     let node = crew.world.node.borrow().clone();
-    let mut roster = Roster::new(node);
+    let mut roster = Roster::new(node).with_ledger(crew.world.allocations.recall());
     while !roster.is_done() {
         crew.world.pulse.looped();
         // Every arm only receives: one that is not taken has taken nothing.
@@ -63,9 +64,10 @@ pub async fn run<R: Roles>(
             Happened::Reported(uid, report) => roster.heard(&uid, report),
             Happened::Finished(uid) => roster.finished(&uid),
             Happened::Told(input) => steps_for(&mut roster, input),
-            Happened::Nothing => Vec::new(),
+            Happened::Nothing => roster.beat(),
         };
-        // Told before anything is made of a pod.
+        // Kept and told before anything is made of a pod.
+        crew.keep_allocations(&mut roster);
         crew.tell_tenants(roster.tenants());
         steps.into_iter().for_each(|step| crew.take(step));
         let (desired, active) = roster.counts();
@@ -129,11 +131,9 @@ impl<R: Roles> Crew<R> {
                 let (pod, grace) = (None, None);
                 self.start(uid, name, Goal::End { pod, grace });
             }
-            Step::Update(pod) => {
-                let pod = self.world.additions.complete(pod);
-                let uid = pod.uid.clone();
-                self.order(&uid, |orders| orders.update(pod));
-            }
+            Step::Update(pod) => self.update(pod),
+            Step::Grant { pod, after } => self.grant(pod, after),
+            Step::Postpone { pod, detail } => self.postpone(pod, detail),
             Step::Fail { uid, demise, grace } => {
                 self.order(&uid, |orders| orders.fail(demise, grace));
             }
@@ -168,6 +168,51 @@ impl<R: Roles> Crew<R> {
                 worker.send_modify(|_| ());
             }
         }
+    }
+
+    fn keep_allocations(&self, roster: &mut Roster) {
+        let resizes = self.world.metrics.resizes();
+        roster
+            .take_asked()
+            .iter()
+            .for_each(|one| resizes.asked(one));
+        resizes.are_pending(roster.pending_resizes());
+        if let Some(ledger) = roster.ledger_to_keep() {
+            self.world.allocations.keep(ledger);
+        }
+    }
+
+    fn grant(&self, pod: Arc<Pod>, after: Option<Trigger>) {
+        if let Some(trigger) = after {
+            self.world.metrics.resizes().accepted(trigger);
+        }
+        let generation = pod.resize.granted.unwrap_or(0);
+        let message = sentence("Pod resize started", (&pod, Sizes::Given), generation, None);
+        self.inform(&pod, "ResizeStarted", message);
+        self.update(pod);
+    }
+
+    fn postpone(&self, pod: Arc<Pod>, detail: &'static str) {
+        if let Some(why) = &pod.resize.pending {
+            let reason = match why.prospect {
+                Prospect::Deferred => "ResizeDeferred",
+                Prospect::Infeasible => {
+                    self.world.metrics.resizes().infeasible(detail);
+                    "ResizeInfeasible"
+                }
+            };
+            let beginning = format!("Pod resize {}", why.prospect.as_str());
+            let of = (pod.as_ref(), Sizes::Wished);
+            let message = sentence(&beginning, of, why.generation, Some(&why.message));
+            self.warn(&pod, reason.into(), message);
+        }
+        self.update(pod);
+    }
+
+    fn update(&self, pod: Arc<Pod>) {
+        let pod = self.world.additions.complete(pod);
+        let uid = pod.uid.clone();
+        self.order(&uid, |orders| orders.update(pod));
     }
 
     fn tell_tenants(&self, tenants: Tenants) {
@@ -211,11 +256,19 @@ impl<R: Roles> Crew<R> {
     }
 
     fn warn(&self, pod: &Pod, reason: Cow<'static, str>, message: String) {
+        self.record(pod, (EventKind::Warning, reason), message);
+    }
+
+    fn inform(&self, pod: &Pod, reason: &'static str, message: String) {
+        self.record(pod, (EventKind::Normal, reason.into()), message);
+    }
+
+    fn record(&self, pod: &Pod, (kind, reason): (EventKind, Cow<'static, str>), message: String) {
         self.world.events.record(Event {
             pod: pod.name.clone(),
             uid: Some(pod.uid.clone()),
             container: None,
-            kind: EventKind::Warning,
+            kind,
             reason,
             message,
         });

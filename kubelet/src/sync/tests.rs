@@ -1,6 +1,7 @@
 //! The life of pods from the loop's inbox to the runtime, in paused time.
 
 mod model;
+mod resizes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,8 @@ use crate::pulse::Pulse;
 use crate::status::Facts;
 
 use super::{
-    Additions, Clock, EventRecorder, Executor, Observer, Pace, Prober, StatusSink, Tenants,
+    Additions, Allocations, Clock, EventRecorder, Executor, Observer, Pace, Prober, StatusSink,
+    Tenants,
 };
 
 /// Who plays which role. `app` has one, the tests have another.
@@ -36,6 +37,8 @@ pub struct World<R: Roles> {
     pub executor: Arc<R::Executor>,
     /// Knows what was added to pods.
     pub additions: Arc<dyn Additions>,
+    /// Keeps what pods have been given.
+    pub allocations: Arc<dyn Allocations>,
     /// Shows pods.
     pub observer: Arc<R::Observer>,
     /// Asks containers how they do.

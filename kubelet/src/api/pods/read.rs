@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 
-use crate::model::{Pod, PodOrigin};
+use crate::model::{Pod, PodOrigin, Resize};
 use crate::source::{Problem, convert_of_api, not_handled, set_defaults};
 use crate::status::is_own_condition;
 
@@ -56,6 +56,7 @@ pub(super) fn read(
             seconds.unwrap_or(spec.termination_grace_period)
         }),
         spec,
+        resize: Resize::default(),
         manifest: Arc::new(pod),
     })
 }

@@ -4,8 +4,12 @@ use futures::FutureExt;
 use podling_proto::runtime::v1;
 
 use super::{Client, malformed};
-use crate::cri::convert::{sandbox_from_wire, sandbox_status_from_wire, sandbox_to_wire, selector};
-use crate::cri::{Call, ConvertError, Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope};
+use crate::cri::convert::{
+    resources_to_wire, sandbox_from_wire, sandbox_status_from_wire, sandbox_to_wire, selector,
+};
+use crate::cri::{
+    Call, ConvertError, PodResources, Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope,
+};
 use crate::model::SandboxId;
 
 impl Sandboxes for Client {
@@ -68,6 +72,23 @@ impl Sandboxes for Client {
                 .ok_or(ConvertError::Missing("PodSandboxStatusResponse.status"))
                 .and_then(sandbox_status_from_wire)
                 .map_err(malformed(CALL))
+        }
+        .boxed()
+    }
+
+    fn update_sandbox_resources(&self, id: SandboxId, resources: PodResources) -> Call<'_, ()> {
+        const CALL: &str = "UpdatePodSandboxResources";
+        let mut runtime = self.runtime.clone();
+        async move {
+            let request = v1::UpdatePodSandboxResourcesRequest {
+                pod_sandbox_id: id.to_string(),
+                overhead: Some(resources_to_wire(resources.overhead)),
+                resources: Some(resources_to_wire(resources.containers)),
+            };
+            let answer = runtime.update_pod_sandbox_resources(request);
+            self.within(CALL, self.deadlines.request, answer)
+                .await
+                .map(drop)
         }
         .boxed()
     }

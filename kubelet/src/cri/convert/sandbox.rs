@@ -6,7 +6,7 @@ use podling_proto::runtime::v1;
 
 use super::{
     ConvertError, groups_policy_to_wire, int64, namespace_from_wire, namespaces_to_wire,
-    seccomp_to_wire, selinux_to_wire, time,
+    resources_to_wire, seccomp_to_wire, selinux_to_wire, time,
 };
 use crate::cri::{
     DnsConfig, NamespaceMode, PortMapping, Sandbox, SandboxConfig, SandboxMetadata, SandboxStatus,
@@ -29,12 +29,13 @@ pub(in crate::cri) fn sandbox_to_wire(config: SandboxConfig) -> v1::PodSandboxCo
 }
 
 fn linux_to_wire(config: &SandboxConfig) -> v1::LinuxPodSandboxConfig {
+    let resources = config.resources.clone();
     v1::LinuxPodSandboxConfig {
         cgroup_parent: config.cgroup_parent.clone(),
         security_context: Some(security_to_wire(config)),
         sysctls: config.sysctls.clone(),
-        overhead: None,
-        resources: None,
+        overhead: resources.clone().map(|one| resources_to_wire(one.overhead)),
+        resources: resources.map(|one| resources_to_wire(one.containers)),
     }
 }
 

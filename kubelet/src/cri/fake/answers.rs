@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use tokio_stream::wrappers::BroadcastStream;
+use futures::FutureExt;
 
 use super::world::{FakeContainer, FakeSandbox, refused};
 use super::{Command, FakeRuntime, Program};
 use crate::cri::{
-    Call, Container, ContainerConfig, ContainerStatus, Containers, Events, ExecOutput, Image,
-    ImageReference, Images, Login, NamespaceMode, PulledImage, Refusal, Resources, RuntimeError,
-    RuntimeEvent, Sandbox, SandboxConfig, SandboxStatus, Sandboxes, Scope,
+    Call, Container, ContainerConfig, ContainerStatus, Containers, ExecOutput, Image,
+    ImageReference, Images, Login, NamespaceMode, PodResources, PulledImage, Resources, Sandbox,
+    SandboxConfig, SandboxStatus, Sandboxes, Scope,
 };
 use crate::labels;
 use crate::model::{ContainerId, ContainerState, PodUid, SandboxId, SandboxState, Told};
@@ -100,6 +98,16 @@ impl Sandboxes for FakeRuntime {
                 ips,
                 network,
             })
+        }
+        .boxed()
+    }
+
+    fn update_sandbox_resources(&self, id: SandboxId, _resources: PodResources) -> Call<'_, ()> {
+        const CALL: &str = "UpdatePodSandboxResources";
+        async move {
+            let mut world = self.world();
+            world.enter(CALL)?;
+            world.sandbox(CALL, &id).map(drop)
         }
         .boxed()
     }
@@ -243,7 +251,9 @@ impl Containers for FakeRuntime {
         async move {
             let mut world = self.world();
             world.enter(CALL)?;
-            let has = &mut world.container(CALL, &id)?.config.resources;
+            let config = &mut world.container(CALL, &id)?.config;
+            let told = (config.metadata.name.clone(), resources.clone());
+            let has = &mut config.resources;
             for (own, asked) in [
                 (&mut has.cpu_period, resources.cpu_period),
                 (&mut has.cpu_quota, resources.cpu_quota),
@@ -265,6 +275,7 @@ impl Containers for FakeRuntime {
             }
             has.huge_pages.extend(resources.huge_pages);
             has.unified.extend(resources.unified);
+            world.updates.push(told);
             Ok(())
         }
         .boxed()
@@ -427,28 +438,6 @@ impl Images for FakeRuntime {
             Ok(PulledImage {
                 reference: reference.image,
             })
-        }
-        .boxed()
-    }
-}
-
-impl Events for FakeRuntime {
-    fn events(&self) -> Call<'_, BoxStream<'static, Result<RuntimeEvent, RuntimeError>>> {
-        const CALL: &str = "GetContainerEvents";
-        async move {
-            self.world().enter(CALL)?;
-            let Some(events) = &self.events else {
-                let message = "unknown method".to_owned();
-                return Err(RuntimeError::Refused {
-                    call: CALL,
-                    refusal: Refusal::Unimplemented,
-                    message,
-                });
-            };
-            let stream = BroadcastStream::new(events.subscribe());
-            let events =
-                stream.map(|event| event.map_err(|lagged| refused(CALL, lagged.to_string())));
-            Ok(events.boxed())
         }
         .boxed()
     }

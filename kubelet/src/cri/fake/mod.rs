@@ -126,6 +126,11 @@ impl FakeRuntime {
         self.world().commands.insert(line.to_owned(), command);
     }
 
+    /// What containers were given while they ran, in order.
+    pub(crate) fn updates(&self) -> Vec<(String, crate::cri::Resources)> {
+        self.world().updates.clone()
+    }
+
     /// The grace with which each container was told to end, in order.
     pub(crate) fn graces(&self) -> Vec<(String, u64)> {
         self.world().graces.clone()

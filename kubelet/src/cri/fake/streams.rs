@@ -1,10 +1,13 @@
-//! How the runtime in memory answers who wants streams: with the one URL that a test has set.
+//! How the runtime in memory answers who wants streams: with the one URL that a test has set, and with
+//! what happens as it happens.
 
-use futures::FutureExt;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use tokio_stream::wrappers::BroadcastStream;
 
 use super::FakeRuntime;
 use super::world::refused;
-use crate::cri::{Call, Refusal, RuntimeError, StreamSet, Streams};
+use crate::cri::{Call, Events, Refusal, RuntimeError, RuntimeEvent, StreamSet, Streams};
 use crate::model::{ContainerId, SandboxId};
 
 impl FakeRuntime {
@@ -66,4 +69,26 @@ fn letters(streams: StreamSet) -> String {
         .filter(|(wanted, _)| *wanted)
         .map(|(_, letter)| letter)
         .collect()
+}
+
+impl Events for FakeRuntime {
+    fn events(&self) -> Call<'_, BoxStream<'static, Result<RuntimeEvent, RuntimeError>>> {
+        const CALL: &str = "GetContainerEvents";
+        async move {
+            self.world().enter(CALL)?;
+            let Some(events) = &self.events else {
+                let message = "unknown method".to_owned();
+                return Err(RuntimeError::Refused {
+                    call: CALL,
+                    refusal: Refusal::Unimplemented,
+                    message,
+                });
+            };
+            let stream = BroadcastStream::new(events.subscribe());
+            let events =
+                stream.map(|event| event.map_err(|lagged| refused(CALL, lagged.to_string())));
+            Ok(events.boxed())
+        }
+        .boxed()
+    }
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::{Command, Program, Used};
 use crate::cri::{
-    ContainerConfig, ContainerPhase, Login, Refusal, RuntimeError, RuntimeFeatures, SandboxConfig,
+    ContainerConfig, ContainerPhase, Login, Refusal, Resources, RuntimeError, RuntimeFeatures,
+    SandboxConfig,
 };
 use crate::model::{CgroupDriver, ContainerId, ContainerState, Exit, PodUid, SandboxId};
 
@@ -23,6 +24,8 @@ pub(super) struct World {
     pub(super) commands: HashMap<String, Command>,
     pub(super) ran: Vec<String>,
     pub(super) graces: Vec<(String, u64)>,
+    /// What containers were given while they ran, in order.
+    pub(super) updates: Vec<(String, Resources)>,
     pub(super) failures: HashMap<&'static str, VecDeque<RuntimeError>>,
     /// Why the network is not ready.
     pub(super) network_problem: Option<String>,

@@ -8,7 +8,7 @@ use crate::model::{Container, PullPolicy, TerminationMessage, TerminationMessage
 use crate::source::container_hash;
 use crate::source::problem::Problems;
 
-use super::{environment, hook, network, probe, resources, restart, security, volume};
+use super::{environment, hook, network, probe, resize, resources, restart, security, volume};
 
 pub(super) const PULL_POLICIES: &[(&str, PullPolicy)] = &[
     ("Always", PullPolicy::Always),
@@ -52,6 +52,7 @@ pub(super) fn container(
         env: environment::environment(path, container, spec, problems),
         ports: network::ports(path, container, problems),
         resources: resources::requirements(path, container, problems),
+        resize: resize::policy(path, container, spec, problems),
         scalars: resources::scalars(path, container, problems),
         mounts: volume::mounts(path, container, problems),
         security: security::container(path, container, spec, problems),

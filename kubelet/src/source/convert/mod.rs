@@ -16,6 +16,7 @@ mod placement;
 mod pod;
 mod probe;
 mod references;
+mod resize;
 mod resources;
 mod restart;
 mod security;
@@ -29,6 +30,8 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{EphemeralContainer, PodSpec};
 
 pub use hook::read_hook;
+pub(super) use resources::read_overhead;
+pub(crate) use resources::read_requirements;
 
 use super::Problem;
 use super::problem::Problems;

@@ -16,7 +16,7 @@ use crate::source::decode::Written;
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
 
-use super::persistent;
+use super::{persistent, resources};
 
 /// What an API server stores of one object at most.
 const MOST_BYTES: usize = 1 << 20;
@@ -70,12 +70,14 @@ fn runtime_class(class: RuntimeClass) -> Result<(ObjectKey, Object), Invalid> {
             "" => problems.required("handler"),
             name => problems.dns_label("handler", name),
         }
-        if class.overhead.is_some() {
-            let message = "Forbidden: overhead is not handled yet";
-            problems.invalid("overhead", message);
-        }
-        let handler = class.handler.clone();
-        Object::RuntimeClass(Arc::new(crate::model::RuntimeClass { handler }))
+        let overhead = class.overhead.clone().and_then(|one| one.pod_fixed);
+        let overhead = overhead.unwrap_or_default();
+        resources::overhead("overhead.podFixed", &overhead, problems);
+        let overhead = overhead.into_iter().map(|(name, amount)| (name, amount.0));
+        Object::RuntimeClass(Arc::new(crate::model::RuntimeClass {
+            handler: class.handler.clone(),
+            overhead: overhead.collect(),
+        }))
     })
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, hook, network, placement, probe, security, volume};
+use super::{container, hook, network, placement, probe, resources, security, volume};
 
 pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -43,6 +43,11 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         termination_grace_period: grace(spec, problems),
         active_deadline: deadline(spec, problems),
         runtime_class: runtime_class(spec, problems),
+        overhead: resources::overhead(
+            "spec.overhead",
+            &spec.overhead.clone().unwrap_or_default(),
+            problems,
+        ),
         pull_secrets: pull_secrets(spec),
         init_containers,
         containers,

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 
 use crate::model::{
-    EPHEMERAL_STORAGE, Quantity, Requirements, ResourceList, Scalars, huge_page_size,
+    EPHEMERAL_STORAGE, Overhead, Quantity, Requirements, ResourceList, Scalars, huge_page_size,
     is_extended_resource,
 };
 use crate::source::problem::Problems;
@@ -40,6 +40,41 @@ pub(super) fn requirements(
         requests: list(&requests),
         limits: list(&limits),
     }
+}
+
+/// What was written down of a container's requirements; nothing when that is invalid.
+pub(crate) fn read_requirements(written: &core::ResourceRequirements) -> Option<Requirements> {
+    let mut problems = Problems::default();
+    let container = core::Container {
+        resources: Some(written.clone()),
+        ..core::Container::default()
+    };
+    let read = requirements("", &container, &mut problems);
+    problems.none().ok().map(|()| read)
+}
+
+/// What a pod takes beside its containers.
+pub(super) fn overhead(
+    path: &str,
+    written: &BTreeMap<String, Text>,
+    problems: &mut Problems,
+) -> Overhead {
+    let amounts = quantities(path, Some(written), problems);
+    let list = list(&amounts);
+    let scalars = amounts
+        .iter()
+        .filter(|(name, _)| !matches!(**name, "cpu" | "memory"))
+        .map(|(name, amount)| ((*name).to_owned(), *amount));
+    Overhead {
+        cpu_millis: list.cpu_millis.unwrap_or(0),
+        memory_bytes: list.memory_bytes.unwrap_or(0),
+        scalars: units(&scalars.collect()),
+    }
+}
+
+/// What was written down of an overhead, as far as it is valid.
+pub(crate) fn read_overhead(written: &BTreeMap<String, Text>) -> Overhead {
+    overhead("", written, &mut Problems::default())
 }
 
 /// What is asked for beside CPU and memory; quantities that are none were told with the others.

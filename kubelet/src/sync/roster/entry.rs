@@ -101,12 +101,14 @@ impl Roster {
     }
 
     fn inspect(&mut self, pod: &Arc<Pod>) -> Step {
+        let pod = &self.resizes.of(pod);
         self.enter(pod, Stay::Inspected);
         Step::Inspect(pod.clone())
     }
 
     /// Asks whether a pod may run, and notes the answer.
     fn ask(&mut self, pod: &Arc<Pod>, stage: Stage) -> Vec<Step> {
+        let pod = &self.resizes.of(pod);
         let has_worker = self.active.contains_key(&pod.uid);
         match self.decide(pod, stage) {
             Admission::Admitted => {
@@ -162,22 +164,29 @@ impl Roster {
     }
 
     fn decide(&self, pod: &Pod, stage: Stage) -> Admission {
-        let is_in = |stay: &Stay| matches!(stay, Stay::Inside | Stay::AwaitsRoom(_));
-        let others: Vec<&Pod> = self
-            .wanted()
-            .filter(|(active, other)| is_in(&active.stay) && other.uid != pod.uid)
-            .map(|(_, other)| other.as_ref())
-            .collect();
         decide(Question {
             pod,
-            others: &others,
+            others: &self.others(&pod.uid),
+            held: self.resizes.held(),
             node: &self.node,
             stage,
         })
     }
 
+    /// The pods that take of the node's room beside this one.
+    pub(super) fn others(&self, uid: &PodUid) -> Vec<&Pod> {
+        let is_in = |stay: &Stay| matches!(stay, Stay::Inside | Stay::AwaitsRoom(_));
+        self.wanted()
+            .filter(|(active, other)| is_in(&active.stay) && other.uid != *uid)
+            .map(|(_, other)| other.as_ref())
+            .collect()
+    }
+
     fn enter(&mut self, pod: &Arc<Pod>, stay: Stay) {
         self.waiting.remove(&pod.name);
+        if matches!(stay, Stay::Inside | Stay::AwaitsRoom(_)) {
+            self.resizes.admit(pod);
+        }
         let active = Active {
             name: pod.name.clone(),
             course: Course::Wanted,

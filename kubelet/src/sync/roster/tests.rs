@@ -1,5 +1,7 @@
 //! Who starts, who waits, who is refused: inputs and the steps that follow from them.
 
+mod resizes;
+
 use super::*;
 use crate::admit::NodeFacts;
 use crate::model::{PodOrigin, RestartPolicy};

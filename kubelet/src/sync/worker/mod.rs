@@ -11,6 +11,7 @@
 
 mod probes;
 mod reserve;
+mod resize;
 mod rest;
 mod tell;
 
@@ -38,6 +39,7 @@ use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, Terminat
 
 use crate::status::heeded;
 use reserve::Reserved;
+use resize::Ongoing;
 use tell::chain;
 
 /// Where a pod is in its life.
@@ -98,6 +100,10 @@ pub(super) struct Worker<R: Roles> {
     remembered: ProbeResults,
     /// Whether it has what nobody else can have then.
     reserved: Reserved,
+    /// The newest wish for another size that was granted.
+    granted: Option<i64>,
+    /// The one that is being carried out.
+    resizing: Option<Ongoing>,
     /// What was held back last, so that each wait is told once.
     told: Vec<HeldBack>,
     /// The last plan carried out, so that one without effect is not repeated at once.
@@ -133,6 +139,8 @@ impl<R: Roles> Worker<R> {
             probing: Probing::new(),
             remembered: ProbeResults::default(),
             reserved: Reserved::NotYet,
+            granted: None,
+            resizing: None,
             told: Vec::new(),
             last_plan: PodActions::default(),
         }
@@ -199,9 +207,13 @@ impl<R: Roles> Worker<R> {
                 }
             }
         }
-        if let Some(pod) = &self.pod {
-            self.status = heeded(self.status.take(), pod);
+        let Some(pod) = self.pod.clone() else { return };
+        let is_first = self.status.is_none();
+        self.status = heeded(self.status.take(), &pod);
+        if is_first && let Some(told) = self.status.clone() {
+            self.recall_resize(&told);
         }
+        self.follow_resize(&pod);
     }
 
     /// Looks whether the pod has done its work; if not, it has to be let in before anything is done.
@@ -270,6 +282,7 @@ impl<R: Roles> Worker<R> {
             self.state = State::Terminating(Ending::Failed(Arc::new(demise)));
             return Next::Step;
         }
+        self.look_at_resize(pod, &observation);
         let probes = self.verdicts().await;
         let asked = self.orders.borrow().restarts.clone();
         let actions = restart_asked(pod, &observation, &asked).unwrap_or_else(|| {
@@ -317,6 +330,9 @@ impl<R: Roles> Worker<R> {
             .note_starts(pod, observation, &actions, self.world.clock.now());
         let report = self.carry_out(pod, observation, &actions).await;
         self.note(&report);
+        if let Some(why) = &report.resize {
+            self.resize_failed(pod, why);
+        }
         if report.is_success() {
             self.last_plan = actions;
             return None;

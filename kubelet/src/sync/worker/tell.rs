@@ -35,6 +35,7 @@ impl<R: Roles> Worker<R> {
             failures: &self.failures,
             held_back: &self.told,
             demise,
+            resizing: self.resizing.as_ref().map(|one| &one.resize),
             previous: self.status.as_ref(),
             facts: &self.world.facts,
             now: self.world.clock.now(),
