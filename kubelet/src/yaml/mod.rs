@@ -6,11 +6,17 @@
 //! tree's (docs/decisions/0215).
 #![deny(clippy::disallowed_methods)]
 
+mod quoted;
 mod read;
 mod tree;
 
 pub use read::{Read, Refusal};
 pub use tree::{Entry, Node, Value};
+
+use std::borrow::Cow;
+
+/// So many scalars of a document are mended, each with another look at all of it.
+const MOST_MENDS: u32 = 256;
 
 /// One document of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +61,30 @@ impl Document {
     ///
     /// Numbers with a leading zero are octal, as in YAML 1.1: modes of files are written so.
     pub fn tree(&self) -> Result<Option<Node>, Refusal> {
-        let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
-        let node: Node =
-            serde_saphyr::from_str_with_options(&self.text, options).map_err(|error| Refusal {
-                line: error
-                    .location()
-                    .map_or(self.first_line, |location| location.line()),
+        let mut text = Cow::Borrowed(&self.text);
+        let mut mends = 0..MOST_MENDS;
+        loop {
+            let options =
+                serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+            let read = serde_saphyr::from_str_with_options(&text, options);
+            let error = match read {
+                Ok(Node {
+                    value: Value::Null, ..
+                }) => return Ok(None),
+                Ok(node) => return Ok(Some(node)),
+                Err(error) => error,
+            };
+            let at = error.location();
+            let may_mend = mends.next().is_some();
+            let mended = at
+                .filter(|_| may_mend)
+                .and_then(|at| quoted::mended(&text, (at.line(), at.column())));
+            text = Cow::Owned(mended.ok_or_else(|| Refusal {
+                line: at.map_or(self.first_line, |at| at.line()),
                 path: String::new(),
                 message: error.to_string(),
-            })?;
-        Ok((node.value != Value::Null).then_some(node))
+            })?);
+        }
     }
 }
 
@@ -104,6 +124,17 @@ mod tests {
         for text in ["", "# nothing\n", "null\n", "\n\n"] {
             assert_eq!(documents(text)[0].tree(), Ok(None), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_escaped_apostrophe_is_one_as_go_reads_it() {
+        let text = "a: 1\n---\n# ü\nb: [ü, \"\\'a\\' \\\"\", \"\\'\"]\nc: 'x\\'\n";
+        let tree = documents(text)[1].tree().unwrap().unwrap();
+        let read = tree.read::<serde_json::Value>().unwrap().value;
+        assert_eq!(read["b"], serde_json::json!(["ü", "'a' \"", "'"]));
+        assert_eq!(read["c"], "x\\");
+        let refused = documents("a: \"\\y\"\n")[0].tree().unwrap_err();
+        assert_eq!(refused.line, 1, "{refused:?}");
     }
 
     #[test]
