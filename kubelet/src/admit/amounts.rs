@@ -59,6 +59,14 @@ impl Amounts {
         }
     }
 
+    /// What a pod asks for as a whole comes in the place of the sum.
+    fn replace_by_whole(&mut self, spec: &PodSpec) {
+        let whole = &spec.resources.requests;
+        self.cpu_millis = whole.cpu_millis.unwrap_or(self.cpu_millis);
+        self.memory = whole.memory_bytes.unwrap_or(self.memory);
+        self.scalars.extend(spec.scalars.requests.clone());
+    }
+
     fn of_container(container: &Container) -> Self {
         let mut scalars = container.scalars.requests.clone();
         Self {
@@ -70,8 +78,8 @@ impl Amounts {
     }
 }
 
-/// What a pod asks for: the sum of its containers and sidecars, or what the largest init container
-/// needs beside the sidecars before it, whichever is more, and what it takes beside them.
+/// What a pod asks for: as a whole, or else the sum of its containers and sidecars, or what the largest
+/// init container needs beside the sidecars before it, whichever is more; and what it takes beside them.
 pub fn asked_for(spec: &PodSpec) -> Amounts {
     let mut total = Amounts::default();
     for container in &spec.containers {
@@ -90,6 +98,7 @@ pub fn asked_for(spec: &PodSpec) -> Amounts {
     }
     largest.raise_to(&sidecars);
     total.raise_to(&largest);
+    total.replace_by_whole(spec);
     total.add(&Amounts::of_overhead(&spec.overhead));
     total
 }

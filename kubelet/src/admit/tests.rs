@@ -172,6 +172,18 @@ fn init_containers_need_room_one_at_a_time_beside_the_sidecars_before_them() {
 }
 
 #[test]
+fn what_a_pod_asks_for_as_a_whole_counts_instead_of_the_sum() {
+    let mut pod = pod("a");
+    ask(&mut pod.spec.containers[0], 500, 1 << 20);
+    pod.spec.resources.requests.cpu_millis = Some(900);
+    let pages = &mut pod.spec.scalars.requests;
+    pages.insert("hugepages-2Mi".to_owned(), 4 << 20);
+    let asked = asked_for(&pod.spec);
+    assert_eq!((asked.cpu_millis, asked.memory), (900, 1 << 20));
+    assert_eq!(asked.of("hugepages-2Mi"), 4 << 20);
+}
+
+#[test]
 fn a_pod_runs_only_on_a_node_that_it_is_for() {
     use NodeOperator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
     let mismatch = "NodeAffinity: Predicate NodeAffinity failed: node(s) didn't match Pod's node \

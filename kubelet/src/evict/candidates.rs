@@ -26,14 +26,18 @@ pub(super) fn candidate(pod: &core::Pod, usage: Option<Usage>) -> Candidate {
     }
 }
 
-/// The sum of what the containers ask for, or what the largest init container asks for beside the
+/// What the pod asks for as a whole, else the sum of what the containers ask for, or what the largest init container asks for beside the
 /// sidecars before it.
 fn asked(spec: &core::PodSpec, resource: &str) -> u64 {
-    let of = |container: &core::Container| {
-        let requests = container.resources.as_ref()?.requests.as_ref()?;
+    let amount = |resources: Option<&core::ResourceRequirements>| {
+        let requests = resources?.requests.as_ref()?;
         let quantity = Quantity::parse(&requests.get(resource)?.0).ok()?;
         u64::try_from(quantity.units()).ok()
     };
+    if let Some(whole) = amount(spec.resources.as_ref()) {
+        return whole;
+    }
+    let of = |container: &core::Container| amount(container.resources.as_ref());
     let (mut sidecars, mut largest) = (0, 0);
     for init in spec.init_containers.iter().flatten() {
         let own = of(init).unwrap_or(0);

@@ -28,6 +28,7 @@ pub(super) fn message(
     let Some(usage) = usage else {
         return message;
     };
+    message += &of_whole(resource, pod, usage).unwrap_or_default();
     for container in containers(pod) {
         let Some(of_it) = usage.containers.get(&container.name) else {
             continue;
@@ -50,6 +51,20 @@ pub(super) fn message(
         }
     }
     message
+}
+
+/// What is said of a pod that asks for memory as a whole.
+fn of_whole(resource: Resource, pod: &core::Pod, usage: &Usage) -> Option<String> {
+    let whole = pod.spec.as_ref()?.resources.as_ref()?;
+    let asked = whole.requests.as_ref()?.get(resource.name())?;
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let used = binary(usage.memory.into());
+    (resource == Resource::Memory).then(|| {
+        let (asked, resource) = (&asked.0, resource.name());
+        format!(
+            "Pod {name} was using {used}, request is {asked}, has larger consumption of {resource}. "
+        )
+    })
 }
 
 /// Regular containers first, then the init containers.

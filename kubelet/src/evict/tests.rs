@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::admit::refusal;
 use super::candidates::candidate;
 use super::local::{excess, has_limits};
-use super::message::message;
+use super::message::{binary, message};
 use super::rank::{Candidate, ContainerUsage, Disks, Space, Usage, rank};
 use super::read::{memory, pids, space};
 use super::standing::Standing;
@@ -324,6 +324,15 @@ fn the_message_says_what_was_short_and_who_used_more_than_he_asked_for() {
     );
     let expected = "The node was low on resource: ephemeral-storage. Container main was using \
                     3145733, request is 0, has larger consumption of ephemeral-storage. ";
+    assert_eq!(told, expected);
+    let whole =
+        manifest(json!({ "containers": [], "resources": { "requests": { "memory": "2Mi" } } }));
+    let told = message(Resource::Memory, (&[], &seen), (&whole, usage.as_ref()));
+    let used = binary(usage.as_ref().unwrap().memory.into());
+    let expected = format!(
+        "The node was low on resource: memory. Pod p was using {used}, request is 2Mi, has larger \
+         consumption of memory. "
+    );
     assert_eq!(told, expected);
     let told = message(Resource::Pids, (&[], &seen), (&pod, None));
     assert_eq!(told, "The node was low on resource: pids. ");

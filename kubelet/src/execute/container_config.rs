@@ -19,7 +19,7 @@ use crate::model::{
     Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
     SecurityIdentity, Size, StringMap,
 };
-use crate::resource::{Rank, Shape, container_resources, shape};
+use crate::resource::{Shape, container_resources, shape};
 
 /// Paths of /proc and /sys that tell or change too much of the host.
 const MASKED_PATHS: [&str; 12] = [
@@ -125,11 +125,7 @@ pub(crate) fn container_config(
         image,
         ..
     } = ingredients;
-    let mut resources = container_resources(
-        Rank::of(pod, container),
-        &container.resources,
-        ingredients.memory_capacity,
-    );
+    let mut resources = container_resources((pod, container), ingredients.memory_capacity);
     shape(&mut resources, (pod, container), ingredients.shape);
     Ok(ContainerConfig {
         metadata: ContainerMetadata {

@@ -10,7 +10,7 @@ use crate::model::{
     ContainerName, Pod, PodObservation, PodSpec, ResizeContainer, ResizePod, SandboxId, Size,
 };
 use crate::resource::{
-    CgroupError, PodChange, PodChanges, PodLimits, Rank, changes, container_resources, pod_limits,
+    CgroupError, PodChange, PodChanges, PodLimits, changes, container_resources, pod_limits,
     pod_resources, qos_class, shape,
 };
 
@@ -159,9 +159,8 @@ impl PodExecutor {
         };
         let mut container = container.clone();
         container.resources = size.requirements();
-        let rank = Rank::of(pod, &container);
         let capacity = self.node.memory_capacity;
-        let mut wanted = container_resources(rank, &container.resources, capacity);
+        let mut wanted = container_resources((pod, &container), capacity);
         shape(&mut wanted, (pod, &container), &self.node.pods.shape);
         let updated = self.runtime.update_container(resize.id.clone(), wanted);
         updated

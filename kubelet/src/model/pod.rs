@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1 as core;
 
 use super::{
     Container, ContainerName, EphemeralContainer, Overhead, Placement, PodName, PodSecurity,
-    PodUid, Resize, Volume,
+    PodUid, Requirements, Resize, Scalars, Volume,
 };
 
 /// Labels or annotations, sorted by key.
@@ -131,6 +131,10 @@ pub struct PodSpec {
     pub overhead: Overhead,
     /// The names of Secrets that its images may be pulled with.
     pub pull_secrets: Vec<String>,
+    /// What it asks for as a whole and what its containers may use together, where that is said.
+    pub resources: Requirements,
+    /// The same of huge pages.
+    pub scalars: Scalars,
     /// Run one after the other, each to success, before the others start.
     pub init_containers: Vec<Container>,
     /// The containers proper; at least one.
@@ -162,6 +166,11 @@ pub struct PodSpec {
 }
 
 impl PodSpec {
+    /// Whether it says what it asks for as a whole or may use as a whole.
+    pub fn has_resources(&self) -> bool {
+        self.resources != Requirements::default() || self.scalars != Scalars::default()
+    }
+
     /// Init, then regular, then ephemeral containers, each with its name.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         let ephemeral = self.ephemeral_containers.iter().map(|one| &one.container);

@@ -48,6 +48,33 @@ impl Quantity {
         Ok(Self { millis })
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let millis = self.millis.saturating_add(other.millis);
+        Self { millis }
+    }
+
+    /// As CPUs are written: `500m`, `2`.
+    pub fn decimal(self) -> String {
+        match self.millis % 1000 {
+            0 => (self.millis / 1000).to_string(),
+            _ => format!("{}m", self.millis),
+        }
+    }
+
+    /// As bytes are written, with the largest binary unit that leaves no fraction: `64Mi`.
+    pub fn binary(self) -> String {
+        let (mut value, mut unit) = (self.units(), "");
+        for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
+            if value == 0 || value % 1024 != 0 {
+                break;
+            }
+            (value, unit) = (value / 1024, larger);
+        }
+        format!("{value}{unit}")
+    }
+
     /// In thousandths.
     pub fn millis(self) -> i128 {
         self.millis
@@ -169,6 +196,20 @@ pub struct ResourceList {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_are_written_as_kubernetes_writes_them() {
+        let sum = |a: &str, b: &str| {
+            Quantity::parse(a)
+                .unwrap()
+                .plus(Quantity::parse(b).unwrap())
+        };
+        assert_eq!(sum("250m", "250m").decimal(), "500m");
+        assert_eq!(sum("1500m", "0.5").decimal(), "2");
+        assert_eq!(sum("64Mi", "64Mi").binary(), "128Mi");
+        assert_eq!(sum("1Gi", "1").binary(), "1073741825");
+        assert_eq!(sum("0", "0").binary(), "0");
+    }
 
     #[test]
     fn quantities_read_as_kubernetes_reads_them() {

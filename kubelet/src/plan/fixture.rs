@@ -109,6 +109,8 @@ pub(crate) fn pod(policy: RestartPolicy, init: &[&str], regular: &[&str]) -> Pod
             active_deadline: None,
             overhead: Overhead::default(),
             pull_secrets: Vec::new(),
+            resources: Requirements::default(),
+            scalars: Scalars::default(),
             init_containers: init.iter().map(|name| container(name)).collect(),
             containers: regular.iter().map(|name| container(name)).collect(),
             ephemeral_containers: Vec::new(),

@@ -47,17 +47,48 @@ impl Rank {
             return Self::OfClass(class);
         }
         let regular = pod.spec.containers.iter();
-        let least = regular.map(|one| memory_request(&one.resources)).min();
+        let least = regular.map(|one| memory_request(&within_pod(&pod.spec, one)));
+        let least = least.min();
         Self::Sidecar(class, least.unwrap_or(0))
     }
 }
 
 /// The container's resources as the runtime takes them.
 pub(crate) fn container_resources(
-    rank: Rank,
-    requirements: &Requirements,
+    (pod, container): (&Pod, &Container),
     memory_capacity: u64,
 ) -> cri::Resources {
+    let requirements = within_pod(&pod.spec, container);
+    resources_of(Rank::of(pod, container), &requirements, memory_capacity)
+}
+
+/// What a container asks for and may use as part of its pod: what it does not limit itself is limited
+/// to what the pod may use as a whole, and of the memory that the pod asks for and none of its
+/// containers each has its share.
+pub(super) fn within_pod(spec: &PodSpec, container: &Container) -> Requirements {
+    let mut own = container.resources;
+    if !spec.has_resources() {
+        return own;
+    }
+    let share = share_of_memory(spec);
+    own.requests.memory_bytes = Some(memory_request(&own).saturating_add(share));
+    let whole = spec.resources.limits;
+    let within = |own: Option<u64>, whole: Option<u64>| own.filter(|own| *own > 0).or(whole);
+    own.limits.cpu_millis = within(own.limits.cpu_millis, whole.cpu_millis);
+    own.limits.memory_bytes = within(own.limits.memory_bytes, whole.memory_bytes);
+    own
+}
+
+fn share_of_memory(spec: &PodSpec) -> u64 {
+    let asked = spec.resources.requests.memory_bytes.unwrap_or(0);
+    let by_containers = total(spec, |one| Some(memory_request(one))).unwrap_or(0);
+    let containers = spec.containers.len() + spec.init_containers.len();
+    let containers = u64::try_from(containers).unwrap_or(u64::MAX);
+    let rest = asked.saturating_sub(by_containers);
+    rest.checked_div(containers).unwrap_or(0)
+}
+
+fn resources_of(rank: Rank, requirements: &Requirements, memory_capacity: u64) -> cri::Resources {
     let limits = &requirements.limits;
     // A limit without a request stands for both.
     let cpu = requirements
@@ -88,14 +119,15 @@ pub(crate) fn container_resources(
 pub(crate) struct PodLimits {
     /// Weight of its CPU time.
     pub cpu_shares: u64,
-    /// Thousandths of CPUs, when every container has a limit.
+    /// Thousandths of CPUs, when the pod or every container has a limit.
     pub cpu_millis: Option<u64>,
-    /// Bytes of memory, when every container has a limit.
+    /// Bytes of memory, when the pod or every container has a limit.
     pub memory: Option<u64>,
 }
 
-/// The sum of what the containers ask for, sidecars included; other init containers run alone but
-/// for the sidecars before them, so the largest counts. What the pod takes beside them is added.
+/// What the pod says as a whole, or else the sum of what the containers ask for, sidecars included;
+/// other init containers run alone but for the sidecars before them, so the largest counts. What the
+/// pod takes beside them is added.
 pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
     let request = |requirements: &Requirements| {
         requirements
@@ -104,7 +136,14 @@ pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
             .or(requirements.limits.cpu_millis)
     };
     let (cpu, memory) = (spec.overhead.cpu_millis, spec.overhead.memory_bytes);
-    let asked = total(spec, |one| Some(request(one).unwrap_or(0))).unwrap_or(0);
+    let (asked, most) = (spec.resources.requests.cpu_millis, spec.resources.limits);
+    let of_containers = || total(spec, |one| Some(request(one).unwrap_or(0)));
+    let asked = asked.or_else(of_containers).unwrap_or(0);
+    let named = |limit: Option<u64>| limit.filter(|limit| *limit > 0);
+    let limits = (
+        named(most.cpu_millis).or_else(|| total(spec, |one| one.limits.cpu_millis)),
+        named(most.memory_bytes).or_else(|| total(spec, |one| one.limits.memory_bytes)),
+    );
     // What is not limited is not limited by this either.
     let beside = |limit: Option<u64>, more: u64| {
         limit.map(|limit| match limit {
@@ -114,8 +153,8 @@ pub(crate) fn pod_limits(spec: &PodSpec) -> PodLimits {
     };
     PodLimits {
         cpu_shares: shares(asked.saturating_add(cpu)),
-        cpu_millis: beside(total(spec, |one| one.limits.cpu_millis), cpu),
-        memory: beside(total(spec, |one| one.limits.memory_bytes), memory),
+        cpu_millis: beside(limits.0, cpu),
+        memory: beside(limits.1, memory),
     }
 }
 
@@ -204,7 +243,7 @@ mod tests {
     #[test]
     fn a_container_that_asks_for_nothing_gets_the_least_weight_and_no_limit() {
         let none = Requirements::default();
-        let resources = container_resources(Rank::OfClass(QosClass::BestEffort), &none, GIB);
+        let resources = resources_of(Rank::OfClass(QosClass::BestEffort), &none, GIB);
         assert_eq!(resources.cpu_shares, 2);
         assert_eq!(resources.cpu_quota, 0);
         assert_eq!(resources.memory_limit, 0);
@@ -214,7 +253,7 @@ mod tests {
     #[test]
     fn limits_become_quota_and_bytes_and_stand_in_for_requests() {
         let limited = requirements(amounts(None, None), amounts(Some(500), Some(GIB)));
-        let resources = container_resources(Rank::OfClass(QosClass::Guaranteed), &limited, 4 * GIB);
+        let resources = resources_of(Rank::OfClass(QosClass::Guaranteed), &limited, 4 * GIB);
         assert_eq!(resources.cpu_shares, 512);
         assert_eq!(
             (resources.cpu_quota, resources.cpu_period),
@@ -227,7 +266,7 @@ mod tests {
     #[test]
     fn a_tiny_limit_is_raised_to_what_the_kernel_takes() {
         let tiny = requirements(amounts(None, None), amounts(Some(1), None));
-        let resources = container_resources(Rank::OfClass(QosClass::Burstable), &tiny, GIB);
+        let resources = resources_of(Rank::OfClass(QosClass::Burstable), &tiny, GIB);
         assert_eq!((resources.cpu_quota, resources.cpu_shares), (1_000, 2));
     }
 
@@ -243,7 +282,7 @@ mod tests {
         for (memory, expected) in rows {
             let asked = requirements(amounts(Some(1), Some(memory)), amounts(None, None));
             let rank = Rank::OfClass(QosClass::Burstable);
-            let resources = container_resources(rank, &asked, 4 * GIB);
+            let resources = resources_of(rank, &asked, 4 * GIB);
             assert_eq!(resources.oom_score_adj, expected, "{memory}");
         }
     }
@@ -256,8 +295,7 @@ mod tests {
         pod.spec.containers[0].resources = asks(2 * GIB);
         pod.spec.containers[1].resources = asks(GIB);
         let score = |pod: &Pod, container: &Container| {
-            let rank = Rank::of(pod, container);
-            container_resources(rank, &container.resources, 4 * GIB).oom_score_adj
+            container_resources((pod, container), 4 * GIB).oom_score_adj
         };
         let proxy = pod.spec.init_containers[0].clone();
         assert_eq!(score(&pod, &pod.spec.containers[1]), 750);
@@ -267,5 +305,50 @@ mod tests {
         spec.priority_class_name = Some(NODE_CRITICAL.to_owned());
         pod.manifest = Arc::new(critical);
         assert_eq!(score(&pod, &proxy), -997);
+    }
+
+    #[test]
+    fn a_container_without_a_limit_may_use_what_its_pod_may() {
+        let mut pod = fixture::pod(RestartPolicy::Always, &[], &["web", "log"]);
+        pod.spec.resources = requirements(
+            amounts(Some(1000), Some(GIB)),
+            amounts(Some(1000), Some(2 * GIB)),
+        );
+        pod.spec.containers[0].resources = requirements(
+            amounts(Some(500), Some(GIB / 2)),
+            amounts(Some(500), Some(GIB / 2)),
+        );
+        let of = |index: usize| container_resources((&pod, &pod.spec.containers[index]), 4 * GIB);
+        let (web, log) = (of(0), of(1));
+        assert_eq!((web.cpu_quota, web.cpu_shares), (50_000, 512));
+        assert_eq!(web.memory_limit, 1 << 29);
+        assert_eq!((log.cpu_quota, log.cpu_shares), (100_000, 1024));
+        assert_eq!(log.memory_limit, 2 << 30);
+        // Half of what the pod asks for is nobody's: a quarter of a GiB for each.
+        let scores = (web.oom_score_adj, log.oom_score_adj);
+        assert_eq!(scores, (1000 - 187, 1000 - 62));
+    }
+
+    #[test]
+    fn what_a_pod_says_as_a_whole_comes_before_its_containers() {
+        let mut spec = fixture::pod(RestartPolicy::Always, &[], &["web", "log"]).spec;
+        spec.containers[0].resources =
+            requirements(amounts(Some(100), None), amounts(Some(200), Some(GIB)));
+        assert_eq!(
+            (pod_limits(&spec).cpu_shares, pod_limits(&spec).memory),
+            (102, None)
+        );
+        spec.resources = requirements(amounts(Some(500), None), amounts(None, Some(2 * GIB)));
+        let limits = pod_limits(&spec);
+        assert_eq!(limits.cpu_shares, 512);
+        assert_eq!(limits.memory, Some(2 * GIB));
+        assert_eq!(
+            limits.cpu_millis, None,
+            "one container may take what it likes"
+        );
+        assert_eq!(qos_class(&spec), QosClass::Burstable);
+        let whole = amounts(Some(500), Some(GIB));
+        spec.resources = requirements(whole, whole);
+        assert_eq!(qos_class(&spec), QosClass::Guaranteed);
     }
 }

@@ -4,7 +4,7 @@
 
 use podling_systemd::{slice_below, slice_of_path};
 
-use crate::model::{CgroupDriver, Container, PodSpec, PodUid, ResourceList};
+use crate::model::{CgroupDriver, PodSpec, PodUid, Requirements, ResourceList};
 
 /// How sure a pod can be of what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,12 +28,16 @@ impl QosClass {
     }
 }
 
-/// The class of a pod, from its init and regular containers.
+/// The class of a pod, from what it says as a whole or else from its init and regular containers.
 pub fn qos_class(spec: &PodSpec) -> QosClass {
-    let containers = || spec.init_containers.iter().chain(&spec.containers);
-    if containers().all(asks_for_nothing) {
+    let containers = spec.init_containers.iter().chain(&spec.containers);
+    let all: Vec<_> = match spec.has_resources() {
+        true => vec![&spec.resources],
+        false => containers.map(|one| &one.resources).collect(),
+    };
+    if all.iter().all(|one| asks_for_nothing(one)) {
         QosClass::BestEffort
-    } else if containers().all(is_guaranteed) {
+    } else if all.iter().all(|one| is_guaranteed(one)) {
         QosClass::Guaranteed
     } else {
         QosClass::Burstable
@@ -41,20 +45,19 @@ pub fn qos_class(spec: &PodSpec) -> QosClass {
 }
 
 /// Zero is as good as nothing.
-fn asks_for_nothing(container: &Container) -> bool {
+fn asks_for_nothing(resources: &Requirements) -> bool {
     let empty = |list: &ResourceList| {
         list.cpu_millis.unwrap_or(0) == 0 && list.memory_bytes.unwrap_or(0) == 0
     };
-    empty(&container.resources.requests) && empty(&container.resources.limits)
+    empty(&resources.requests) && empty(&resources.limits)
 }
 
 /// Both limits are set, and a request that is set is the same.
-fn is_guaranteed(container: &Container) -> bool {
+fn is_guaranteed(resources: &Requirements) -> bool {
     let same = |request: Option<u64>, limit: Option<u64>| {
         limit.is_some_and(|limit| limit > 0 && request.unwrap_or(limit) == limit)
     };
-    let requests = &container.resources.requests;
-    let limits = &container.resources.limits;
+    let Requirements { requests, limits } = resources;
     same(requests.cpu_millis, limits.cpu_millis) && same(requests.memory_bytes, limits.memory_bytes)
 }
 

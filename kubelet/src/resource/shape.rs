@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::within_pod;
 use super::{PodLimits, QosClass, pod_limits, qos_class};
 use crate::cri;
 use crate::model::{Container, Overhead, Pod, PodSpec, Quantity, huge_page_size};
@@ -132,24 +133,23 @@ pub(crate) fn shape(
     (pod, container): (&Pod, &Container),
     shape: &Shape,
 ) {
-    bandwidth(resources, container, shape.bandwidth);
-    let asked = &container.scalars.limits;
-    resources.huge_pages = limits_of_pages(asked, &shape.machine.page_sizes);
+    let limit = within_pod(&pod.spec, container).limits.cpu_millis;
+    bandwidth(resources, limit, shape.bandwidth);
+    // What a container does not say of pages its pod may.
+    let mut asked = pod.spec.scalars.limits.clone();
+    asked.extend(container.scalars.limits.clone());
+    resources.huge_pages = limits_of_pages(&asked, &shape.machine.page_sizes);
     if shape.machine.version == Version::V2 {
         unified(resources, (pod, container), shape);
     }
 }
 
-fn bandwidth(resources: &mut cri::Resources, container: &Container, bandwidth: Bandwidth) {
+fn bandwidth(resources: &mut cri::Resources, limit: Option<u64>, bandwidth: Bandwidth) {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     match bandwidth {
         Bandwidth::Unlimited => (resources.cpu_period, resources.cpu_quota) = (0, 0),
         Bandwidth::Limited { period } => {
-            let limit = container
-                .resources
-                .limits
-                .cpu_millis
-                .filter(|limit| *limit > 0);
+            let limit = limit.filter(|limit| *limit > 0);
             resources.cpu_period = signed(period);
             resources.cpu_quota = limit.map_or(0, |millis| signed(super::quota(millis, period)));
         }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::model::RestartPolicy;
     use crate::plan::fixture;
-    use crate::resource::{Rank, container_resources};
+    use crate::resource::container_resources;
 
     const GIB: u64 = 1 << 30;
 
@@ -240,8 +240,7 @@ mod tests {
         let mut pod = fixture::pod(RestartPolicy::Always, &[], &["web"]);
         change(&mut pod);
         let container = &pod.spec.containers[0];
-        let rank = Rank::of(&pod, container);
-        let mut resources = container_resources(rank, &container.resources, 4 * GIB);
+        let mut resources = container_resources((&pod, container), 4 * GIB);
         shape(&mut resources, (&pod, container), how);
         resources
     }

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 
+use super::whole;
 use crate::model::is_latest;
 
 /// Sets the defaults of a pod.
@@ -23,6 +24,7 @@ pub fn set_defaults(pod: &mut core::Pod) {
             one.ports.iter_mut().flatten().for_each(port_of_host);
         }
     }
+    whole::set_defaults(spec);
     default_ephemeral(pod);
 }
 

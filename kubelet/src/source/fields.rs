@@ -36,6 +36,7 @@ const HANDLED: &[&str] = &[
     "spec.priority",
     "spec.priorityClassName",
     "spec.readinessGates",
+    "spec.resources",
     "spec.restartPolicy",
     "spec.runtimeClassName",
     "spec.schedulerName",

@@ -24,6 +24,7 @@ mod problem;
 mod static_pod;
 mod tell;
 mod uid;
+mod whole;
 
 pub use convert::{convert, convert_of_api, read_hook, read_object};
 pub(crate) use convert::{convert_ephemeral, read_requirements};

@@ -16,7 +16,7 @@ use crate::plan::{InitProgress, has_done_its_work, init_progress, makes_all_anew
 use super::conditions::{Basis, conditions};
 use super::heed::is_foreign;
 use super::phase::{Statuses, phase};
-use super::{Phase, containers};
+use super::{Phase, containers, whole};
 use crate::resource::qos_class;
 
 /// What a pod's status follows from.
@@ -115,6 +115,8 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         pod_ips: listed(&pod_ips, |ip| PodIP { ip }),
         start_time: Some(started_at(input)),
         qos_class: Some(qos_class(&input.pod.spec).as_str().to_owned()),
+        resources: Some(whole::resources(&input.pod.spec)),
+        allocated_resources: whole::allocated(&input.pod.spec),
         init_container_statuses: some_unless_empty(init),
         container_statuses: some_unless_empty(regular),
         ephemeral_container_statuses: some_unless_empty(ephemeral),

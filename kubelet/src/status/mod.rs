@@ -15,6 +15,7 @@ mod generate;
 mod heed;
 mod particulars;
 mod phase;
+mod whole;
 
 #[cfg(test)]
 mod tests;

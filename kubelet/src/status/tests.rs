@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, PodCondition, PodStatus};
+use serde_json::json;
 
-use super::{Facts, StatusInput, generate};
+use super::{Facts, StatusInput, generate, whole};
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
@@ -578,6 +579,27 @@ fn the_quality_of_service_follows_requests_and_limits() {
             "{requests:?} {limits:?}"
         );
     }
+}
+
+#[test]
+fn a_pod_tells_what_it_was_given_as_a_whole() {
+    let mut pod = pod(Always, &[], &["a", "b"]);
+    let list = |cpu, memory| ResourceList {
+        cpu_millis: cpu,
+        memory_bytes: memory,
+    };
+    pod.spec.containers[0].resources.requests = list(Some(500), Some(1 << 20));
+    pod.spec.containers[0].scalars.requests = [("ephemeral-storage".to_owned(), 1 << 30)].into();
+    pod.spec.resources.requests = list(None, Some(64 << 20));
+    pod.spec.resources.limits = list(None, Some(128 << 20));
+    let told = serde_json::to_value(whole::resources(&pod.spec)).unwrap();
+    let limits = json!({ "memory": "128Mi" });
+    let requests = json!({ "cpu": "500m", "memory": "64Mi" });
+    let running = json!({ "limits": limits, "requests": requests });
+    assert_eq!(told, running);
+    let allocated = serde_json::to_value(whole::allocated(&pod.spec)).unwrap();
+    let all = json!({ "cpu": "500m", "ephemeral-storage": "1Gi", "memory": "64Mi" });
+    assert_eq!(allocated, all);
 }
 
 /// The probes there are, what they say, and whether the container is started and ready.

@@ -312,7 +312,8 @@ pub(super) fn resource_field(
     let divisor = divisor(path, field, problems)?;
     let subject = subject(path, field, own, spec, problems)?;
     let (list, name) = field.resource.split_once('.')?;
-    let amount = declared(list, name, subject.container)
+    let amount = declared(list, name, subject.container.resources.as_ref())
+        .or_else(|| subject.limit_of_pod(list, name, spec))
         .map(Amount::Declared)
         .or_else(|| subject.default(list, name));
     let nothing = Amount::Declared(Quantity::ZERO);
@@ -351,6 +352,14 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Without a limit of its own it may use what its pod may.
+    fn limit_of_pod(&self, list: &str, name: &str, spec: &core::PodSpec) -> Option<Quantity> {
+        let is_asked = self.takes_all && list == "limits" && matches!(name, "cpu" | "memory");
+        is_asked
+            .then(|| declared(list, name, spec.resources.as_ref()))
+            .flatten()
+    }
+
     fn default(&self, list: &str, name: &str) -> Option<Amount> {
         let resource = match name {
             "cpu" => NodeResource::Cpu,
@@ -401,8 +410,12 @@ fn subject<'a>(
 }
 
 /// What is not a quantity is told of where it stands.
-fn declared(list: &str, name: &str, container: &core::Container) -> Option<Quantity> {
-    let resources = container.resources.as_ref()?;
+fn declared(
+    list: &str,
+    name: &str,
+    resources: Option<&core::ResourceRequirements>,
+) -> Option<Quantity> {
+    let resources = resources?;
     let list = match list {
         "limits" => resources.limits.as_ref(),
         _ => resources.requests.as_ref(),

@@ -21,6 +21,7 @@ mod resources;
 mod restart;
 mod security;
 mod volume;
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, hook, network, placement, probe, resources, security, volume};
+use super::{container, hook, network, placement, probe, resources, security, volume, whole};
 
 pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -35,6 +35,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
         problems.required("spec.containers");
     }
     let restart_policy = spec.restart_policy.as_deref().unwrap_or_default();
+    let (whole, scalars) = whole::resources(spec, problems);
     PodSpec {
         placement: placement::placement(spec, problems),
         restart_policy: problems
@@ -49,6 +50,8 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
             problems,
         ),
         pull_secrets: pull_secrets(spec),
+        resources: whole,
+        scalars,
         init_containers,
         containers,
         ephemeral_containers: Vec::new(),

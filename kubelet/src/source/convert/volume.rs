@@ -15,6 +15,7 @@ use super::container::{PULL_POLICIES, unique};
 use super::environment::object_name;
 use super::files;
 use super::resources::quantity;
+use super::whole;
 
 pub(super) const HOST_PATH_KINDS: &[(&str, HostPathKind)] = &[
     ("", HostPathKind::Unchecked),
@@ -159,6 +160,7 @@ fn only_page(field: &str, spec: &core::PodSpec, problems: &mut Problems) -> Opti
         .filter_map(|resources| resources.requests.as_ref())
         .flat_map(|requests| requests.keys())
         .filter_map(|name| name.strip_prefix("hugepages-"))
+        .chain(whole::pages(spec))
         .filter_map(|size| u64::try_from(Quantity::parse(size).ok()?.units()).ok())
         .collect();
     match pages.iter().copied().collect::<Vec<_>>().as_slice() {
