@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod model;
 pub mod node;
 pub mod oom;
+pub mod pinning;
 pub mod plan;
 pub mod pleg;
 pub mod pod_resources;

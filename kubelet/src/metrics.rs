@@ -2,6 +2,8 @@
 
 mod certificates;
 mod devices;
+mod listing;
+mod pinning;
 mod pods;
 mod requests;
 mod resizes;
@@ -24,6 +26,10 @@ use crate::probe::ProbeMetrics;
 
 pub use certificates::CertificateMetrics;
 pub use devices::DeviceMetrics;
+pub use listing::ListingMetrics;
+pub(crate) use listing::Question;
+pub use pinning::PinningMetrics;
+pub(crate) use pinning::{Aligned, WholeCores};
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
 pub use requests::{Door, RequestMetrics};
@@ -50,15 +56,25 @@ const REFUSALS: &[&str] = &[
     "OutOfpods",
     "PodOSNotSupported",
     "PodOSSelectorNodeLabelDoesNotMatch",
+    "SMTAlignmentError",
     "SupplementalGroupsPolicyNotSupported",
     "SysctlForbidden",
+    "TopologyAffinityError",
     "UnexpectedAdmissionError",
 ];
 
 /// Counters that are older than the custom of ending in `_total`, without which none may call itself one.
 const OLD_NAMES: &[&str] = &[
     "kubelet_certificate_manager_client_expiration_renew_errors",
+    "kubelet_container_aligned_compute_resources_count",
+    "kubelet_container_aligned_compute_resources_failure_count",
     "kubelet_evictions",
+    "kubelet_pod_resources_endpoint_errors_get",
+    "kubelet_pod_resources_endpoint_errors_get_allocatable",
+    "kubelet_pod_resources_endpoint_errors_list",
+    "kubelet_pod_resources_endpoint_requests_get",
+    "kubelet_pod_resources_endpoint_requests_get_allocatable",
+    "kubelet_pod_resources_endpoint_requests_list",
     "kubelet_preemptions",
     "kubelet_server_expiration_renew_errors",
 ];
@@ -85,6 +101,8 @@ pub struct Metrics {
     devices: DeviceMetrics,
     client_certificate: CertificateMetrics,
     server_certificate: CertificateMetrics,
+    pinning: PinningMetrics,
+    listing: ListingMetrics,
     starts: StartMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
@@ -118,6 +136,8 @@ impl Metrics {
             devices: DeviceMetrics::default(),
             client_certificate: CertificateMetrics::default(),
             server_certificate: CertificateMetrics::default(),
+            pinning: PinningMetrics::default(),
+            listing: ListingMetrics::default(),
             starts: StartMetrics::default(),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
@@ -229,6 +249,16 @@ impl Metrics {
         &self.credentials
     }
 
+    /// Those of who asks which pods have what.
+    pub fn listing(&self) -> &ListingMetrics {
+        &self.listing
+    }
+
+    /// Those of CPUs and memory that containers have for themselves.
+    pub fn pinning(&self) -> &PinningMetrics {
+        &self.pinning
+    }
+
     /// Those of device plugins.
     pub fn devices(&self) -> &DeviceMetrics {
         &self.devices
@@ -289,6 +319,8 @@ impl Metrics {
         self.devices.register(&mut registry);
         self.client_certificate.register_client(&mut registry);
         self.server_certificate.register_server(&mut registry);
+        self.pinning.register(&mut registry);
+        self.listing.register(&mut registry);
         self.starts.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);

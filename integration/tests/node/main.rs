@@ -16,6 +16,7 @@ mod cni;
 mod commands;
 mod confined;
 mod containers;
+mod cpus;
 mod detection;
 mod devices;
 mod eviction;

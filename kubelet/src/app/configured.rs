@@ -14,6 +14,7 @@ use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
+use crate::pinning;
 use crate::plan::LONGEST_BACKOFF;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, Tree};
@@ -64,6 +65,7 @@ impl Settings {
         }
         self.node_labels = loaded.flag_words("node-labels");
         self.reserve = Reserve::of(configuration);
+        self.pinning = pinning::Settings::of(configuration);
         self.eviction = evict::Policy::of(configuration);
         self.image_collection = collect::Policy::of(configuration);
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();

@@ -47,6 +47,7 @@ use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind, PodSource};
 use crate::node::Portrait;
+use crate::pinning;
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulled::PullRecords;
@@ -108,6 +109,9 @@ pub enum AppError {
     /// A cgroup that shall be limited to what is reserved for it cannot be.
     #[error("cannot enforce what is reserved")]
     Reserved(#[source] CgroupError),
+    /// CPUs cannot be given as configured.
+    #[error(transparent)]
+    Pinning(#[from] pinning::DeskError),
     /// One of its tasks ended before it was told to.
     #[error("the kubelet's {0} ended by itself")]
     PartEnded(&'static str),
@@ -148,7 +152,7 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
     }
     let mut kubelet = Kubelet {
         cluster,
-        ..Kubelet::build(settings, Arc::new(client), metrics, wallet)
+        ..Kubelet::build(settings, Arc::new(client), metrics, wallet)?
     };
     kubelet.say_that_it_starts();
     let ended = kubelet.run(doors, shutdown).await;
@@ -183,6 +187,8 @@ struct Kubelet {
     devices: Arc<device::Desk>,
     /// The node's addresses, the primary first.
     addresses: watch::Sender<Vec<IpAddr>>,
+    /// Who has which CPUs for himself.
+    pinning: Arc<pinning::Desk>,
     cluster: Option<Cluster>,
 }
 
@@ -200,7 +206,7 @@ impl Kubelet {
         runtime: Arc<dyn Runtime>,
         metrics: Metrics,
         wallet: Wallet,
-    ) -> Self {
+    ) -> Result<Self, AppError> {
         settings.pods.shape.machine = host::cgroup_machine();
         if settings.node_ips.is_empty() {
             settings.node_ips = vec![host::address()];
@@ -217,8 +223,18 @@ impl Kubelet {
         let places = settings.plugin_places();
         let to_devices = (node.clone(), metrics.devices().clone());
         let devices = device::Desk::open(&places.devices, tenants.subscribe(), to_devices);
-        Self {
-            devices: Arc::new(devices),
+        let devices = Arc::new(devices);
+        let pinning = pinning::Desk::open(pinning::Parts {
+            machine: Arc::new(start::machine(&settings)?),
+            settings: settings.pinning.clone(),
+            root: settings.root.clone(),
+            tenants: tenants.subscribe(),
+            devices: Arc::clone(&devices),
+            metrics: metrics.pinning().clone(),
+        })?;
+        Ok(Self {
+            devices,
+            pinning: Arc::new(pinning),
             addresses: watch::Sender::new(settings.node_ips.clone()),
             node,
             standing,
@@ -235,7 +251,7 @@ impl Kubelet {
             wallet: Arc::new(wallet),
             records: records.map(Arc::new),
             cluster: None,
-        }
+        })
     }
 
     fn say_that_it_starts(&self) {
@@ -459,6 +475,7 @@ impl Kubelet {
                 .map(|one| Arc::clone(&one.services) as _),
             cgroups: self.cgroups(),
             devices: Arc::clone(&self.devices),
+            pinning: Arc::clone(&self.pinning),
             node: Node {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),

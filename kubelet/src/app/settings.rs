@@ -17,6 +17,7 @@ use crate::device;
 use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
 use crate::node::Reserve;
+use crate::pinning;
 use crate::pleg::Intervals;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, GroupSettings, Tree};
@@ -94,6 +95,10 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
+    /// Who has CPUs for himself.
+    pub pinning: pinning::Settings,
+    /// Where the kernel shows the machine's CPUs and memory.
+    pub system: PathBuf,
     /// When pods are given up for the node's sake.
     pub eviction: evict::Policy,
     /// Which images nobody needs.
@@ -189,6 +194,8 @@ impl Settings {
             pace: Pace::default(),
             deadlines: Deadlines::default(),
             most_images: Some(50),
+            pinning: pinning::Settings::default(),
+            system: "/sys/devices/system".into(),
             eviction: evict::Policy::of(&Configuration::default()),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),

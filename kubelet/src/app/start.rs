@@ -9,8 +9,10 @@ use tracing::{info, warn};
 use super::{AppError, Settings};
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::Runtime;
+use crate::host;
 use crate::metrics::Metrics;
 use crate::model::CgroupDriver;
+use crate::pinning;
 use crate::pulled::PullRecords;
 use crate::server::{Doors, write_addresses};
 use crate::sync::{Clock, SystemClock};
@@ -29,6 +31,19 @@ pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
         })?;
     }
     Ok(())
+}
+
+/// The machine, as far as it matters where its CPUs are.
+pub(super) fn machine(settings: &Settings) -> Result<pinning::Machine, pinning::DeskError> {
+    if !settings.pinning.needs_machine() {
+        return Ok(pinning::Machine::default());
+    }
+    pinning::discover(&settings.system, host::memory_capacity()).map_err(|error| {
+        let system = settings.system.display();
+        pinning::DeskError(format!(
+            "cannot see the machine's CPUs in {system}: {error}"
+        ))
+    })
 }
 
 /// What registries are shown.

@@ -49,7 +49,8 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
         Arc::new(runtime.clone()),
         metrics,
         Wallet::default(),
-    );
+    )
+    .unwrap();
     let shutdown = CancellationToken::new();
     let told = shutdown.clone();
     let task = tokio::spawn(async move { kubelet.run(doors, told).await });

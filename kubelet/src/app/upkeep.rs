@@ -14,6 +14,7 @@ use crate::evict::{self, Evictor};
 use crate::host;
 use crate::model::CgroupDriver;
 use crate::oom::OomWatcher;
+use crate::pinning::Keeper;
 use crate::pod_resources;
 use crate::resource::{PodCgroups, PodRules, Upkeep, UpkeepParts};
 use crate::rotate::Rotator;
@@ -80,6 +81,15 @@ impl Kubelet {
             oom.run(to_oom).await;
             "OOM watcher"
         });
+        if self.pinning.has_exclusive() {
+            let (desk, runtime) = (Arc::clone(&self.pinning), Arc::clone(&self.runtime));
+            let (tenants, period) = (self.tenants.subscribe(), self.settings.pinning.period);
+            let (keeper, stop) = (Keeper::new(desk, runtime, tenants, period), stop.clone());
+            parts.spawn(async move {
+                keeper.run(stop).await;
+                "keeper of CPUs"
+            });
+        }
         if let Some(policy) = self.settings.log_rotation {
             let rotator = Rotator::new(Arc::clone(&self.runtime), Arc::new(SystemClock), policy);
             let stop = stop.clone();
@@ -99,11 +109,16 @@ impl Kubelet {
     ) {
         let places = self.settings.plugin_places();
         let (desk, inbox, stop) = (Arc::clone(&self.devices), inbox.clone(), stop.clone());
-        let (told, tenants) = (Arc::clone(&desk), self.tenants.subscribe());
+        let sources = pod_resources::Sources {
+            devices: Arc::clone(&desk),
+            pinning: Arc::clone(&self.pinning),
+            tenants: self.tenants.subscribe(),
+            metrics: self.metrics.listing().clone(),
+        };
         let directory = self.settings.root.join("pod-resources");
         let to_listing = stop.clone();
         parts.spawn(async move {
-            pod_resources::run(&directory, (told, tenants), to_listing).await;
+            pod_resources::run(&directory, sources, to_listing).await;
             "listing of devices"
         });
         parts.spawn(async move {

@@ -20,6 +20,9 @@ const FIELDS: &[&str] = &[
     "containerRuntimeEndpoint",
     "cpuCFSQuota",
     "cpuCFSQuotaPeriod",
+    "cpuManagerPolicy",
+    "cpuManagerPolicyOptions",
+    "cpuManagerReconcilePeriod",
     "crashLoopBackOff",
     "enableDebuggingHandlers",
     "enableServer",
@@ -60,6 +63,7 @@ const FIELDS: &[&str] = &[
     "readOnlyPort",
     "registryBurst",
     "registryPullQPS",
+    "reservedSystemCPUs",
     "resolvConf",
     "runtimeRequestTimeout",
     "seccompDefault",
@@ -78,6 +82,9 @@ const FIELDS: &[&str] = &[
     "tlsCipherSuites",
     "tlsMinVersion",
     "tlsPrivateKeyFile",
+    "topologyManagerPolicy",
+    "topologyManagerPolicyOptions",
+    "topologyManagerScope",
     "userNamespaces",
 ];
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::PodUid;
+use crate::pinning::{Hint, NodeMask, prefer};
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +96,8 @@ pub(super) struct Wish<'a> {
     pub(super) count: usize,
     /// Devices of init containers of the pod, which have ended when this one runs.
     pub(super) reusable: &'a BTreeSet<String>,
+    /// The nodes of memory that they shall be near to.
+    pub(super) near: Option<NodeMask>,
 }
 
 /// What has to be done for a wish.
@@ -227,6 +230,7 @@ impl Books {
             resource,
             count,
             reusable,
+            near,
         } = wish;
         if let Some(held) = self.held(holder, resource) {
             let has = held.ids().len();
@@ -255,7 +259,7 @@ impl Books {
                 "no healthy devices present; cannot allocate unhealthy devices {resource}"
             ));
         }
-        let first: BTreeSet<_> = reusable.iter().take(count).cloned().collect();
+        let mut first: BTreeSet<_> = reusable.iter().take(count).cloned().collect();
         let needed = count - first.len();
         let taken = self.taken().remove(resource).unwrap_or_default();
         let free: BTreeSet<_> = usable.difference(&taken).cloned().collect();
@@ -266,10 +270,80 @@ impl Books {
                 free.len()
             ));
         }
-        Ok(Outlook::Choose {
-            available: free.union(&first).cloned().collect(),
-            first,
-        })
+        let mut available = free;
+        if let Some(near) = near.filter(|_| is_somewhere(known)) {
+            let is_near = |id: &&String| is_near(known, id, near);
+            let near: BTreeSet<_> = available.iter().filter(is_near).cloned().collect();
+            // Those that are near come first, and others only when there are too few.
+            match near.len() > needed {
+                true => available = near,
+                false => first.extend(near),
+            }
+        }
+        available.extend(first.iter().cloned());
+        Ok(Outlook::Choose { available, first })
+    }
+
+    /// Nodes of memory that so many devices of a resource could be near to: nothing when it does not
+    /// matter, none when there are too few.
+    pub(super) fn hints(
+        &self,
+        resource: &str,
+        (own, reusable): (&BTreeSet<String>, &BTreeSet<String>),
+        (count, nodes): (usize, NodeMask),
+    ) -> Option<Vec<Hint>> {
+        let known = self
+            .resources
+            .get(resource)
+            .filter(|known| is_somewhere(known))?;
+        let free = match (own.len(), self.taken().remove(resource)) {
+            (0, taken) => {
+                let usable: BTreeSet<String> = healthy(known).cloned().collect();
+                usable
+                    .difference(&taken.unwrap_or_default())
+                    .cloned()
+                    .collect()
+            }
+            (has, _) if has == count => own.clone(),
+            _ => return Some(Vec::new()),
+        };
+        if free.union(reusable).count() < count {
+            return Some(Vec::new());
+        }
+        let all: Vec<&String> = known.devices.keys().collect();
+        let has = known.devices.values().flat_map(|device| &device.nodes);
+        let has = has.filter_map(|node| u32::try_from(*node).ok());
+        let with_devices = nodes.common(has.collect());
+        let nodes = if with_devices.is_empty() {
+            nodes
+        } else {
+            with_devices
+        };
+        let nodes: Vec<u32> = nodes.iter().collect();
+        let (mut fewest, mut possible) = (nodes.len(), Vec::new());
+        let placed = |id: &&String| is_placed(known, id);
+        for mask in NodeMask::subsets(&nodes) {
+            let near = |id: &&String| is_near(known, id, mask);
+            if all.iter().filter(|id| near(id)).count() >= count {
+                fewest = fewest.min(mask.count());
+            }
+            let again: Vec<&String> = reusable.iter().filter(placed).collect();
+            let enough = free.iter().filter(near).count() + again.len() >= count;
+            if again.iter().all(near) && enough {
+                possible.push(mask);
+            }
+        }
+        Some(prefer(possible, fewest))
+    }
+
+    /// Whether there are devices of a resource.
+    pub(super) fn knows(&self, resource: &str) -> bool {
+        self.resources.contains_key(resource)
+    }
+
+    /// The pods that have devices.
+    pub(super) fn holders(&self) -> BTreeSet<PodUid> {
+        self.held.keys().map(|holder| holder.pod.clone()).collect()
     }
 
     /// Gives a container devices of those that it can have, the preferred ones first.
@@ -391,6 +465,24 @@ fn told(devices: BTreeMap<(&String, &String), Vec<i64>>) -> Vec<Handed> {
         nodes,
     });
     told.collect()
+}
+
+/// Whether any device of a resource says where it is.
+fn is_somewhere(resource: &Resource) -> bool {
+    let mut devices = resource.devices.values();
+    devices.any(|device| !device.nodes.is_empty())
+}
+
+fn is_placed(resource: &Resource, id: &str) -> bool {
+    let device = resource.devices.get(id);
+    device.is_some_and(|device| !device.nodes.is_empty())
+}
+
+fn is_near(resource: &Resource, id: &str, nodes: NodeMask) -> bool {
+    let device = resource.devices.get(id);
+    let own = device.into_iter().flat_map(|device| &device.nodes);
+    let mut own = own.filter_map(|node| u32::try_from(*node).ok());
+    own.any(|node| nodes.has(node))
 }
 
 fn healthy(resource: &Resource) -> impl Iterator<Item = &String> {

@@ -192,6 +192,7 @@ mod tests {
             resource: "example.com/gpu",
             count: 1,
             reusable: &std::collections::BTreeSet::new(),
+            near: None,
         };
         books.take(wish, &[]).unwrap();
         books.answered(&holder, "example.com/gpu", vec![10, 3, 255]);

@@ -20,18 +20,47 @@ use super::wire::{Plugin, granted};
 use crate::admit::NodeFacts;
 use crate::metrics::DeviceMetrics;
 use crate::model::{Container, Pod, PodUid, is_extended_resource};
+use crate::pinning::NodeMask;
 use crate::sync::Tenants;
 
 /// Devices of init containers of a pod, which have ended when the others run, by resource.
-type Reusable = BTreeMap<String, BTreeSet<String>>;
+pub type Reusable = BTreeMap<String, BTreeSet<String>>;
 
 /// Why a pod has not got its devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotReserved {
     /// It never will.
-    Refused(String),
+    Refused(Refused),
     /// Pods that are ending have them still.
     Busy(String),
+}
+
+impl NotReserved {
+    /// The sentence.
+    pub fn into_message(self) -> String {
+        match self {
+            Self::Refused(Refused { message, .. }) | Self::Busy(message) => message,
+        }
+    }
+}
+
+/// Why a pod is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// One word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Refused {
+    /// For a reason that nobody has foreseen.
+    pub fn unexpected(why: impl std::fmt::Display) -> Self {
+        Self {
+            reason: "UnexpectedAdmissionError",
+            message: unexpected(why),
+        }
+    }
 }
 
 /// Who has which device.
@@ -46,8 +75,8 @@ pub struct Desk {
 }
 
 #[derive(Default)]
-struct State {
-    books: Books,
+pub(super) struct State {
+    pub(super) books: Books,
     plugins: BTreeMap<String, Plugin>,
 }
 
@@ -118,18 +147,30 @@ impl Desk {
     /// Sees to it that each container of a pod has its devices; those that it has stay.
     pub async fn reserve(&self, pod: &Pod) -> Result<(), NotReserved> {
         let mut reusable = Reusable::new();
-        let steps = pod.spec.init_containers.iter();
-        for container in steps.chain(&pod.spec.containers) {
-            self.settle_all(pod, container, &reusable).await?;
-            let mut spec = pod.spec.init_containers.iter();
-            let is_step = spec.any(|one| one.name == container.name) && !container.is_sidecar();
-            for (resource, held) in self.state().books.all_of(&holder(pod, container)) {
-                let own = reusable.entry(resource.clone()).or_default();
-                for id in held.ids() {
-                    match is_step {
-                        true => drop(own.insert(id)),
-                        false => drop(own.remove(&id)),
-                    }
+        for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
+            self.reserve_one(pod, container, &mut reusable, None)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a container has its devices, near to these nodes if that can be.
+    pub async fn reserve_one(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        reusable: &mut Reusable,
+        near: Option<NodeMask>,
+    ) -> Result<(), NotReserved> {
+        self.settle_all(pod, container, reusable, near).await?;
+        let mut spec = pod.spec.init_containers.iter();
+        let is_step = spec.any(|one| one.name == container.name) && !container.is_sidecar();
+        for (resource, held) in self.state().books.all_of(&holder(pod, container)) {
+            let own = reusable.entry(resource.clone()).or_default();
+            for id in held.ids() {
+                match is_step {
+                    true => drop(own.insert(id)),
+                    false => drop(own.remove(&id)),
                 }
             }
         }
@@ -142,6 +183,7 @@ impl Desk {
         pod: &Pod,
         container: &Container,
         reusable: &Reusable,
+        near: Option<NodeMask>,
     ) -> Result<(), NotReserved> {
         let (holder, none) = (holder(pod, container), BTreeSet::new());
         for (resource, count) in wishes(container) {
@@ -150,6 +192,7 @@ impl Desk {
                 resource,
                 count,
                 reusable: reusable.get(resource).unwrap_or(&none),
+                near,
             };
             self.settle(wish).await?;
         }
@@ -222,8 +265,10 @@ impl Desk {
     /// What a container that starts now gets with its devices. It may be that its plugin was not there
     /// when the pod was let in.
     pub async fn grant(&self, pod: &Pod, container: &Container) -> Result<Grant, String> {
-        let settled = self.settle_all(pod, container, &Reusable::new()).await;
-        settled.map_err(|(NotReserved::Refused(why) | NotReserved::Busy(why))| why)?;
+        let settled = self
+            .settle_all(pod, container, &Reusable::new(), None)
+            .await;
+        settled.map_err(NotReserved::into_message)?;
         let holder = holder(pod, container);
         let (mut all, mut told) = (Grant::default(), Vec::new());
         {
@@ -322,7 +367,7 @@ impl Desk {
         saving.await.map_err(io::Error::other)?
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock can panic")
     }
 }
@@ -356,7 +401,7 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(file.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-fn holder(pod: &Pod, container: &Container) -> Holder {
+pub(super) fn holder(pod: &Pod, container: &Container) -> Holder {
     Holder {
         pod: pod.uid.clone(),
         container: container.name.to_string(),
@@ -364,7 +409,7 @@ fn holder(pod: &Pod, container: &Container) -> Holder {
 }
 
 /// The devices that a container asks for.
-fn wishes(container: &Container) -> impl Iterator<Item = (&str, usize)> {
+pub(super) fn wishes(container: &Container) -> impl Iterator<Item = (&str, usize)> {
     let limits = container.scalars.limits.iter();
     limits
         .filter(|(name, count)| is_extended_resource(name) && **count > 0)
@@ -372,7 +417,7 @@ fn wishes(container: &Container) -> impl Iterator<Item = (&str, usize)> {
 }
 
 fn refused(why: impl std::fmt::Display) -> NotReserved {
-    NotReserved::Refused(unexpected(why))
+    NotReserved::Refused(Refused::unexpected(why))
 }
 
 fn unexpected(why: impl std::fmt::Display) -> String {

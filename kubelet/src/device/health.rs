@@ -70,6 +70,7 @@ mod tests {
             resource: "example.com/gpu",
             count: 1,
             reusable: &BTreeSet::new(),
+            near: None,
         };
         books.take(wish, &[]).unwrap();
         assert!(

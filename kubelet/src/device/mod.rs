@@ -4,6 +4,7 @@
 //! plugin ── Register ──► door ── ListAndWatch ──► desk (books P, checkpoint P)
 //! plugins_registry ─► watcher ┘                    ├─► reserve: which devices a pod gets; Allocate
 //!                                                  ├─► grant: what a container gets with them
+//!                                                  ├─► near: of which nodes of memory they could be
 //!                                                  └─► health: how they are, in the pod's status
 //! ```
 //!
@@ -16,10 +17,11 @@ mod desk;
 mod door;
 mod grant;
 mod health;
+mod near;
 mod watcher;
 mod wire;
 
 pub use books::Handed;
-pub use desk::{Desk, NotReserved};
+pub use desk::{Desk, NotReserved, Refused, Reusable};
 pub use door::{Places, run};
 pub use grant::{Grant, GrantedDevice, GrantedMount};

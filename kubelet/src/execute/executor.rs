@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::model::{
     Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, SyncReport, TargetSandbox,
 };
+use crate::pinning;
 use crate::probe::http::Fetcher;
 use crate::resource::PodCgroups;
 use crate::store::Objects;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub cgroups: PodCgroups,
     /// Has the devices of plugins.
     pub devices: Arc<Desk>,
+    /// Has the CPUs that containers have for themselves.
+    pub pinning: Arc<pinning::Desk>,
     /// What pods see of the node.
     pub node: Node,
     /// How images come.
@@ -66,6 +69,7 @@ pub struct PodExecutor {
     pub(super) services: Option<Arc<dyn ServiceVariables>>,
     pub(super) cgroups: PodCgroups,
     pub(super) devices: Arc<Desk>,
+    pub(super) pinning: Arc<pinning::Desk>,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
     pub(super) images: ImagePuller,
@@ -85,6 +89,7 @@ impl PodExecutor {
             services,
             cgroups,
             devices,
+            pinning,
             node,
             images,
             metrics,
@@ -100,6 +105,7 @@ impl PodExecutor {
             services,
             cgroups,
             devices,
+            pinning,
             node,
             metrics,
         }
@@ -189,7 +195,7 @@ impl Executor for PodExecutor {
     }
 
     async fn reserve(&self, pod: &Pod) -> Result<(), NotReserved> {
-        self.devices.reserve(pod).await
+        self.pinning.reserve(pod).await
     }
 
     fn tell_devices(&self, pod: &Pod, status: &mut PodStatus) {

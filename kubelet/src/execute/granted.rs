@@ -1,9 +1,21 @@
-//! What a container gets with its devices: pure.
+//! What a container gets with its devices, and the CPUs it runs on: pure.
 
 #![deny(clippy::disallowed_methods)]
 
 use crate::cri::{ContainerConfig, Device, EnvVar, Mount, MountPropagation};
 use crate::device::Grant;
+use crate::pinning::{Pinned, Quota};
+
+/// A container on the CPUs that it shall run on.
+pub(super) fn on_cpus(mut config: ContainerConfig, pinned: Pinned) -> ContainerConfig {
+    let resources = &mut config.resources;
+    resources.cpuset_cpus = pinned.cpus;
+    // Without a period time is not limited at all.
+    if pinned.quota == Quota::Off && resources.cpu_period != 0 {
+        resources.cpu_quota = -1;
+    }
+    config
+}
 
 /// A container with what plugins gave it; where both say something, the pod counts.
 pub(super) fn with_devices(config: ContainerConfig, grant: Grant) -> ContainerConfig {
@@ -91,5 +103,39 @@ mod tests {
         assert_eq!(config.devices[0].host_path, "/dev/null");
         assert_eq!(config.annotations, words(&[("x", "pod"), ("y", "plugin")]));
         assert_eq!(config.cdi_devices, ["example.com/toy=0"]);
+    }
+
+    #[test]
+    fn a_container_with_cpus_of_its_own_has_all_the_time_on_them() {
+        let limited = || {
+            let mut config = ContainerConfig::default();
+            (config.resources.cpu_quota, config.resources.cpu_period) = (50_000, 100_000);
+            config
+        };
+        let on = |cpus: &str, quota| {
+            let cpus = cpus.to_owned();
+            on_cpus(limited(), Pinned { cpus, quota }).resources
+        };
+        let own = on("3", Quota::Off);
+        assert_eq!((own.cpuset_cpus.as_str(), own.cpu_quota), ("3", -1));
+        let shared = on("0-2", Quota::Limited);
+        assert_eq!(
+            (shared.cpuset_cpus.as_str(), shared.cpu_quota),
+            ("0-2", 50_000)
+        );
+        let mut config = limited();
+        (config.resources.cpu_quota, config.resources.cpu_period) = (0, 0);
+        let cpus = "3".to_owned();
+        let unlimited = on_cpus(
+            config,
+            Pinned {
+                cpus,
+                quota: Quota::Off,
+            },
+        );
+        assert_eq!(
+            unlimited.resources.cpu_quota, 0,
+            "no time is limited on this node"
+        );
     }
 }

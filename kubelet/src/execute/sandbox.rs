@@ -19,6 +19,7 @@ use crate::model::{
     CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, PodSpec, SandboxId,
     TargetSandbox, UserMode,
 };
+use crate::pinning::Quota;
 use crate::resource::qos_class;
 use crate::volume::Mounted;
 
@@ -189,7 +190,10 @@ impl PodExecutor {
     ) -> Result<BTreeMap<String, Mounted>, PodFailure> {
         let volumes = self.set_up_volumes(pod, report).await?;
 
-        let cgroups = self.cgroups.clone();
+        let cgroups = match self.pinning.quota_of_pod(pod) {
+            Quota::Limited => self.cgroups.clone(),
+            Quota::Off => self.cgroups.clone().without_quota(),
+        };
         let (spec, uid) = (limits.clone(), pod.uid.clone());
         let began = Instant::now();
         tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))

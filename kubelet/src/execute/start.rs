@@ -202,7 +202,11 @@ impl PodExecutor {
         })
         .map_err(|error| error.to_string())?;
         let grant = self.devices.grant(pod, container).await?;
-        Ok(granted::with_devices(config, grant))
+        let config = granted::with_devices(config, grant);
+        Ok(granted::on_cpus(
+            config,
+            self.pinning.pinned(pod, container),
+        ))
     }
 
     /// /etc/hosts, the log directory and the file for last words.

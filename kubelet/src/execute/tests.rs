@@ -89,6 +89,7 @@ impl Stage {
                 ..PodRules::default()
             }),
             devices: crate::device::Desk::empty(),
+            pinning: crate::pinning::Desk::empty(),
             node,
             images: ImageParts::default(),
             metrics: Metrics::new("node-a"),

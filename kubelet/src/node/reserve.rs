@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::object::binary;
 use crate::config::Configuration;
 use crate::model::Quantity;
+use crate::pinning::CpuSet;
 
 /// What is kept from pods, and how many there may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,11 @@ impl Reserve {
             reserve.memory += quantity(words.get("memory")).map_or(0, |one| one.1);
             reserve.disk += quantity(words.get("ephemeral-storage")).map_or(0, |one| one.1);
         }
+        // CPUs that are named come instead of all that is said of how many.
+        let named = CpuSet::parse(&configuration.reserved_system_cpus).unwrap_or_default();
+        if !named.is_empty() {
+            reserve.cpu_millis = u64::try_from(named.len()).unwrap_or(u64::MAX) * 1000;
+        }
         let hard = thresholds(configuration);
         if let Some(text) = hard.get("memory.available") {
             match text.strip_suffix('%') {
@@ -62,6 +68,11 @@ impl Reserve {
             }
         }
         reserve
+    }
+
+    /// Thousandths of cores that are kept.
+    pub fn reserved_cpu_millis(&self) -> u64 {
+        self.cpu_millis
     }
 
     /// Thousandths of cores for pods.

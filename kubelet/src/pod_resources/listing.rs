@@ -10,15 +10,22 @@ use crate::model::{Container, Pod};
 pub(super) struct Holding {
     pub(super) container: String,
     pub(super) devices: Vec<Handed>,
+    /// The CPUs that it has for itself.
+    pub(super) cpus: Vec<u32>,
 }
 
 /// Containers that run as long as their pod, sidecars first, with what they have.
-pub(super) fn holdings(pod: &Pod, devices: impl Fn(&Container) -> Vec<Handed>) -> Vec<Holding> {
+pub(super) fn holdings(
+    pod: &Pod,
+    devices: impl Fn(&Container) -> Vec<Handed>,
+    cpus: impl Fn(&Container) -> Vec<u32>,
+) -> Vec<Holding> {
     let containers = pod.spec.sidecars().chain(&pod.spec.containers);
     containers
         .map(|container| Holding {
             container: container.name.to_string(),
             devices: devices(container),
+            cpus: cpus(container),
         })
         .collect()
 }
@@ -38,9 +45,14 @@ mod tests {
             id: container.name.to_string(),
             nodes: Vec::new(),
         };
-        let holdings = holdings(&pod, |container| vec![device(container)]);
+        let cpus = |container: &Container| match container.name.as_str() {
+            "web" => vec![1, 3],
+            _ => Vec::new(),
+        };
+        let holdings = holdings(&pod, |container| vec![device(container)], cpus);
         let names: Vec<_> = holdings.iter().map(|one| one.container.as_str()).collect();
         assert_eq!(names, ["proxy", "web"]);
         assert_eq!(holdings[1].devices[0].id, "web");
+        assert_eq!(holdings[1].cpus, [1, 3]);
     }
 }

@@ -1,10 +1,11 @@
-//! Which pods have what that nobody else has: devices. Told to programs of the machine that watch it.
+//! Which pods have what that nobody else has: devices, CPUs. Told to programs of the machine that watch it.
 //!
 //! ```text
-//! pods that are in ─┐
-//! books of devices ─┴─► listing (pure) ─► wire ─► pod-resources/kubelet.sock
+//! pods that are in ─────────┐
+//! books of devices and CPUs ┴─► listing (pure) ─► wire ─► pod-resources/kubelet.sock
 //! ```
 
+mod limit;
 mod listing;
 mod wire;
 
@@ -17,14 +18,26 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::device::Desk;
+use crate::device;
+use crate::metrics::ListingMetrics;
+use crate::pinning;
 use crate::sync::Tenants;
 
 /// The name of the socket.
 const SOCKET: &str = "kubelet.sock";
 
-/// Who knows what there is to tell: who has which device, and the pods that are in.
-pub type Sources = (Arc<Desk>, watch::Receiver<Tenants>);
+/// Who knows what there is to tell.
+#[derive(Clone)]
+pub struct Sources {
+    /// Who has which device.
+    pub devices: Arc<device::Desk>,
+    /// Who has which CPUs for himself.
+    pub pinning: Arc<pinning::Desk>,
+    /// The pods that are in.
+    pub tenants: watch::Receiver<Tenants>,
+    /// Where it is counted who asks.
+    pub metrics: ListingMetrics,
+}
 
 /// Answers by a socket in a directory until `stop`.
 pub async fn run(directory: &Path, sources: Sources, stop: CancellationToken) {

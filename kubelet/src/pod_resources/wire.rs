@@ -1,5 +1,8 @@
 //! The listing on the wire (`PodResources` v1): the only place that knows its messages.
 
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use podling_proto::podresources as v1;
 use podling_proto::podresources::pod_resources_lister_server::{
     PodResourcesLister, PodResourcesListerServer,
@@ -11,8 +14,10 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::Sources;
+use super::limit::Limit;
 use super::listing::holdings;
 use crate::device::Handed;
+use crate::metrics::Question;
 use crate::model::Pod;
 
 /// Answers until `stop`.
@@ -22,20 +27,42 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
-        .add_service(PodResourcesListerServer::new(Lister(sources)))
+        .add_service(PodResourcesListerServer::with_interceptor(
+            Lister(sources),
+            limit(),
+        ))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
         .await
+}
+
+/// Lets nobody ask too often.
+fn limit() -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone {
+    let (limit, began) = (Arc::new(Mutex::new(Limit::default())), Instant::now());
+    move |request| {
+        let mut limit = limit.lock().expect("no holder of this lock can panic");
+        match limit.takes(began.elapsed()) {
+            true => Ok(request),
+            false => Err(Status::resource_exhausted("rejected by rate limit")),
+        }
+    }
 }
 
 struct Lister(Sources);
 
 impl Lister {
     fn pod(&self, pod: &Pod) -> v1::PodResources {
-        let (devices, _) = &self.0;
-        let holdings = holdings(pod, |container| devices.handed(pod, container));
+        let Sources {
+            devices, pinning, ..
+        } = &self.0;
+        let holdings = holdings(
+            pod,
+            |container| devices.handed(pod, container),
+            |container| pinning.exclusive_cpus(pod, container),
+        );
         let containers = holdings.into_iter().map(|one| v1::ContainerResources {
             name: one.container,
             devices: one.devices.into_iter().map(device).collect(),
+            cpu_ids: one.cpus.into_iter().map(i64::from).collect(),
             ..v1::ContainerResources::default()
         });
         v1::PodResources {
@@ -52,7 +79,8 @@ impl PodResourcesLister for Lister {
         &self,
         _: Request<v1::ListPodResourcesRequest>,
     ) -> Result<Response<v1::ListPodResourcesResponse>, Status> {
-        let inside = self.0.1.borrow().inside.clone();
+        self.0.metrics.asked(Question::List);
+        let inside = self.0.tenants.borrow().inside.clone();
         Ok(Response::new(v1::ListPodResourcesResponse {
             pod_resources: inside.values().map(|pod| self.pod(pod)).collect(),
         }))
@@ -62,9 +90,12 @@ impl PodResourcesLister for Lister {
         &self,
         _: Request<v1::AllocatableResourcesRequest>,
     ) -> Result<Response<v1::AllocatableResourcesResponse>, Status> {
-        let devices = self.0.0.offered().into_iter();
+        self.0.metrics.asked(Question::Allocatable);
+        let devices = self.0.devices.offered().into_iter();
+        let cpus = self.0.pinning.allocatable_cpus().into_iter();
         Ok(Response::new(v1::AllocatableResourcesResponse {
             devices: devices.map(device).collect(),
+            cpu_ids: cpus.map(i64::from).collect(),
             ..v1::AllocatableResourcesResponse::default()
         }))
     }
@@ -77,15 +108,19 @@ impl PodResourcesLister for Lister {
             pod_name,
             pod_namespace,
         } = request.into_inner();
-        let inside = self.0.1.borrow().inside.clone();
+        self.0.metrics.asked(Question::Get);
+        let inside = self.0.tenants.borrow().inside.clone();
         let called = (pod_namespace.as_str(), pod_name.as_str());
         match inside.values().find(|pod| is_called(pod, called)) {
             Some(pod) => Ok(Response::new(v1::GetPodResourcesResponse {
                 pod_resources: Some(self.pod(pod)),
             })),
-            None => Err(Status::unknown(format!(
-                "pod {pod_name} in namespace {pod_namespace} not found"
-            ))),
+            None => {
+                self.0.metrics.failed(Question::Get);
+                Err(Status::unknown(format!(
+                    "pod {pod_name} in namespace {pod_namespace} not found"
+                )))
+            }
         }
     }
 }

@@ -117,6 +117,13 @@ impl PodCgroups {
         Self { rules, ..self }
     }
 
+    /// The same without limits of time.
+    #[must_use]
+    pub fn without_quota(mut self) -> Self {
+        self.rules.bandwidth = Bandwidth::Unlimited;
+        self
+    }
+
     /// Who makes them, if there are any.
     fn maker(&self) -> Option<CgroupDriver> {
         (self.rules.tree == Tree::PerClass).then_some(self.driver)

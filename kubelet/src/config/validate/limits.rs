@@ -2,6 +2,7 @@
 
 use super::Complaints;
 use crate::config::Configuration;
+use crate::pinning::CpuSet;
 
 pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) {
     enforcements(configuration, complaints);
@@ -22,9 +23,10 @@ pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) 
              (--system-reserved-cgroup) or kubeReservedCgroup (--kube-reserved-cgroup)"
                 .to_owned()
         });
-        complaints.when(!is_cpu_set(cpus), || {
-            format!("unable to parse reservedSystemCPUs (--reserved-cpus) {cpus}")
-        });
+        let invalid = CpuSet::parse(cpus).err();
+        complaints.0.extend(invalid.map(|why| {
+            format!("unable to parse reservedSystemCPUs (--reserved-cpus) {cpus}, error: {why}")
+        }));
     }
 }
 
@@ -96,12 +98,3 @@ const KNOWN: &[&str] = &[
     "kube-reserved-compressible",
     "none",
 ];
-
-/// `0-3,8`
-fn is_cpu_set(text: &str) -> bool {
-    let is_number = |text: &str| text.parse::<u32>().is_ok();
-    text.split(',').all(|part| match part.split_once('-') {
-        Some((first, last)) => is_number(first) && is_number(last),
-        None => is_number(part),
-    })
-}

@@ -2,6 +2,7 @@
 
 use super::{Complaints, gate};
 use crate::config::Configuration;
+use crate::pinning;
 use crate::pulled::Policy;
 
 pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) {
@@ -63,6 +64,9 @@ pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) 
             format!("{name} {word:?} must be one of: {}", known.join(", "))
         });
     }
+    complaints
+        .0
+        .extend(pinning::Settings::problems(configuration));
     policies(configuration, complaints);
     taints(configuration, complaints);
 }

@@ -45,6 +45,7 @@ fn take(
         resource: GPU,
         count,
         reusable: &reusable,
+        near: None,
     };
     let preferred: Vec<_> = preferred.iter().map(|id| (*id).to_owned()).collect();
     books.take(wish, &preferred)
@@ -92,6 +93,7 @@ fn what_a_container_has_it_keeps_and_cannot_change() {
         resource: GPU,
         count: 2,
         reusable: &reusable,
+        near: None,
     };
     let taken = vec!["a".to_owned(), "b".to_owned()];
     assert_eq!(books.outlook(again), Ok(Outlook::Ask(taken)));
@@ -140,6 +142,60 @@ fn a_container_reuses_devices_of_init_containers() {
         resource: GPU,
         count: 2,
         reusable: &reusable,
+        near: None,
     };
     assert_eq!(books.take(wish, &[]), Ok(vec!["a".into(), "b".into()]));
+}
+
+#[test]
+fn near_devices_are_given_first_and_others_if_there_are_too_few() {
+    let near = |node: u32, count: usize| {
+        let mut books = books();
+        let (holder, reusable) = (holder("p"), BTreeSet::new());
+        let wish = Wish {
+            holder: &holder,
+            resource: GPU,
+            count,
+            reusable: &reusable,
+            near: Some(NodeMask::from_iter([node])),
+        };
+        // What the plugin likes best does not count before nearness.
+        let liked = ["b".to_owned()];
+        books.take(wish, &liked).unwrap()
+    };
+    assert_eq!(near(1, 1), ["c"]);
+    assert_eq!(near(1, 2), ["c", "b"]);
+    assert_eq!(near(0, 1), ["a"]);
+    assert_eq!(near(7, 1), ["b"], "nothing is near");
+}
+
+#[test]
+fn hints_are_the_nodes_that_have_enough_devices() {
+    let mut books = books();
+    let nodes = NodeMask::from_iter([0, 1, 2]);
+    let none = BTreeSet::new();
+    let shown = |books: &Books, own: &BTreeSet<String>, count| {
+        let hints = books.hints(GPU, (own, &none), (count, nodes))?;
+        let words = hints.into_iter().map(|hint| {
+            let nodes = hint.nodes.map(|nodes| nodes.to_string());
+            (nodes.unwrap_or_default(), hint.preferred)
+        });
+        Some(Vec::from_iter(words))
+    };
+    let hint = |nodes: &str, preferred| (nodes.to_owned(), preferred);
+    let any = [hint("0", true), hint("1", true), hint("0,1", false)];
+    assert_eq!(shown(&books, &none, 1), Some(any.to_vec()));
+    assert_eq!(shown(&books, &none, 2), Some(vec![hint("0,1", true)]));
+    assert_eq!(shown(&books, &none, 4), Some(Vec::new()));
+    take(&mut books, "p", 1, &["a"]).unwrap();
+    let left = [hint("1", true), hint("0,1", false)];
+    assert_eq!(shown(&books, &none, 1), Some(left.to_vec()));
+    let own: BTreeSet<String> = ["a".to_owned()].into();
+    let as_given = [hint("0", true), hint("0,1", false)];
+    assert_eq!(shown(&books, &own, 1), Some(as_given.to_vec()));
+    assert_eq!(shown(&books, &own, 2), Some(Vec::new()), "it cannot change");
+    let anywhere = [("x".to_owned(), device(Health::Healthy, &[]))];
+    books.list("example.com/toy", anywhere.into());
+    let hints = books.hints("example.com/toy", (&none, &none), (1, nodes));
+    assert_eq!(hints, None, "it does not matter");
 }
