@@ -198,7 +198,8 @@ async fn a_container_that_wants_to_be_started_anew_for_its_memory_is_and_its_nei
         json!([{ "resourceName": "memory", "restartPolicy": "RestartContainer" }]);
     let mut side = pod["spec"]["containers"][0].clone();
     side["name"] = "side".into();
-    pod["spec"]["containers"][1] = side;
+    let containers = pod["spec"]["containers"].as_array_mut();
+    containers.expect("it is a list").push(side);
     cluster.create(PODS, &pod).await;
     let web = cluster.wait(&path("web"), "is ready", is_ready).await;
     let (main, side) = (identity(&web, "main"), identity(&web, "side"));

@@ -27,6 +27,11 @@ pub fn is_own_condition(kind: &str) -> bool {
     OWN.contains(&kind)
 }
 
+/// Whether a condition of the kubelet's is only there as long as it holds.
+pub fn comes_and_goes(kind: &str) -> bool {
+    matches!(kind, "PodResizePending" | "PodResizeInProgress")
+}
+
 /// The status from which the next one follows: the last one, with the conditions that others have
 /// written since. A pod of which this kubelet knows none goes on where the API server knows it to be.
 pub fn heeded(last: Option<PodStatus>, pod: &Pod) -> Option<PodStatus> {

@@ -22,5 +22,5 @@ mod tests;
 
 pub use ended::{Ended, newly_ended};
 pub use generate::{Facts, StatusInput, generate};
-pub use heed::{heeded, is_own_condition};
+pub use heed::{comes_and_goes, heeded, is_own_condition};
 pub use phase::Phase;

@@ -5,7 +5,7 @@
 use k8s_openapi::api::core::v1::PodStatus;
 use serde_json::{Map, Value, json};
 
-use crate::status::is_own_condition;
+use crate::status::{comes_and_goes, is_own_condition};
 
 /// Lists whose entries are known by a key.
 const KEYED: [(&str, &str); 3] = [("conditions", "type"), ("podIPs", "ip"), ("hostIPs", "ip")];
@@ -58,8 +58,9 @@ fn entries(key: &str, is: Option<&Value>, shall: Option<&Value>) -> Option<Value
         .filter(|entry| !is.contains(entry))
         .filter(is_own);
     let of_shall = |entry: &Value| shall.iter().any(|one| one[key] == entry[key]);
-    // An address that is not the pod's any more goes; a condition stays.
-    let gone = is.iter().filter(|entry| key != "type" && !of_shall(entry));
+    // An address that is not the pod's any more goes; a condition stays, unless it is of a resize.
+    let may_go = |entry: &Value| key != "type" || entry[key].as_str().is_some_and(comes_and_goes);
+    let gone = is.iter().filter(|entry| may_go(entry) && !of_shall(entry));
     let gone = gone.map(|entry| json!({ key: entry[key], "$patch": "delete" }));
     let changed = changed.map(|entry| {
         let before = is.iter().find(|one| one[key] == entry[key]);

@@ -120,6 +120,19 @@ fn conditions_of_others_are_not_told_and_old_addresses_go() {
 }
 
 #[test]
+fn a_condition_of_a_resize_goes_with_it() {
+    let status = |kinds: &[&str]| {
+        let one = |kind: &&str| json!({ "type": kind, "status": "True" });
+        let conditions: Vec<_> = kinds.iter().map(one).collect();
+        serde_json::from_value::<core::PodStatus>(json!({ "conditions": conditions })).unwrap()
+    };
+    let is = status(&["Ready", "DisruptionTarget", "PodResizeInProgress", "theirs"]);
+    let patch = diff::patch("u", &is, &status(&["Ready"])).unwrap();
+    let gone = json!([{ "type": "PodResizeInProgress", "$patch": "delete" }]);
+    assert_eq!(patch["status"]["conditions"], gone);
+}
+
+#[test]
 fn there_is_no_way_back_from_an_end() {
     let (there, here) = (web(json!({ "phase": "Failed" })), web(running()));
     assert_eq!(
