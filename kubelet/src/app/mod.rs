@@ -17,6 +17,7 @@ mod groups;
 mod portrait;
 mod settings;
 mod shutdown;
+mod sources;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,7 @@ use crate::execute::{Allocatable, ImageParts, Node, Parts, PodExecutor};
 use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
-use crate::model::{Event, EventKind, PodSource};
+use crate::model::{Event, EventKind};
 use crate::node::Portrait;
 use crate::pinning;
 use crate::pleg::{self, Generator, RuntimeObserver};
@@ -54,9 +55,7 @@ use crate::pulled::PullRecords;
 use crate::pulse::Pulse;
 use crate::resource::{CgroupError, Upkeep};
 use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
-use crate::source::{
-    FileParts, FileSource, Gatherer, HttpParts, HttpSource, NodeIdentity, Page, Saying,
-};
+use crate::source::Gatherer;
 use crate::status::Facts;
 use crate::store::{Objects, Shelf, shelf};
 use crate::summary::Figures;
@@ -404,60 +403,6 @@ impl Kubelet {
             intervals: self.settings.relist,
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
-        })
-    }
-
-    fn sources(&self) -> impl Iterator<Item = PodSource> {
-        let page = self.settings.page.iter().map(|_| PodSource::Http);
-        let cluster = self.cluster.iter().map(|_| PodSource::Api);
-        page.chain(cluster).chain([PodSource::File])
-    }
-
-    /// Starts whoever says what is desired.
-    fn spawn_sources(
-        &self,
-        parts: &mut JoinSet<&'static str>,
-        stop: &CancellationToken,
-    ) -> mpsc::Receiver<Saying> {
-        let (says, sayings) = mpsc::channel(1);
-        if let Some(page) = &self.settings.page {
-            let (source, says, stop) = (self.http_source(page), says.clone(), stop.clone());
-            parts.spawn(async move {
-                source.run(says, stop).await;
-                "source of the manifest URL"
-            });
-        }
-        self.start_pods(says.clone(), parts, stop);
-        let (source, stop) = (self.file_source(), stop.clone());
-        parts.spawn(async move {
-            source.run(says, stop).await;
-            "manifest source"
-        });
-        sayings
-    }
-
-    fn identity(&self) -> NodeIdentity {
-        NodeIdentity {
-            node_name: self.settings.node_name.clone(),
-        }
-    }
-
-    fn file_source(&self) -> FileSource<EventLog, SystemClock> {
-        FileSource::new(FileParts {
-            directory: self.settings.manifests.clone(),
-            node: self.identity(),
-            rescan: self.settings.rescan,
-            events: Arc::clone(&self.events),
-            clock: Arc::new(SystemClock),
-        })
-    }
-
-    fn http_source(&self, page: &Page) -> HttpSource<EventLog, SystemClock> {
-        HttpSource::new(HttpParts {
-            page: page.clone(),
-            node: self.identity(),
-            events: Arc::clone(&self.events),
-            clock: Arc::new(SystemClock),
         })
     }
 
