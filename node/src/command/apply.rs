@@ -1,7 +1,7 @@
 //! `podling apply -f` and `podling delete -f`: pods of manifests, by their files.
 //!
 //! A node's pods are the files of its manifest directory. `apply` puts a file there under its own name,
-//! whole or not at all; `delete` takes it away.
+//! whole or not at all, and returns when the kubelet has seen pods that are new; `delete` takes it away.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,23 +10,30 @@ use std::process::ExitCode;
 
 use podling_runtime::layout::Layout;
 
+use super::taken_up::taken_up;
 use super::{Outcome, manifests, output};
 use crate::args::FileArguments;
 
 /// What stands for standard input.
 const STDIN: &str = "-";
 
-pub(super) fn apply(layout: &Layout, arguments: &FileArguments) -> Outcome {
+pub(super) async fn apply(layout: &Layout, arguments: &FileArguments) -> Outcome {
     let directory = manifests::directory(layout, arguments.manifests.as_ref());
+    let mut new = Vec::new();
     for file in &arguments.files {
         let text = read(file)?;
         let names = manifests::names(file, &text)?;
         let target = directory.join(file_name(file, &names)?);
-        let verb = match fs::read_to_string(&target) {
-            Ok(there) if there == text => "unchanged",
+        let there = fs::read_to_string(&target);
+        let verb = match &there {
+            Ok(there) if *there == text => "unchanged",
             Ok(_) => "configured",
             Err(_) => "created",
         };
+        let before = there.map(|there| manifests::pods(&there));
+        let before = before.unwrap_or_default();
+        let pods = manifests::pods(&text).into_iter();
+        new.extend(pods.filter(|pod| !before.contains(pod)));
         if verb != "unchanged" {
             manifests::write(&target, &text)?;
         }
@@ -34,6 +41,7 @@ pub(super) fn apply(layout: &Layout, arguments: &FileArguments) -> Outcome {
             output::print(&format!("{name} {verb}\n"))?;
         }
     }
+    taken_up(layout, &new).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,13 +94,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_manifest_is_put_whole_into_the_directory_and_taken_away() {
+    #[tokio::test]
+    async fn a_manifest_is_put_whole_into_the_directory_and_taken_away() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::below(folder.path().join("root"));
         let file = folder.path().join("web.yaml");
         fs::write(&file, POD).unwrap();
-        apply(&layout, &arguments(&file)).unwrap();
+        apply(&layout, &arguments(&file)).await.unwrap();
         let there = layout.root().join("etc/podling/manifests");
         assert_eq!(fs::read_to_string(there.join("web.yaml")).unwrap(), POD);
         assert_eq!(fs::read_dir(&there).unwrap().count(), 1);
@@ -101,14 +109,15 @@ mod tests {
         assert!(delete(&layout, &arguments(&file)).is_err());
     }
 
-    #[test]
-    fn what_is_no_manifest_is_refused() {
+    #[tokio::test]
+    async fn what_is_no_manifest_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::below(folder.path().join("root"));
         for text in ["words", "apiVersion: v1\nkind: Service\n", ""] {
             let file = folder.path().join("x.yaml");
             fs::write(&file, text).unwrap();
-            assert!(apply(&layout, &arguments(&file)).is_err(), "{text}");
+            let applied = apply(&layout, &arguments(&file)).await;
+            assert!(applied.is_err(), "{text}");
         }
         assert!(!layout.root().join("etc").exists());
     }

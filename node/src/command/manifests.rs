@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use podling_kubelet::source::{Written, decode};
 use podling_runtime::layout::Layout;
 
+use super::taken_up::PodKey;
+
 /// The directory that was given, or the node's.
 pub(super) fn directory(layout: &Layout, given: Option<&PathBuf>) -> PathBuf {
     let usual = || layout.root().join("etc/podling/manifests");
@@ -24,6 +26,20 @@ pub(super) fn names(file: &Path, text: &str) -> Result<Vec<String>, String> {
         return Err(format!("{}: nothing with a name", file.display()));
     }
     Ok(names)
+}
+
+/// The pods of a manifest; none of what is no manifest.
+pub(super) fn pods(text: &str) -> Vec<PodKey> {
+    let objects = decode(text).unwrap_or_default();
+    let pods = objects.iter().filter_map(|one| match &one.written {
+        Written::Pod(pod) => {
+            let metadata = &pod.metadata;
+            let namespace = metadata.namespace.as_deref().unwrap_or("default");
+            Some((namespace.to_owned(), metadata.name.clone()?))
+        }
+        _ => None,
+    });
+    pods.collect()
 }
 
 fn name(written: &Written) -> Option<String> {

@@ -21,6 +21,7 @@ mod pull;
 mod restart;
 mod rmi;
 mod run;
+mod taken_up;
 mod target;
 mod top;
 mod until;
@@ -61,7 +62,7 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
-        Ask::Apply(arguments) => apply::apply(layout, &arguments),
+        Ask::Apply(arguments) => apply::apply(layout, &arguments).await,
         Ask::Delete(arguments) => apply::delete(layout, &arguments),
         Ask::Describe { what } => describe::run(layout, &what).await,
         Ask::Top { what } => top::run(layout, &what).await,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! arguments ─► manifest ─► directory ─┬─► created
+//!                                     │   when the kubelet has seen it
 //!                                     └─► wait, attach, exit code ─► (--rm) deleted
 //! ```
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::attaching::{Attaching, attach_or_print};
 use super::manifests;
+use super::taken_up::taken_up;
 use super::until::{Judgement, UntilError, one, until};
 use super::{Outcome, output};
 use crate::args::{Restart, RunArguments};
@@ -44,6 +46,8 @@ pub(super) async fn run(layout: &Layout, arguments: RunArguments) -> Outcome {
     }
     manifests::write(&file, &text)?;
     if !arguments.new.is_attached() {
+        let namespace = arguments.namespace.namespace.clone();
+        taken_up(layout, &[(namespace, arguments.name.clone())]).await;
         return output::print(&format!("pod/{} created\n", arguments.name));
     }
     let ended = follow(layout, &arguments).await;
