@@ -151,9 +151,16 @@ impl Node {
 
     /// Imports the `testbox` image and returns its name.
     pub async fn import_testbox(&self) -> String {
+        self.import_testbox_of("").await
+    }
+
+    /// The same with an image that names its user, unless that is empty.
+    pub async fn import_testbox_of(&self, user: &str) -> String {
         let name = local_name("testbox");
         let program = fs::read(program("podling-testbox")).expect("the testbox can be read");
-        let image = testbox_image(&program).build();
+        let mut image = testbox_image(&program);
+        user.clone_into(&mut image.settings.user);
+        let image = image.build();
         let archive = self.folder().join("testbox.oci.tar");
         fs::write(&archive, Layout::of(&name, &image.content()).tar(0)).expect("there is room");
         self.import(&archive).await;

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use podling_integration::harness::daemon::Start;
 use podling_integration::harness::leftovers;
 use podling_integration::harness::requests::{self, Running};
-use podling_integration::harness::{Cri, DEADLINE, Node, wait_until};
+use podling_integration::harness::{Cri, DEADLINE, Node, Options, wait_until};
 use podling_proto::runtime::v1::{ExecSyncRequest, ListContainerStatsRequest};
+
+use crate::{is_running, one, pod};
 
 /// Has the runtime put pods below `parent` of the node's own cgroup from its next start on.
 fn configure(node: &Node, parent: &str) {
@@ -84,5 +87,36 @@ async fn pods_keep_their_cgroups_when_the_default_parent_changes_and_leave_none(
         })
         .await;
     }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_cgroups_of_classes_containers_are_below_the_root() {
+    let arguments = ["--cgroups-per-qos=false", "--enforce-node-allocatable="];
+    let node = Node::start_with(Options {
+        start: Start {
+            arguments: arguments.map(str::to_owned).to_vec(),
+            ..Start::default()
+        },
+        ..Options::default()
+    })
+    .await;
+    let image = node.import_testbox().await;
+    node.manifest("flat.yaml", &pod("flat", one(&image, &["sleep"])));
+    let flat = node.wait_pod("flat", "runs", is_running).await;
+    let main = flat.main().expect("it runs");
+    let id = main.id().rsplit('/').next().unwrap_or_default().to_owned();
+    let cgroups = leftovers::cgroups(&node.range().cgroup());
+    let is_of = |path: &&PathBuf, name: &str| path.to_string_lossy().contains(name);
+    assert!(
+        !cgroups.iter().any(|path| is_of(&path, "kubepods")),
+        "{cgroups:?}"
+    );
+    let root = node.range().cgroup();
+    let is_below = |path: &PathBuf| {
+        let above = path.parent();
+        path.ends_with(&id) && above.is_some_and(|above| above.ends_with(root.trim_matches('/')))
+    };
+    assert!(cgroups.iter().any(is_below), "{cgroups:?}");
     node.stop().await;
 }

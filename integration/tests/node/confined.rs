@@ -173,3 +173,30 @@ async fn a_container_that_must_not_run_as_root_and_would_is_refused() {
     assert_eq!(said(&node, "nobody", "other", "id -u"), "1000\n");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_container_without_a_user_runs_as_its_image_says() {
+    let node = Node::start().await;
+    let image = node.import_testbox_of("1234").await;
+    let own = json!({ "runAsUser": 77 });
+    let spec = json!({
+        "terminationGracePeriodSeconds": 1,
+        "containers": [
+            { "name": "images", "image": image, "args": ["sleep"] },
+            { "name": "own", "image": image, "args": ["sleep"], "securityContext": own },
+        ],
+    });
+    node.manifest("users.yaml", &pod("users", spec));
+    let users = node
+        .wait_pod("users", "is ready", |pod| pod.is_ready())
+        .await;
+    let statuses = users.0["status"]["containerStatuses"].as_array();
+    for (name, uid, gid) in [("images", 1234, 0), ("own", 77, 0)] {
+        let mut all = statuses.into_iter().flatten();
+        let status = all.find(|status| status["name"] == name);
+        let user = &status.expect("it runs")["user"]["linux"];
+        assert_eq!(user["uid"], uid, "{users:?}");
+        assert_eq!(user["gid"], gid, "{users:?}");
+    }
+    node.stop().await;
+}

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::fit::{Shortage, shortages};
 use super::preempt::victims;
-use super::{Amounts, AppArmor, NodeFacts, affinity, ports, sysctl};
+use super::{Amounts, AppArmor, GroupPolicies, NodeFacts, affinity, ports, sysctl};
 use crate::evict::admit;
-use crate::model::{AppArmorProfile, Pod, PodUid};
+use crate::model::{AppArmorProfile, Pod, PodUid, SupplementalGroupsPolicy};
 use crate::shutdown::Machine;
 
 /// The label of a node, and of pods that name one, with its operating system.
@@ -82,7 +82,8 @@ pub fn decide(question: Question<'_>) -> Admission {
     }
     let refused = pressed(question)
         .or_else(|| sysctl::refusal(&pod.spec, &node.allowed_unsafe_sysctls))
-        .or_else(|| system(pod));
+        .or_else(|| system(pod))
+        .or_else(|| groups(pod, node));
     if let Some(refusal) = refused {
         return Admission::Refused(refusal);
     }
@@ -125,6 +126,15 @@ fn system(pod: &Pod) -> Option<Refusal> {
     os.is_some_and(|os| os != OS).then(|| {
         let message = "Failed to admit pod as the OS field doesn't match node OS";
         Refusal::new("PodOSNotSupported", message)
+    })
+}
+
+fn groups(pod: &Pod, node: &NodeFacts) -> Option<Refusal> {
+    let policy = pod.spec.security.supplemental_groups_policy;
+    let is_strict = policy == SupplementalGroupsPolicy::Strict;
+    (is_strict && node.groups == GroupPolicies::MergeAlone).then(|| {
+        let message = "SupplementalGroupsPolicy=Strict is not supported in this node";
+        Refusal::new("SupplementalGroupsPolicyNotSupported", message)
     })
 }
 

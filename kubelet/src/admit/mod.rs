@@ -24,4 +24,4 @@ mod tests;
 pub use amounts::{Amounts, asked_for};
 pub use decide::{Admission, Question, Refusal, Stage, decide};
 pub(crate) use fit::shortage;
-pub use node::{AppArmor, NodeFacts};
+pub use node::{AppArmor, GroupPolicies, NodeFacts};

@@ -23,12 +23,24 @@ pub struct NodeFacts {
     pub allowed_unsafe_sysctls: Vec<String>,
     /// Whether profiles of AppArmor can be enforced.
     pub app_armor: AppArmor,
+    /// Which policies of supplemental groups its runtime has.
+    pub groups: GroupPolicies,
     /// What it is short of.
     pub pressures: BTreeSet<Pressure>,
     /// Whether the machine goes down.
     pub machine: Machine,
     /// What stands against other sizes of containers that run.
     pub resizing: ResizeRules,
+}
+
+/// Which policies of supplemental groups a runtime has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GroupPolicies {
+    /// Both, or it has not said yet.
+    #[default]
+    All,
+    /// `Merge` alone.
+    MergeAlone,
 }
 
 /// Whether profiles of AppArmor can be enforced.
@@ -56,6 +68,7 @@ impl NodeFacts {
             pods: u64::MAX,
             allowed_unsafe_sysctls: Vec::new(),
             app_armor: AppArmor::Enforced,
+            groups: GroupPolicies::All,
             pressures: BTreeSet::new(),
             machine: Machine::Stays,
             resizing: ResizeRules::default(),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::{
     AppArmorProfile, Container, ContainerPort, NetworkMode, NodeOperator, NodeRequirement,
-    NodeTerm, Pod, PodName, Protocol, RestartPolicy, Sysctl,
+    NodeTerm, Pod, PodName, Protocol, RestartPolicy, SupplementalGroupsPolicy, Sysctl,
 };
 use crate::plan::fixture;
+use crate::shutdown::Machine;
 
 const MIB: u64 = 1 << 20;
 
@@ -85,7 +86,22 @@ fn answer_at(pod: &Pod, others: &[Pod], stage: Stage) -> Admission {
 }
 
 fn answer(pod: &Pod, others: &[Pod]) -> String {
-    match answer_at(pod, others, Stage::New) {
+    words(answer_at(pod, others, Stage::New))
+}
+
+/// The answer of a node that is otherwise.
+fn answer_of(node: &NodeFacts, pod: &Pod) -> String {
+    words(decide(Question {
+        pod,
+        others: &[],
+        held: &BTreeMap::new(),
+        node,
+        stage: Stage::New,
+    }))
+}
+
+fn words(admission: Admission) -> String {
+    match admission {
         Admission::Admitted => "in".to_owned(),
         Admission::Preempts { victims, .. } => {
             let names: Vec<_> = victims.iter().map(|uid| uid.as_str()).collect();
@@ -307,6 +323,34 @@ fn profiles_of_app_armor_need_a_kernel_that_has_it() {
         pod.spec.security.app_armor = Some(AppArmorProfile::Unconfined);
     });
     assert_eq!(answer(&unconfined, &[]), "in");
+}
+
+#[test]
+fn a_pod_whose_groups_the_runtime_cannot_keep_is_refused() {
+    let strict = with("a", |pod| {
+        pod.spec.security.supplemental_groups_policy = SupplementalGroupsPolicy::Strict;
+    });
+    let answer = |groups| {
+        let node = NodeFacts { groups, ..node() };
+        answer_of(&node, &strict)
+    };
+    assert_eq!(answer(GroupPolicies::All), "in");
+    assert_eq!(
+        answer(GroupPolicies::MergeAlone),
+        "SupplementalGroupsPolicyNotSupported: SupplementalGroupsPolicy=Strict is not supported in this node"
+    );
+}
+
+#[test]
+fn nobody_comes_when_the_machine_goes_down() {
+    let node = NodeFacts {
+        machine: Machine::GoesDown,
+        ..node()
+    };
+    assert_eq!(
+        answer_of(&node, &with("a", |_| ())),
+        "NodeShutdown: Pod was rejected as the node is shutting down."
+    );
 }
 
 #[test]

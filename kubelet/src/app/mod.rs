@@ -258,6 +258,7 @@ impl Kubelet {
         let message = "Starting kubelet.".to_owned();
         let event = Event::of_node(node, EventKind::Normal, "Starting", message);
         self.events.record(event);
+        self.warn_of_machine();
     }
 
     async fn run(&mut self, doors: Doors, shutdown: CancellationToken) -> Result<(), AppError> {

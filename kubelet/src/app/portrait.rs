@@ -6,10 +6,46 @@ use tokio::sync::watch;
 
 use super::{Kubelet, Settings};
 use crate::evict::Standing;
+use crate::execute::resolver_excess;
+use crate::host;
+use crate::model::{Event, EventKind};
 use crate::node::{Identity, Portrait};
 use crate::server::Doors;
+use crate::sync::EventRecorder as _;
+
+/// What upstream says of such a machine.
+const CGROUP_V1: &str = "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future \
+                         release. Please migrate to cgroup v2. More information at \
+                         https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
 
 impl Kubelet {
+    /// Events of what of the machine is not as it should be.
+    pub(super) fn warn_of_machine(&self) {
+        let warn = |reason, message| {
+            let node = &self.settings.node_name;
+            let event = Event::of_node(node, EventKind::Warning, reason, message);
+            self.events.record(event);
+        };
+        if host::cgroup_version() == 1 {
+            warn("CgroupV1", CGROUP_V1.to_owned());
+        }
+        let file = &self.settings.resolv_conf;
+        if file.as_os_str().is_empty() {
+            return;
+        }
+        let trouble = match std::fs::read_to_string(file) {
+            Err(error) => Some(format!("open {}: {error}", file.display())),
+            Ok(text) => {
+                let file = file.display().to_string();
+                let is_in_cluster = !self.settings.pods.cluster_domain.is_empty();
+                resolver_excess(&file, &text, usize::from(is_in_cluster) * 3)
+            }
+        };
+        if let Some(trouble) = trouble {
+            warn("CheckLimitsForResolvConf", trouble);
+        }
+    }
+
     /// The node, with the port that was got.
     pub(super) fn portrait(&self, doors: &Doors) -> Arc<Portrait> {
         let port = doors.addresses()[0].map(|address| address.port());

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::start::{cgroup_driver, meet};
 use super::{AppError, Kubelet};
+use crate::admit::GroupPolicies;
 use crate::collect::{ImageCollector, Images};
 use crate::device;
 use crate::evict::{self, Evictor};
@@ -29,7 +30,17 @@ impl Kubelet {
         let runtime = self.runtime.as_ref();
         let name = meet(runtime, shutdown).await?;
         let driver = cgroup_driver(runtime, self.settings.cgroup_driver, shutdown).await?;
+        self.learn_groups().await;
         Some((name, driver))
+    }
+
+    /// Which policies of supplemental groups the runtime has. When it does not say, pods wait for it later.
+    async fn learn_groups(&self) {
+        let features = self.runtime.features().await;
+        if features.is_ok_and(|features| !features.supplemental_groups_policy) {
+            self.node
+                .send_modify(|node| Arc::make_mut(node).groups = GroupPolicies::MergeAlone);
+        }
     }
 
     /// Limits what is above the pods before there are any.

@@ -8,10 +8,11 @@ use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{Amount, Evictor, Parts, Policy, Pressure, Signal, Standing, StorageLimits, Threshold};
 use crate::admit::NodeFacts;
-use crate::collect::{self, ImageCollector};
+use crate::collect::{self, ImageCollector, Images};
 use crate::config::Configuration;
 use crate::cri::fake::{FakeRuntime, Used};
 use crate::cri::{FilesystemUsage, ImageFilesystems, PodStats, SandboxMetadata, Usage};
@@ -29,6 +30,8 @@ struct Stage {
     standing: watch::Receiver<Standing>,
     node: watch::Receiver<Arc<NodeFacts>>,
     events: Arc<EventLog>,
+    runtime: FakeRuntime,
+    images: Images,
 }
 
 fn pod(uid: &str, spec: Value) -> Arc<core::Pod> {
@@ -55,7 +58,16 @@ fn stats(uid: &str) -> PodStats {
 }
 
 impl Stage {
+    /// A node where nobody removes images.
     fn new(pods: Vec<Arc<core::Pod>>, thresholds: Vec<Threshold>) -> Self {
+        Self::with_collector(pods, thresholds).0
+    }
+
+    /// The same, and who may.
+    fn with_collector(
+        pods: Vec<Arc<core::Pod>>,
+        thresholds: Vec<Threshold>,
+    ) -> (Self, ImageCollector) {
         let (runtime, root) = (FakeRuntime::new(), TempDir::new().unwrap());
         let uids = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref());
         runtime.uses(Used {
@@ -75,8 +87,7 @@ impl Stage {
         let (sender, inbox) = mpsc::channel(8);
         let (standing, seen) = watch::channel(Standing::default());
         let (facts, node) = watch::channel(Arc::new(NodeFacts::boundless()));
-        // Nobody removes images here.
-        let (_, images) = ImageCollector::new(
+        let (collector, images) = ImageCollector::new(
             Arc::new(runtime.clone()),
             Arc::clone(&events) as _,
             Arc::new(runtime.clock()),
@@ -86,7 +97,7 @@ impl Stage {
         let evictor = Evictor::new(Parts {
             events: Arc::clone(&events) as _,
             clock: Arc::new(runtime.clock()),
-            images,
+            images: images.clone(),
             roll: Arc::new(move || pods.clone()),
             inbox: sender,
             standing,
@@ -103,16 +114,19 @@ impl Stage {
                 limits: StorageLimits::Held,
             },
             metrics: UpkeepMetrics::default(),
-            runtime: Arc::new(runtime),
+            runtime: Arc::new(runtime.clone()),
         });
-        Self {
+        let stage = Self {
             root,
             evictor,
             inbox,
             standing: seen,
             node,
             events,
-        }
+            runtime,
+            images,
+        };
+        (stage, collector)
     }
 
     /// Who is given up, why, and how long he may take.
@@ -177,6 +191,19 @@ async fn of_a_node_that_is_short_of_disk_the_least_pod_is_given_up_and_critical_
     assert!(stage.node.borrow().pressures.contains(&Pressure::Disk));
     let told = ["NodeHasDiskPressure", "EvictionThresholdMet", "Evicted"];
     assert_eq!(stage.told(), told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_that_nobody_uses_go_before_a_pod_does() {
+    let pods = vec![pod("web", json!({ "containers": [] }))];
+    let (mut stage, collector) = Stage::with_collector(pods, impossible(0));
+    tokio::spawn(collector.run(CancellationToken::new()));
+    stage.runtime.load("old:1");
+    stage.images.remove_unused().await.unwrap();
+    assert_eq!(stage.runtime.images().len(), 1, "it is too young");
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(stage.evictor.look().await, [PodUid::from("web")]);
+    assert!(stage.runtime.images().is_empty(), "the image went too");
 }
 
 #[tokio::test]

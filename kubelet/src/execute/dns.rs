@@ -56,6 +56,30 @@ pub(crate) fn resolver(pod: &Pod, node: NodeDns<'_>) -> Resolver {
     Resolver { config, warnings }
 }
 
+/// What the host's resolv.conf has more of than pods can be given, which get so many domains of the cluster
+/// besides.
+pub(crate) fn resolver_excess(file: &str, text: &str, of_cluster: usize) -> Option<String> {
+    let searches = parse(text).searches;
+    let most = MOST_SEARCHES - of_cluster;
+    if searches.len() > most {
+        return Some(format!(
+            "Resolv.conf file '{file}' contains search line consisting of more than {most} domains!"
+        ));
+    }
+    if searches.iter().any(|search| search.len() > LONGEST_SEARCH) {
+        return Some(format!(
+            "Resolv.conf file {file:?} contains a search path which length is more than allowed \
+             {LONGEST_SEARCH} chars!"
+        ));
+    }
+    (searches.join(" ").len() > LONGEST_SEARCHES).then(|| {
+        format!(
+            "Resolv.conf file '{file}' contains search line which length is more than allowed \
+             {LONGEST_SEARCHES} chars!"
+        )
+    })
+}
+
 /// Where the lines come from.
 enum Origin {
     Nothing,

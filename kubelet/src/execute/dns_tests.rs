@@ -154,3 +154,27 @@ fn what_is_too_much_for_resolvers_is_left_out_and_told() {
         [("DNSConfigForming", expected.to_owned())]
     );
 }
+
+#[test]
+fn more_than_pods_can_be_given_of_the_hosts_resolver_is_told() {
+    let told = |text: &str, of_cluster| resolver_excess("/r", text, of_cluster);
+    let thirty =
+        "search".to_owned() + " a.b" + &(0..29).map(|n| format!(" d{n}.x")).collect::<String>();
+    assert_eq!(told(&thirty, 0), None);
+    assert_eq!(
+        told(&thirty, 3).as_deref(),
+        Some("Resolv.conf file '/r' contains search line consisting of more than 29 domains!")
+    );
+    let long = format!("search {}", "a".repeat(254));
+    assert_eq!(
+        told(&long, 0).as_deref(),
+        Some(
+            "Resolv.conf file \"/r\" contains a search path which length is more than allowed 253 chars!"
+        )
+    );
+    let all: String = (0..20)
+        .map(|n| format!(" {n}{}", "b".repeat(120)))
+        .collect();
+    let longer = told(&format!("search{all}"), 0);
+    assert!(longer.is_some_and(|told| told.contains("more than allowed 2048 chars")));
+}

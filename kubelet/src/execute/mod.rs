@@ -43,6 +43,7 @@ mod tests;
 mod users;
 mod volumes;
 
+pub(crate) use dns::resolver_excess;
 pub use executor::{Parts, PodExecutor, ServiceVariables};
 pub(crate) use expand::expand;
 pub use images::ImageParts;

@@ -27,7 +27,7 @@ pub(crate) use facts::huge_pages;
 pub use object::VERSION;
 pub use reserve::Reserve;
 
-use crate::admit::{AppArmor, NodeFacts};
+use crate::admit::{AppArmor, GroupPolicies, NodeFacts};
 use crate::allocation::ResizeRules;
 use crate::cri::Runtime;
 use crate::device::Desk;
@@ -66,6 +66,7 @@ impl Identity {
             allocatable: room::allocatable(&self.reserve, &facts),
             pods: self.reserve.pods(facts.cpus),
             allowed_unsafe_sysctls: allowed_unsafe_sysctls.to_vec(),
+            groups: GroupPolicies::All,
             pressures: self.standing.borrow().pressures().clone(),
             machine: Machine::Stays,
             resizing: ResizeRules::default(),

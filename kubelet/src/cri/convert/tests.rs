@@ -353,3 +353,30 @@ fn who_a_container_runs_as_and_what_it_may_not_write_at_all_are_told() {
     );
     assert_eq!(told.recursive_read_only, ["/b"]);
 }
+
+#[test]
+fn profiles_of_app_armor_go_over_the_wire_in_both_of_their_forms() {
+    use v1::security_profile::ProfileType;
+    let local = AppArmorProfile::Localhost("mine".to_owned());
+    for (profile, kind, name, word) in [
+        (
+            AppArmorProfile::RuntimeDefault,
+            ProfileType::RuntimeDefault,
+            "",
+            "runtime/default",
+        ),
+        (
+            AppArmorProfile::Unconfined,
+            ProfileType::Unconfined,
+            "",
+            "unconfined",
+        ),
+        (local, ProfileType::Localhost, "mine", "localhost/mine"),
+    ] {
+        assert_eq!(app_armor_name(Some(&profile)), word);
+        let told = app_armor_to_wire(profile);
+        assert_eq!(told.profile_type(), kind);
+        assert_eq!(told.localhost_ref, name);
+    }
+    assert_eq!(app_armor_name(None), "");
+}

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{convert, read_hook};
 use crate::model::{
-    EnvValue, ExitCodes, Hook, HostPathKind, HttpGet, HttpHeader, Medium, NetworkMode, PidMode,
-    PodSpec, PortRef, Probe, ProbeAction, Protocol, RestartAction, RestartRule, Scheme,
-    VolumeSource,
+    AppArmorProfile, EnvValue, ExitCodes, Hook, HostPathKind, HttpGet, HttpHeader, Medium,
+    NetworkMode, PidMode, PodSpec, PortRef, Probe, ProbeAction, Protocol, RestartAction,
+    RestartRule, Scheme, VolumeSource,
 };
 use crate::source::set_defaults;
 
@@ -540,4 +540,32 @@ fn hooks_arrive_and_what_a_container_was_made_with_is_read_again() {
     let ports = r#"[{"name": "web", "containerPort": 80, "protocol": "TCP"}]"#;
     assert_eq!(read_hook(json, Some(ports)), get(PortRef::Number(80)));
     assert_eq!(read_hook("{", None), None);
+}
+
+#[test]
+fn a_container_gets_the_app_armor_profile_of_its_field_before_its_annotation_and_its_pods() {
+    let annotation = "container.apparmor.security.beta.kubernetes.io/web";
+    let of = |name: &str| Some(AppArmorProfile::Localhost(name.to_owned()));
+    let local = |name: &str| json!({ "appArmorProfile": { "type": "Localhost", "localhostProfile": name } });
+    let profile = |annotated: bool, field: bool| {
+        let spec = converted(|pod| {
+            pod["spec"]["securityContext"] = local("pods");
+            if annotated {
+                pod["metadata"]["annotations"] = json!({ annotation: "localhost/annotated" });
+            }
+            if field {
+                pod["spec"]["containers"][0]["securityContext"] = local("own");
+            }
+        });
+        assert_eq!(spec.security.app_armor, of("pods"));
+        spec.containers[0].security.app_armor.clone()
+    };
+    assert_eq!(profile(false, false), None);
+    assert_eq!(profile(true, false), of("annotated"));
+    assert_eq!(profile(true, true), of("own"));
+    let wrong = problems(|pod| pod["metadata"]["annotations"] = json!({ annotation: "none" }));
+    assert!(
+        wrong[0].contains("invalid AppArmor profile name"),
+        "{wrong:?}"
+    );
 }
