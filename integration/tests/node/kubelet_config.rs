@@ -6,7 +6,7 @@ use std::process::Command;
 
 use podling_integration::harness::daemon::Start;
 use podling_integration::harness::programs::program;
-use podling_integration::harness::{DEADLINE, Node, Options, http, wait_until};
+use podling_integration::harness::{DEADLINE, Node, Options, http, leftovers, wait_until};
 use serde_json::{Value, json};
 
 use crate::{is_running, pod, shell};
@@ -148,6 +148,64 @@ async fn places_names_and_the_address_of_the_health_are_those_that_are_configure
     two["terminationGracePeriodSeconds"] = json!(1);
     fs::write(&target, pod("two", two)).expect("there is room");
     wait_until(DEADLINE, "the change is found", || runs("two-other-node")).await;
+    node.stop().await;
+}
+
+/// A cgroup of the test's own, which goes with it.
+struct OwnCgroup(String);
+
+impl Drop for OwnCgroup {
+    fn drop(&mut self) {
+        leftovers::remove_cgroups(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_daemons_process_its_log_and_the_machines_logs_are_as_configured() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    fs::create_dir_all(root.path().join("etc/podling")).expect("it can be made");
+    fs::create_dir_all(root.path().join("var/log")).expect("it can be made");
+    fs::write(root.path().join("var/log/kern.log"), "a line\n").expect("there is room");
+    let own = OwnCgroup(format!("/podling-kubelet-test-{}", std::process::id()));
+    let text = format!(
+        "{HEADER}maxOpenFiles: 3210\nkubeletCgroups: {}\nlogging:\n  format: json\n",
+        own.0
+    );
+    fs::write(root.path().join("etc/podling/config.yaml"), text).expect("there is room");
+    let node = Node::start_with(Options {
+        root: Some(root.path().to_owned()),
+        ..Options::default()
+    })
+    .await;
+    let of_process = |file: &str| {
+        let path = format!("/proc/{}/{file}", node.daemon_pid());
+        fs::read_to_string(path).expect("the daemon runs")
+    };
+    let cgroups = of_process("cgroup");
+    assert!(cgroups.contains(&format!(":{}\n", own.0)), "{cgroups}");
+    let limits = of_process("limits");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    assert!(
+        files.is_some_and(|line| line.contains(" 3210 ")),
+        "{limits}"
+    );
+    let log = node.daemon_log();
+    let first: Result<Value, _> = serde_json::from_str(log.lines().next().unwrap_or_default());
+    assert!(first.is_ok_and(|line| line["fields"].is_object()), "{log}");
+
+    let kern = node.kubelet("/logs/kern.log").expect("the kubelet answers");
+    assert_eq!(kern.text(), "a line\n");
+    let image = node.import_debian("busybox").await;
+    // Files of containers are not the daemon's.
+    let mut spec = shell(&image, "ulimit -n; sleep 1000");
+    spec["terminationGracePeriodSeconds"] = json!(1);
+    node.manifest("here.yaml", &pod("here", spec));
+    let here = node.wait_pod("here", "runs", is_running).await;
+    let is_said = || node.logs(&here, "main").ends_with('\n');
+    wait_until(DEADLINE, "the container tells its limit", is_said).await;
+    assert_ne!(node.logs(&here, "main").trim(), "3210");
     node.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Settings, groups};
+use super::{ProcessSettings, Settings, groups};
 use crate::api::{ClusterSettings, Detection, NodeWishes, Renewal, ReviewSettings, ReviewTimes};
 use crate::collect;
 use crate::config::{Configuration, Duration, Loaded};
@@ -15,7 +15,7 @@ use crate::execute::{PodSettings, PullSettings};
 use crate::model::SeccompProfile;
 use crate::node::Reserve;
 use crate::pinning;
-use crate::plan::LONGEST_BACKOFF;
+use crate::plan::{Keep, LONGEST_BACKOFF};
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, Tree};
 use crate::rotate;
@@ -45,7 +45,8 @@ impl Settings {
         self.rescan = configuration.file_check_frequency.to_std();
         self.page = page(configuration);
         self.pace = pace(configuration);
-        self.oom_score_adj = configuration.oom_score_adj;
+        self.keep = keep(loaded);
+        self.process = process(configuration);
         let images = configuration.image_service_endpoint.as_str();
         let images = images.strip_prefix("unix://").unwrap_or(images);
         self.image_socket = (!images.is_empty()).then(|| images.into());
@@ -71,6 +72,9 @@ impl Settings {
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         self.log_rotation = rotate::Policy::of(configuration);
         self.shutdown = shutdown::shares(configuration);
+        if !configuration.enable_system_log_handler {
+            self.system_logs = None;
+        }
         self.pods = pods(configuration);
         self.pulls = pulls(configuration);
         self.providers = providers(loaded);
@@ -204,6 +208,16 @@ fn reviews(configuration: &Configuration) -> ReviewSettings {
 }
 
 /// The page with manifests, if there is one.
+/// How the process shall be.
+fn process(configuration: &Configuration) -> ProcessSettings {
+    let cgroup = configuration.kubelet_cgroups.as_str();
+    ProcessSettings {
+        oom_score_adj: configuration.oom_score_adj,
+        open_files: u64::try_from(configuration.max_open_files).unwrap_or(0),
+        cgroup: (!cgroup.is_empty()).then(|| cgroup.to_owned()),
+    }
+}
+
 fn page(configuration: &Configuration) -> Option<Page> {
     let (url, headers) = (
         &configuration.static_pod_url,
@@ -227,6 +241,20 @@ fn pace(configuration: &Configuration) -> Pace {
 }
 
 /// How images are pulled.
+/// Which dead containers stay.
+fn keep(loaded: &Loaded) -> Keep {
+    let usual = Keep::default();
+    let of_each = loaded.flag_number("maximum-dead-containers-per-container");
+    // No number at all is written as a negative one.
+    let of_each = of_each.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    Keep {
+        of_each: of_each.unwrap_or(usual.of_each),
+        at_least: loaded
+            .flag_duration("minimum-container-ttl-duration")
+            .map_or(usual.at_least, Duration::to_std),
+    }
+}
+
 fn pulls(configuration: &Configuration) -> PullSettings {
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let at_most = configuration.max_parallel_image_pulls;

@@ -66,7 +66,7 @@ use crate::sync::{
 use cluster::Cluster;
 pub use configured::Ports;
 use portrait::identity;
-pub use settings::{AtEnd, Places, Settings};
+pub use settings::{AtEnd, Places, ProcessSettings, Settings};
 use start::{listen, make_directories, recover, wallet};
 
 /// Inputs on their way to the sync loop.
@@ -383,6 +383,7 @@ impl Kubelet {
             ),
             portrait,
             additions: Arc::clone(&self.additions),
+            system_logs: self.settings.system_logs.clone(),
             inbox,
         }
     }
@@ -461,6 +462,7 @@ impl Kubelet {
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
             pace: settings.pace,
+            keep: settings.keep,
         }
     }
 }

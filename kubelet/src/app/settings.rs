@@ -16,8 +16,10 @@ use crate::cri::Deadlines;
 use crate::device;
 use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
+use crate::metrics::FeatureGate;
 use crate::node::Reserve;
 use crate::pinning;
+use crate::plan::Keep;
 use crate::pleg::Intervals;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, GroupSettings, Tree};
@@ -50,9 +52,8 @@ pub struct Settings {
     pub log_links: PathBuf,
     /// Where the runtime speaks of images, when not on its socket.
     pub image_socket: Option<PathBuf>,
-    /// How readily the kernel ends the kubelet's process when memory is short; whoever has the process
-    /// sets it.
-    pub oom_score_adj: i32,
+    /// How its process shall be.
+    pub process: ProcessSettings,
     /// The cgroup below which `kubepods` is; `/` for the top.
     pub cgroup_root: String,
     /// Whether pods have cgroups of their own.
@@ -93,6 +94,8 @@ pub struct Settings {
     pub pace: Pace,
     /// How long a call to the runtime may take.
     pub deadlines: Deadlines,
+    /// Which dead containers stay.
+    pub keep: Keep,
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
     /// Who has CPUs for himself.
@@ -107,6 +110,8 @@ pub struct Settings {
     pub log_rotation: Option<rotate::Policy>,
     /// Who has how long when the machine goes down; nobody is waited for when there are none.
     pub shutdown: Vec<Share>,
+    /// Where the machine's logs are, if they are shown.
+    pub system_logs: Option<PathBuf>,
     /// Where logind is told how long to wait.
     pub logind_drop_ins: PathBuf,
     /// What becomes of the pods when the kubelet ends.
@@ -115,6 +120,17 @@ pub struct Settings {
 
 /// What becomes of the pods when the kubelet ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the process shall be in which a kubelet runs; whoever has the process sees to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// How readily the kernel ends it when memory is short (`oomScoreAdj`).
+    pub oom_score_adj: i32,
+    /// How many files it may have open at least (`maxOpenFiles`).
+    pub open_files: u64,
+    /// The cgroup that it joins (`kubeletCgroups`).
+    pub cgroup: Option<String>,
+}
+
 pub enum AtEnd {
     /// They go on; the next kubelet takes them over.
     #[default]
@@ -152,7 +168,7 @@ impl Settings {
             pod_logs,
             log_links,
             image_socket: None,
-            oom_score_adj: Configuration::default().oom_score_adj,
+            process: ProcessSettings::default(),
             cgroup_root: "/".to_owned(),
             cgroup_tree: Tree::default(),
             groups: GroupSettings::default(),
@@ -197,11 +213,13 @@ impl Settings {
             pinning: pinning::Settings::default(),
             system: "/sys/devices/system".into(),
             eviction: evict::Policy::of(&Configuration::default()),
+            keep: Keep::default(),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
             shutdown: Vec::new(),
             logind_drop_ins: "/etc/systemd/logind.conf.d".into(),
             at_end: AtEnd::default(),
+            system_logs: Some("/var/log".into()),
         }
     }
 }

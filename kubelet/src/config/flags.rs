@@ -27,6 +27,8 @@ pub(super) enum Shape {
     Boolean,
     /// `10250`
     Number,
+    /// `1m30s`
+    Duration,
     /// As it is.
     Text,
     /// `a,b`
@@ -35,6 +37,8 @@ pub(super) enum Shape {
     Words,
     /// `a<1,b<2`
     Thresholds,
+    /// `file=1,other*=2`
+    Files,
     /// `a=true,b=false`
     Switches,
     /// `a:1,a:2`

@@ -31,6 +31,7 @@ pub use fields::Configuration;
 pub use flags::{Flag, all as all_flags};
 #[cfg(test)]
 pub(crate) use nested::ShutdownGracePeriod;
+pub use logging::LogWishes;
 pub use problem::{Place, Problem, Problems};
 pub use validate::{CgroupVersion, Machine, Swap};
 
@@ -211,6 +212,16 @@ impl Loaded {
 
     /// The pairs of a flag without a field.
     pub(crate) fn flag_words(&self, name: &str) -> Vec<(String, String)> {
+    /// The value of a flag without a field, as a number.
+    pub(crate) fn flag_number(&self, name: &str) -> Option<i64> {
+        self.flags.get(name)?.as_i64()
+    }
+
+    /// The value of a flag without a field, as a duration; it was found to be one.
+    pub(crate) fn flag_duration(&self, name: &str) -> Option<Duration> {
+        Duration::parse(self.flag(name)?)
+    }
+
         let pairs = self.flags.get(name).and_then(Value::as_object);
         let pairs = pairs.into_iter().flatten();
         pairs

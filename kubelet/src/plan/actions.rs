@@ -8,12 +8,13 @@ use crate::model::{
     StartContainer, StartReason, StopReason, TargetSandbox,
 };
 
+use super::collect::{Dead, Keep};
 use super::init::{InitProgress, init_progress, upkeep};
 use super::reset::reset;
 use super::resize::resize;
 use super::restart::{Decision, decide, is_other, policy_of, wants_restart};
 use super::sandbox::{Verdict, judge};
-use super::{CrashBackoff, collect, ephemeral, kill};
+use super::{CrashBackoff, ephemeral, kill};
 
 /// Everything that a plan follows from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct Situation<'a> {
     pub probes: &'a ProbeResults,
     /// What crashed containers have to wait for.
     pub backoff: &'a CrashBackoff,
+    /// Which dead containers stay.
+    pub keep: Keep,
     /// Now.
     pub now: Timestamp,
 }
@@ -53,8 +56,13 @@ pub fn compute_pod_actions(situation: Situation<'_>) -> PodActions {
         Verdict::Replace(create) => draft.in_new_sandbox(create),
         Verdict::Finished => draft.finished().actions,
     };
-    actions.remove_containers = collect::old_containers(observation);
-    actions.remove_sandboxes = collect::old_sandboxes(observation);
+    let dead = Dead {
+        observation,
+        keep: situation.keep,
+        now: situation.now,
+    };
+    actions.remove_containers = dead.containers();
+    actions.remove_sandboxes = dead.sandboxes();
     actions
 }
 

@@ -1,42 +1,90 @@
 //! Which dead containers and sandboxes does nobody need any more?
 //!
 //! Of each container the newest stays, and the newest that exited: one says what is, the other what
-//! was before. A dead sandbox stays as long as one of those is in it.
+//! was before. More stay when the configuration says so. A dead sandbox stays as long as one of those is
+//! in it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::model::{
     ContainerObservation, PodActions, PodObservation, RemoveContainer, RemoveSandbox,
     SandboxObservation, SandboxState,
 };
 
-/// Dead containers that tell nothing a newer one does not.
-pub(super) fn old_containers(observation: &PodObservation) -> Vec<RemoveContainer> {
-    observation
-        .containers
-        .iter()
-        .filter(|seen| !seen.state.may_run() && !is_needed(observation, seen))
-        .map(removal)
-        .collect()
+/// Which dead containers stay besides those that are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So many of each name, the newest (`--maximum-dead-containers-per-container`).
+    pub of_each: usize,
+    /// Those that have been dead for no longer than this (`--minimum-container-ttl-duration`).
+    pub at_least: Duration,
 }
 
-/// Dead sandboxes, other than the newest, that hold nothing needed.
-pub(super) fn old_sandboxes(observation: &PodObservation) -> Vec<RemoveSandbox> {
-    let newest = observation.newest_sandbox().map(|sandbox| &sandbox.id);
-    let is_empty = |sandbox: &SandboxObservation| {
-        let mut inside = observation
-            .containers
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            of_each: 1,
+            at_least: Duration::ZERO,
+        }
+    }
+}
+
+/// What is known when dead containers are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Dead<'a> {
+    pub(super) observation: &'a PodObservation,
+    pub(super) keep: Keep,
+    pub(super) now: Timestamp,
+}
+
+impl Dead<'_> {
+    /// Containers that nobody needs.
+    pub(super) fn containers(self) -> Vec<RemoveContainer> {
+        let all = self.observation.containers.iter();
+        all.filter(|seen| !seen.state.may_run() && !self.stays(seen))
+            .map(removal)
+            .collect()
+    }
+
+    /// Sandboxes, other than the newest, that hold nothing that stays.
+    pub(super) fn sandboxes(self) -> Vec<RemoveSandbox> {
+        let newest = self.observation.newest_sandbox().map(|sandbox| &sandbox.id);
+        let is_empty = |sandbox: &SandboxObservation| {
+            let all = self.observation.containers.iter();
+            let mut inside = all.filter(|one| one.sandbox_id == sandbox.id);
+            !inside.any(|one| one.state.may_run() || self.stays(one))
+        };
+        self.observation
+            .sandboxes
             .iter()
-            .filter(|one| one.sandbox_id == sandbox.id);
-        !inside.any(|one| one.state.may_run() || is_needed(observation, one))
-    };
-    observation
-        .sandboxes
-        .iter()
-        .filter(|sandbox| sandbox.state == SandboxState::NotReady)
-        .filter(|sandbox| Some(&sandbox.id) != newest && is_empty(sandbox))
-        .map(|sandbox| RemoveSandbox {
-            id: sandbox.id.clone(),
+            .filter(|sandbox| sandbox.state == SandboxState::NotReady)
+            .filter(|sandbox| Some(&sandbox.id) != newest && is_empty(sandbox))
+            .map(|sandbox| RemoveSandbox {
+                id: sandbox.id.clone(),
+            })
+            .collect()
+    }
+
+    fn stays(self, seen: &ContainerObservation) -> bool {
+        is_needed(self.observation, seen) || self.is_young(seen) || self.is_among_newest(seen)
+    }
+
+    fn is_young(self, seen: &ContainerObservation) -> bool {
+        let ended = seen.state.exit().map(|exit| exit.finished_at);
+        let dead = ended.map(|ended| self.now.duration_since(ended));
+        dead.is_some_and(|dead| {
+            dead < jiff::SignedDuration::try_from(self.keep.at_least).unwrap_or_default()
         })
-        .collect()
+    }
+
+    fn is_among_newest(self, seen: &ContainerObservation) -> bool {
+        let of_name = self.observation.of_name(&seen.name);
+        let newer = of_name
+            .filter(|other| other.state.exit().is_some() && other.age_key() > seen.age_key());
+        seen.state.exit().is_some() && newer.count() < self.keep.of_each
+    }
 }
 
 /// The plan that removes all that is left of a pod that has ended.

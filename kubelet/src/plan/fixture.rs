@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{CrashBackoff, Situation, compute_pod_actions};
+use super::{CrashBackoff, Keep, Situation, compute_pod_actions};
 use crate::model::{
     Container, ContainerHash, ContainerObservation, ContainerSecurity, ContainerState, DnsConfig,
     DnsPolicy, Exit, Lifecycle, Namespaces, NetworkMode, Overhead, Placement, Pod, PodActions,
@@ -75,6 +75,7 @@ pub(crate) fn plan_for(
         observation,
         probes: &ProbeResults::default(),
         backoff,
+        keep: Keep::default(),
         now,
     })
 }

@@ -34,7 +34,7 @@ mod tests;
 pub use actions::{Situation, compute_pod_actions};
 pub use asked::restart_asked;
 pub use backoff::{CrashBackoff, LONGEST_BACKOFF};
-pub use collect::remove_everything;
+pub use collect::{Keep, remove_everything};
 pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
 pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fixture::{at, container, exited, made, plan_for, pod, probe, running, sandbox, seen};
 use super::{
-    CrashBackoff, Situation, compute_pod_actions, end_pod, remove_everything, time_to_stop,
+    CrashBackoff, Keep, Situation, compute_pod_actions, end_pod, remove_everything, time_to_stop,
 };
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
@@ -463,6 +463,42 @@ fn of_the_dead_one_of_each_container_is_kept() {
 }
 
 #[test]
+fn more_dead_containers_are_kept_when_they_shall_be() {
+    let observation = seen(
+        vec![sandbox(0, Ready)],
+        vec![
+            made("web", 0, exited(1)),
+            made("web", 1, exited(1)),
+            made("web", 2, exited(1)),
+            made("web", 3, running()),
+        ],
+    );
+    let pod = pod(Always, &[], &["web"]);
+    let finished = observation.containers[0].state.exit().unwrap().finished_at;
+    let plan = |of_each, at_least| {
+        let actions = compute_pod_actions(Situation {
+            pod: &pod,
+            observation: &observation,
+            probes: &ProbeResults::default(),
+            backoff: &CrashBackoff::default(),
+            keep: Keep {
+                of_each,
+                at_least: Duration::from_secs(at_least),
+            },
+            now: finished + Duration::from_secs(10),
+        });
+        sentence(&actions)
+    };
+    assert_eq!(plan(1, 0), "remove web#0, remove web#1");
+    assert_eq!(plan(2, 0), "remove web#0");
+    assert_eq!(plan(3, 0), "");
+    // What was before is never forgotten.
+    assert_eq!(plan(0, 0), "remove web#0, remove web#1");
+    assert_eq!(plan(0, 10), "remove web#0, remove web#1");
+    assert_eq!(plan(0, 11), "");
+}
+
+#[test]
 fn a_pod_ends_with_its_grace() {
     let container = ContainerObservation {
         grace_period: Some(Duration::from_secs(7)),
@@ -558,6 +594,7 @@ fn plan_after(policy: RestartPolicy, kind: ProbeKind, verdict: Verdict) -> PodAc
         observation: &observation,
         probes: &probes,
         backoff: &CrashBackoff::default(),
+        keep: Keep::default(),
         now: at(100),
     })
 }
@@ -633,6 +670,7 @@ fn a_verdict_on_the_container_before_ends_nothing() {
         observation: &observation,
         probes: &probes,
         backoff: &CrashBackoff::default(),
+        keep: Keep::default(),
         now: at(100),
     });
     assert!(actions.is_empty(), "{actions:?}");

@@ -3,6 +3,7 @@
 mod cgroup;
 mod change;
 mod groups;
+mod join;
 mod limits;
 mod qos;
 mod shape;
@@ -15,6 +16,7 @@ pub use crate::model::CgroupDriver;
 pub use cgroup::{CgroupError, PodCgroups, PodRules, Tree};
 pub(crate) use change::{PodChange, PodChanges, changes};
 pub use groups::{Capacity, Enforced, GroupSettings, Reserved};
+pub use join::join_cgroup;
 pub(crate) use limits::container_resources;
 pub(crate) use limits::{PodLimits, pod_limits};
 use limits::{quota, shares};

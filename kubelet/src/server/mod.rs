@@ -28,6 +28,7 @@ mod routes;
 mod running;
 mod stats;
 mod stream;
+mod system_logs;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ mod watch_tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -111,6 +112,8 @@ pub struct Exhibits {
     pub portrait: Arc<Portrait>,
     /// What was added to pods.
     pub additions: Arc<Additions>,
+    /// Where the machine's logs are, if they are shown.
+    pub system_logs: Option<PathBuf>,
     /// Where changes are asked for.
     pub inbox: mpsc::Sender<Input>,
 }

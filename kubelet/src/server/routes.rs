@@ -16,7 +16,7 @@ use super::query::Query;
 use super::refusal::Refusal;
 use super::{
     Debugging, Exhibits, Shown, change, events, healthz, json, logs, pods, running, stats, stream,
-    watch,
+    system_logs, watch,
 };
 
 /// Everything, for who is let in.
@@ -98,12 +98,13 @@ fn streams() -> Router<Shown> {
         )
 }
 
-/// What upstream serves and this kubelet does not: its own words for it.
+/// What upstream serves and this kubelet may not, or does not: its own words for it.
 fn switched_off() -> Router<Shown> {
     let refuse = |words: &'static str| any(async move || off(words));
     Router::new()
-        .route("/logs/", refuse("logs endpoint is disabled."))
-        .route("/logs/{*path}", refuse("logs endpoint is disabled."))
+        .route("/logs", any(system_logs::to_top))
+        .route("/logs/", get(system_logs::top))
+        .route("/logs/{*path}", get(system_logs::below))
         .route("/debug/pprof/", refuse("profiling endpoint is disabled."))
         .route(
             "/debug/pprof/{*path}",
@@ -131,7 +132,7 @@ fn debugging_off() -> Router<Shown> {
         .route("/runningpods/", refuse())
 }
 
-fn off(words: &str) -> Refusal {
+pub(super) fn off(words: &str) -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{words}\n"))
 }
 

@@ -82,6 +82,7 @@ impl Stage {
             figures: Arc::new(figures),
             portrait: Arc::new(portrait),
             additions: Arc::new(Additions::new(layout_of_additions)),
+            system_logs: None,
             inbox,
         };
         let shown = Shown {
@@ -429,6 +430,30 @@ async fn the_configuration_is_shown_and_what_is_switched_off_says_so() {
     ] {
         let refused = (StatusCode::METHOD_NOT_ALLOWED, words.to_owned());
         assert_eq!(stage.get(path).await, refused, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_machines_logs_are_shown_as_lists_and_files() {
+    let mut stage = Stage::new();
+    let logs = tempfile::tempdir().unwrap();
+    fs::create_dir(logs.path().join("apt")).unwrap();
+    fs::write(logs.path().join("apt/a <b>.log"), "line\n").unwrap();
+    stage.shown.exhibits.system_logs = Some(logs.path().to_owned());
+    let (status, list) = stage.get("/logs/").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(list.contains(r#"<a href="apt/">apt/</a>"#), "{list}");
+    let (_, list) = stage.get("/logs/apt/").await;
+    let link = r#"<a href="a%20%3Cb%3E.log">a &lt;b&gt;.log</a>"#;
+    assert!(list.contains(link), "{list}");
+    let there = (StatusCode::OK, "line\n".to_owned());
+    assert_eq!(stage.get("/logs/apt/a%20%3Cb%3E.log").await, there);
+    let moved = stage.ask("/logs/apt").await;
+    assert_eq!(moved.status(), StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(moved.headers()["location"], "/logs/apt/");
+    for path in ["/logs/none", "/logs/..%2F..%2Fetc/passwd"] {
+        let missing = (StatusCode::NOT_FOUND, "404 page not found\n".to_owned());
+        assert_eq!(stage.get(path).await, missing, "{path}");
     }
 }
 

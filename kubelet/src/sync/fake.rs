@@ -123,6 +123,7 @@ impl FakeNode {
             metrics: self.metrics.clone(),
             pulse: Pulse::default(),
             pace: Pace::default(),
+            keep: crate::plan::Keep::default(),
         })
     }
 

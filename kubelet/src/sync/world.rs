@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::admit::NodeFacts;
 use crate::metrics::Metrics;
+use crate::plan::Keep;
 use crate::pulse::Pulse;
 use crate::status::Facts;
 
@@ -63,4 +64,6 @@ pub struct World<R: Roles> {
     pub pulse: Pulse,
     /// How often pods are looked at.
     pub pace: Pace,
+    /// Which dead containers stay.
+    pub keep: Keep,
 }

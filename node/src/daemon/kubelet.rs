@@ -11,7 +11,7 @@ use podling_runtime::layout::Layout;
 use tokio_util::sync::CancellationToken;
 
 use super::part::Part;
-use super::settings;
+use super::{process, settings};
 use crate::args::KubeletFlags;
 use crate::kubelet::{address_file, socket as kubelet_socket};
 
@@ -66,6 +66,7 @@ pub(super) fn start(
         cgroup_root: cgroup_root(loaded),
         address_file: Some(address_file(layout)),
         at_end,
+        system_logs: Some(layout.root().join("var/log")),
         ..Settings::new(&name, socket, places)
     };
     settings = settings.configured(loaded, ports);
@@ -79,20 +80,8 @@ pub(super) fn start(
     }
     // A node with a root of its own has nothing to do with the machine's logins.
     settings.home = std::env::home_dir().filter(|_| layout.root() == Path::new("/"));
-    score(settings.oom_score_adj);
+    process::arrange(&settings.process);
     let stop = CancellationToken::new();
     let work = app::run(settings, stop.clone());
     Ok(Part::spawn("kubelet", stop, async move { Ok(work.await?) }))
-}
-
-/// Tells the kernel how readily to end this process (`oomScoreAdj`). Containers, pause and commands have
-/// scores of their own; monitors keep this one.
-fn score(wanted: i32) {
-    const FILE: &str = "/proc/self/oom_score_adj";
-    let Err(error) = fs::write(FILE, wanted.to_string()) else {
-        return;
-    };
-    let now = fs::read_to_string(FILE).unwrap_or_default();
-    let now = now.trim();
-    tracing::warn!(wanted, now, %error, "oomScoreAdj stays: a lower one needs CAP_SYS_RESOURCE");
 }

@@ -15,6 +15,7 @@ mod kubelet;
 mod kubelet_config;
 pub(crate) mod logging;
 mod part;
+mod process;
 pub(crate) mod programs;
 mod runtime;
 mod service;
@@ -33,7 +34,7 @@ use tokio::signal::unix::Signal;
 use crate::args::{Daemon, KubeletArguments, KubeletFlags, UpArguments};
 use crate::cri;
 use config::{Flags, RuntimeConfiguration};
-use logging::Log;
+use logging::{Log, Logging};
 use part::Part;
 pub(crate) use programs::missing as missing_programs;
 pub(crate) use runtime::DEFAULT_CGROUP_PARENT;
@@ -55,7 +56,7 @@ pub(crate) async fn run(layout: &Layout, daemon: Daemon) -> Outcome {
         layout,
         daemon: daemon.clone(),
         hangups: signals::hangups()?,
-        log: logging::start(configured.runtime.logging),
+        log: logging::start(&configured.runtime.logging),
         service: Service::of_environment(),
     };
     match daemon {
@@ -103,7 +104,7 @@ impl Beside<'_> {
 fn reload(layout: &Layout, daemon: &Daemon, log: &Log) {
     match configure(layout, daemon) {
         Ok(configured) => {
-            log.set_level(configured.runtime.logging.level);
+            log.change(&configured.runtime.logging);
             tracing::info!(
                 "the configuration was read again: the level of the log counts from now on"
             );
@@ -140,6 +141,10 @@ fn configure(layout: &Layout, daemon: &Daemon) -> Result<Configured, Box<dyn Err
     if let (Ok(loaded), Daemon::Up(_)) = (&kubelet, daemon) {
         defaults.cgroup_parent = kubelet::cgroup_root(loaded);
         defaults.cgroup_driver = kubelet::cgroup_driver(loaded).unwrap_or_default();
+    }
+    let wishes = kubelet.as_ref().ok().and_then(|loaded| loaded.logging());
+    if let Some(wishes) = wishes {
+        defaults.logging = Logging::of_kubelet(&wishes);
     }
     let flags = Flags {
         runtime: flags,

@@ -154,6 +154,17 @@ pub(in crate::config) const ALIASES: &[(&str, &str, Shape)] = &[
         "localStorageCapacityIsolation",
         Shape::Boolean,
     ),
+    ("log-flush-frequency", "logging.flushFrequency", Shape::Text),
+    (
+        "log-text-info-buffer-size",
+        "logging.options.text.infoBufferSize",
+        Shape::Text,
+    ),
+    (
+        "log-text-split-stream",
+        "logging.options.text.splitStream",
+        Shape::Boolean,
+    ),
     ("logging-format", "logging.format", Shape::Text),
     ("manifest-url", "staticPodURL", Shape::Text),
     ("manifest-url-header", "staticPodURLHeader", Shape::Headers),
@@ -246,6 +257,7 @@ pub(in crate::config) const ALIASES: &[(&str, &str, Shape)] = &[
         "topologyManagerScope",
         Shape::Text,
     ),
+    ("vmodule", "logging.vmodule", Shape::Files),
     ("volume-plugin-dir", "volumePluginDir", Shape::Text),
     (
         "volume-stats-agg-period",
@@ -313,21 +325,6 @@ pub(in crate::config) const ALONE: &[(&str, Shape, &str)] = &[
         "File that one kubelet at a time may hold.",
     ),
     (
-        "log-flush-frequency",
-        Shape::Text,
-        "Longest time between two flushes of the log.",
-    ),
-    (
-        "log-text-info-buffer-size",
-        Shape::Text,
-        "How much of the log is held back.",
-    ),
-    (
-        "log-text-split-stream",
-        Shape::Boolean,
-        "Write errors to stderr and the rest to stdout.",
-    ),
-    (
         "max-housekeeping-interval",
         Shape::Text,
         "Longest time between two looks at containers.",
@@ -344,7 +341,7 @@ pub(in crate::config) const ALONE: &[(&str, Shape, &str)] = &[
     ),
     (
         "minimum-container-ttl-duration",
-        Shape::Text,
+        Shape::Duration,
         "How long a dead container is kept at least.",
     ),
     (
@@ -359,11 +356,6 @@ pub(in crate::config) const ALONE: &[(&str, Shape, &str)] = &[
         "Directory of the kubelet's own files [default: ROOT/var/lib/podling/kubelet].",
     ),
     ("runtime-cgroups", Shape::Text, "Cgroup of the runtime."),
-    (
-        "vmodule",
-        Shape::Text,
-        "How much each file of the kubelet logs.",
-    ),
     (
         "application-metrics-count-limit",
         Shape::Number,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Shape;
+use crate::config::Duration;
 
 /// Reads it; an error says what is wrong with it.
 pub(super) fn read(text: &str, shape: Shape) -> Result<Value, String> {
@@ -14,10 +15,15 @@ pub(super) fn read(text: &str, shape: Shape) -> Result<Value, String> {
                 .map(Value::from)
                 .map_err(|_| format!("{text:?} is not a number"))
         }
+        Shape::Duration => match Duration::parse(text) {
+            Some(_) => Ok(text.into()),
+            None => Err(format!("invalid duration {text:?}")),
+        },
         Shape::Text => Ok(text.into()),
         Shape::List => Ok(items(text).map(Value::from).collect()),
         Shape::Words => pairs(text, '='),
         Shape::Thresholds => pairs(text, '<'),
+        Shape::Files => items(text).map(file).collect(),
         Shape::Switches => switches(text),
         Shape::Headers => headers(text),
         Shape::Taints => items(text).map(taint).collect(),
@@ -83,6 +89,15 @@ fn headers(text: &str) -> Result<Value, String> {
             .push(value.into());
     }
     Ok(Value::Object(all))
+}
+
+/// `pattern=N`
+fn file(item: &str) -> Result<Value, String> {
+    let (pattern, level) = pair(item, '=')?;
+    let level: u32 = level
+        .parse()
+        .map_err(|_| format!("{level:?} is not a number"))?;
+    Ok(json!({ "filePattern": pattern, "verbosity": level }))
 }
 
 /// `key=value:effect` or `key:effect`

@@ -1,6 +1,7 @@
 //! Rules that are broken, one by one and together.
 
 use super::*;
+use crate::config::nested::VModule;
 
 fn machine(cgroups: CgroupVersion) -> Machine {
     Machine {
@@ -93,4 +94,20 @@ fn swap_is_refused_when_it_shall_be() {
     };
     let told = validate(&Configuration::default(), swapping);
     assert!(told[0].starts_with("running with swap on"), "{told:?}");
+}
+
+#[test]
+fn a_log_is_asked_for_in_known_words() {
+    let told = complaints(|configuration| {
+        "xml".clone_into(&mut configuration.logging.format);
+        configuration.logging.vmodule = vec![VModule::default()];
+    });
+    assert_eq!(
+        told,
+        [
+            "logging.format: Invalid value: \"xml\": Unsupported log format",
+            "logging.vmodule: Forbidden: Only supported for text log format",
+            "logging.vmodule[0]: Required value: File pattern must not be empty",
+        ]
+    );
 }

@@ -30,6 +30,7 @@ fn plan_with(
         observation: &observation,
         probes: &probes,
         backoff: &CrashBackoff::default(),
+        keep: Keep::default(),
         now: at(100),
     });
     sentence(&actions)

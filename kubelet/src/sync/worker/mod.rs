@@ -291,6 +291,7 @@ impl<R: Roles> Worker<R> {
                 observation: &observation,
                 probes: &probes,
                 backoff: &self.backoff,
+                keep: self.world.keep,
                 now,
             })
         });

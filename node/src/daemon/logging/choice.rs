@@ -2,16 +2,47 @@
 #![deny(clippy::disallowed_methods)]
 
 use clap::ValueEnum;
+use podling_kubelet::config::LogWishes;
 
 use crate::args::LogArguments;
 
 /// What can be chosen of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Logging {
     /// How much.
     pub(crate) level: Level,
     /// How it is written to stderr; the journal gets fields in any case.
     pub(crate) format: Format,
+    /// How much is written of what single source files log.
+    pub(crate) files: Vec<OfFile>,
+}
+
+/// How much is written of what a source file logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OfFile {
+    /// Its name without folders and `.rs`; `*` stands for any characters, `?` for one.
+    pattern: String,
+    level: Level,
+}
+
+impl OfFile {
+    /// Whether it is about the file at this path.
+    fn is_about(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let name = name.strip_suffix(".rs").unwrap_or(name);
+        fits(self.pattern.as_bytes(), name.as_bytes())
+    }
+}
+
+/// Whether a text fits a pattern.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| fits(rest, &text[skipped..])),
+        ([b'?', rest @ ..], [_, text @ ..]) => fits(rest, text),
+        ([one, rest @ ..], [other, text @ ..]) => one == other && fits(rest, text),
+        _ => false,
+    }
 }
 
 impl Logging {
@@ -19,7 +50,32 @@ impl Logging {
     pub(crate) const DEFAULT: Self = Self {
         level: Level::Info,
         format: Format::Text,
+        files: Vec::new(),
     };
+
+    /// What the kubelet's configuration says of it.
+    pub(crate) fn of_kubelet(wishes: &LogWishes) -> Self {
+        let level =
+            |verbosity: u32| Level::of_upstreams(u8::try_from(verbosity).unwrap_or(u8::MAX));
+        let files = wishes.files.iter().map(|(pattern, verbosity)| OfFile {
+            pattern: pattern.clone(),
+            level: level(*verbosity),
+        });
+        Self {
+            level: level(wishes.verbosity),
+            format: match wishes.format.as_str() {
+                "json" => Format::Json,
+                _ => Format::Text,
+            },
+            files: files.collect(),
+        }
+    }
+
+    /// Whether a source file is one of which so much is written, whatever holds for the others.
+    pub(super) fn is_wanted_of(&self, path: &str, level: tracing::Level) -> bool {
+        let about = self.files.iter().find(|one| one.is_about(path));
+        about.is_some_and(|one| level <= one.level.most())
+    }
 
     /// What a command line makes of it.
     pub(crate) fn overridden_by(self, flags: &LogArguments) -> Self {
@@ -32,6 +88,7 @@ impl Logging {
         Self {
             level,
             format: flags.log_format.unwrap_or(self.format),
+            files: self.files,
         }
     }
 }
@@ -76,6 +133,17 @@ impl Level {
             0..=2 => Self::Info,
             3..=5 => Self::Debug,
             _ => Self::Trace,
+        }
+    }
+
+    /// The last that is written of podling's own.
+    fn most(self) -> tracing::Level {
+        match self {
+            Self::Error => tracing::Level::ERROR,
+            Self::Warn => tracing::Level::WARN,
+            Self::Info => tracing::Level::INFO,
+            Self::Debug => tracing::Level::DEBUG,
+            Self::Trace => tracing::Level::TRACE,
         }
     }
 
@@ -138,6 +206,22 @@ mod tests {
         let levels = [0, 2, 3, 5, 6, 10].map(Level::of_upstreams);
         let (info, debug, trace) = (Level::Info, Level::Debug, Level::Trace);
         assert_eq!(levels, [info, info, debug, debug, trace, trace]);
+    }
+
+    #[test]
+    fn the_kubelets_words_for_its_log_are_understood() {
+        let told = Logging::of_kubelet(&LogWishes {
+            format: "json".to_owned(),
+            verbosity: 4,
+            files: vec![("evict*".to_owned(), 0), ("e?ict".to_owned(), 9)],
+        });
+        assert_eq!((told.level, told.format), (Level::Debug, Format::Json));
+        let wanted = |path| told.is_wanted_of(path, tracing::Level::DEBUG);
+        // The first that fits counts.
+        assert!(!wanted("kubelet/src/evict/evictor.rs"));
+        assert!(wanted("kubelet/src/edict.rs"));
+        assert!(!wanted("kubelet/src/edict/mod.rs"));
+        assert!(told.is_wanted_of("kubelet/src/evict/evictor.rs", tracing::Level::INFO));
     }
 
     #[test]

@@ -8,42 +8,53 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 pub(crate) use choice::{Format, Level, Logging, named};
 
-/// The log of this process, whose level can be changed.
+type AnyFilter = Box<dyn Filter<Registry> + Send + Sync>;
+
+/// The log of this process. How much is logged can be changed.
 pub(super) struct Log {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<AnyFilter, Registry>,
 }
 
 /// Starts logging. RUST_LOG overrides the level.
-pub(super) fn start(logging: Logging) -> Log {
-    let (filter, handle) = reload::Layer::new(filter(logging.level));
+pub(super) fn start(logging: &Logging) -> Log {
+    let (filter, handle) = reload::Layer::new(filter(logging));
     tracing_subscriber::registry()
-        .with(filter)
-        .with(writer(logging))
+        .with(writer(logging).with_filter(filter))
         .init();
     Log { filter: handle }
 }
 
 impl Log {
-    /// Logs as much as `level` says from now on.
-    pub(super) fn set_level(&self, level: Level) {
+    /// Logs as much as this says from now on.
+    pub(super) fn change(&self, logging: &Logging) {
         // An error only says that nothing logs any more.
-        let _ = self.filter.reload(filter(level));
+        let _ = self.filter.reload(filter(logging));
     }
 }
 
-fn filter(level: Level) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level.directives()))
+fn filter(logging: &Logging) -> AnyFilter {
+    let of_all = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(logging.level.directives()));
+    if logging.files.is_empty() {
+        return Box::new(of_all);
+    }
+    let logging = logging.clone();
+    let of_files = filter_fn(move |metadata| {
+        let file = metadata.file();
+        file.is_some_and(|file| logging.is_wanted_of(file, *metadata.level()))
+    });
+    Box::new(of_all.or(of_files))
 }
 
-fn writer<S>(logging: Logging) -> Box<dyn Layer<S> + Send + Sync>
+fn writer<S>(logging: &Logging) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
