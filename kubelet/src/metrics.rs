@@ -3,10 +3,13 @@
 mod certificates;
 mod devices;
 mod listing;
+mod operations;
 mod pinning;
 mod pods;
+mod process;
 mod requests;
 mod resizes;
+mod rest;
 mod starts;
 mod upkeep;
 
@@ -28,13 +31,17 @@ pub use certificates::CertificateMetrics;
 pub use devices::DeviceMetrics;
 pub use listing::ListingMetrics;
 pub(crate) use listing::Question;
+pub use operations::Work;
+use operations::operation_type;
 pub use pinning::PinningMetrics;
 pub(crate) use pinning::{Aligned, WholeCores};
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodMetrics, Wanted};
+pub use process::FeatureGate;
 pub use requests::{Door, RequestMetrics};
 pub use resizes::ResizeMetrics;
 pub(crate) use resizes::Resizing;
+pub use rest::RestMetrics;
 pub use starts::{StartMetrics, Users};
 pub use upkeep::{Gone, UpkeepMetrics};
 
@@ -83,6 +90,8 @@ const OLD_NAMES: &[&str] = &[
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    /// Of what does not begin with the kubelet's name.
+    others: Arc<Registry>,
     operations: Operations,
     operation_errors: Operations,
     operation_latencies: Latencies,
@@ -108,6 +117,7 @@ pub struct Metrics {
     requests: RequestMetrics,
     resizes: ResizeMetrics,
     upkeep: UpkeepMetrics,
+    rest: RestMetrics,
     sli: Histogram,
     cgroup_version: Gauge,
 }
@@ -115,9 +125,15 @@ pub struct Metrics {
 impl Metrics {
     /// Metrics of this node, all at zero.
     pub fn new(node_name: &str) -> Self {
+        Self::with_gates(node_name, &[])
+    }
+
+    /// The same of a kubelet with these feature gates.
+    pub(crate) fn with_gates(node_name: &str, gates: &[FeatureGate]) -> Self {
         let latencies: fn() -> Histogram = latency;
         let mut metrics = Self {
             registry: Arc::default(),
+            others: Arc::default(),
             operations: Family::default(),
             operation_errors: Family::default(),
             operation_latencies: Family::new_with_constructor(latencies),
@@ -143,10 +159,15 @@ impl Metrics {
             requests: RequestMetrics::default(),
             resizes: ResizeMetrics::default(),
             upkeep: UpkeepMetrics::default(),
+            rest: RestMetrics::default(),
             sli: start_latency(),
             cgroup_version: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.register(node_name));
+        let mut others = Registry::default();
+        process::register(&mut others, gates);
+        metrics.rest.register(&mut others);
+        metrics.others = Arc::new(others);
         metrics
     }
 
@@ -284,13 +305,22 @@ impl Metrics {
         &self.upkeep
     }
 
+    /// Those of requests to the API server.
+    pub fn rest(&self) -> &RestMetrics {
+        &self.rest
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let now = jiff::Timestamp::now();
         self.client_certificate.look(now);
         self.server_certificate.look(now);
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes every write");
+        for registry in [&self.registry, &self.others] {
+            // Each ends the text.
+            text.truncate(text.trim_end_matches("# EOF\n").len());
+            encode(&mut text, registry).expect("a String takes every write");
+        }
         for name in OLD_NAMES {
             text = text
                 .replace(&format!("{name}_total"), name)
@@ -418,30 +448,6 @@ impl Metrics {
     }
 }
 
-/// What a worker does for its pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// The first look at it.
-    Create,
-    /// The first look at another version of it.
-    Update,
-    /// Any later look.
-    Sync,
-    /// Ending it.
-    Kill,
-}
-
-impl Work {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Sync => "sync",
-            Self::Kill => "kill",
-        }
-    }
-}
-
 /// From a present image, in milliseconds, to an hour of pulling.
 fn start_latency() -> Histogram {
     Histogram::new([
@@ -463,33 +469,6 @@ fn latency() -> Histogram {
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The words that dashboards know for the calls of CRI.
-fn operation_type(call: &'static str) -> &'static str {
-    match call {
-        "RunPodSandbox" => "run_podsandbox",
-        "StopPodSandbox" => "stop_podsandbox",
-        "RemovePodSandbox" => "remove_podsandbox",
-        "PodSandboxStatus" => "podsandbox_status",
-        "ListPodSandbox" => "list_podsandbox",
-        "CreateContainer" => "create_container",
-        "StartContainer" => "start_container",
-        "StopContainer" => "stop_container",
-        "RemoveContainer" => "remove_container",
-        "UpdateContainerResources" => "update_container",
-        "ContainerStatus" => "container_status",
-        "ListContainers" => "list_containers",
-        "ExecSync" => "exec_sync",
-        "UpdatePodSandboxResources" => "update_podsandbox_resources",
-        "ReopenContainerLog" => "reopen_container_log",
-        "ImageStatus" => "image_status",
-        "ListImages" => "list_images",
-        "PullImage" => "pull_image",
-        "Version" => "version",
-        "Status" => "status",
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -91,6 +91,15 @@ async fn objects_are_asked_for_each_time_when_they_shall_be() {
     let is_red = || colour(&node, "web") == "red";
     wait_until(DEADLINE, "the file is as the object", is_red).await;
     assert_eq!(watches(&mut cluster), 0, "nobody watches");
+    let metrics = node.kubelet("/metrics").expect("the kubelet answers");
+    let metrics = metrics.text();
+    for family in [
+        "rest_client_requests_total{code=\"200\",method=\"GET\",host=\"127.0.0.1:",
+        "kubernetes_feature_enabled{name=\"GracefulNodeShutdown\",stage=\"BETA\"} 1\n",
+        "process_open_fds ",
+    ] {
+        assert!(metrics.contains(family), "{family}\n{metrics}");
+    }
     end(&cluster, node, &["web"]).await;
 }
 

@@ -68,8 +68,9 @@ impl Cluster {
         let Some(of_cluster) = &settings.cluster else {
             return Ok(None);
         };
-        let (node, metrics) = (&settings.node_name, metrics.client_certificate());
-        let (client, keeper) = api::connect(of_cluster, node, metrics)?;
+        let (node, certificates) = (&settings.node_name, metrics.client_certificate());
+        let (client, keeper) = api::connect(of_cluster, node, certificates)?;
+        client.count(metrics.rest().clone());
         let cluster = Self {
             keeper,
             ..Self::new(client, of_cluster)

@@ -86,6 +86,7 @@ impl Settings {
         };
         self.groups = groups::groups(configuration);
         self.serve(loaded, ports);
+        self.gates = configuration.gates();
         self.configuration = Arc::new(configuration.to_json());
         self
     }
@@ -136,7 +137,7 @@ impl Settings {
         server.tls.identity =
             given(&configuration.tls_cert_file).zip(given(&configuration.tls_private_key_file));
         let is_signed = configuration.server_tls_bootstrap
-            && configuration.is_open("RotateKubeletServerCertificate", true);
+            && configuration.is_open("RotateKubeletServerCertificate");
         server.tls.signed = is_signed.then(|| server.tls.pki.clone());
         server.tls.client_ca = given(&configuration.authentication.x509.client_ca_file);
         let words = TlsWords::read(
@@ -207,7 +208,6 @@ fn reviews(configuration: &Configuration) -> ReviewSettings {
     }
 }
 
-/// The page with manifests, if there is one.
 /// How the process shall be.
 fn process(configuration: &Configuration) -> ProcessSettings {
     let cgroup = configuration.kubelet_cgroups.as_str();
@@ -218,6 +218,7 @@ fn process(configuration: &Configuration) -> ProcessSettings {
     }
 }
 
+/// The page with manifests, if there is one.
 fn page(configuration: &Configuration) -> Option<Page> {
     let (url, headers) = (
         &configuration.static_pod_url,
@@ -233,14 +234,13 @@ fn pace(configuration: &Configuration) -> Pace {
     let longest = configuration
         .crash_loop_back_off
         .max_container_restart_period
-        .filter(|_| configuration.is_open("KubeletCrashLoopBackOffMax", true));
+        .filter(|_| configuration.is_open("KubeletCrashLoopBackOffMax"));
     Pace {
         resync: configuration.sync_frequency.to_std(),
         longest_backoff: longest.map_or(LONGEST_BACKOFF, Duration::to_std),
     }
 }
 
-/// How images are pulled.
 /// Which dead containers stay.
 fn keep(loaded: &Loaded) -> Keep {
     let usual = Keep::default();
@@ -255,6 +255,7 @@ fn keep(loaded: &Loaded) -> Keep {
     }
 }
 
+/// How images are pulled.
 fn pulls(configuration: &Configuration) -> PullSettings {
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let at_most = configuration.max_parallel_image_pulls;
@@ -276,7 +277,7 @@ fn verification(configuration: &Configuration) -> Option<Policy> {
         &configuration.preloaded_images_verification_allowlist,
     );
     configuration
-        .is_open("KubeletEnsureSecretPulledImages", true)
+        .is_open("KubeletEnsureSecretPulledImages")
         .then(|| policy.expect("the configuration was found valid"))
 }
 

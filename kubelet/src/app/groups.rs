@@ -12,7 +12,7 @@ use crate::resource::{
 /// What is configured of the cgroups above the pods.
 pub(super) fn groups(configuration: &Configuration) -> GroupSettings {
     let enforced = configuration.enforce_node_allocatable.iter();
-    let is_open = configuration.is_open("QOSReserved", false);
+    let is_open = configuration.is_open("QOSReserved");
     let percent = configuration.qos_reserved.get("memory");
     GroupSettings {
         enforced: enforced.filter_map(|word| enforcement(word)).collect(),

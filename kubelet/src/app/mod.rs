@@ -47,18 +47,16 @@ use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind};
-use crate::node::Portrait;
 use crate::pinning;
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
 use crate::pulled::PullRecords;
 use crate::pulse::Pulse;
 use crate::resource::{CgroupError, Upkeep};
-use crate::server::{Doors, Exhibits, ListenError, PodTable, serve};
+use crate::server::{Doors, ListenError, PodTable, serve};
 use crate::source::Gatherer;
 use crate::status::Facts;
 use crate::store::{Objects, Shelf, shelf};
-use crate::summary::Figures;
 use crate::sync::{
     Clock, EventRecorder, Input, Roles, SystemClock, Tenants, World, run as run_sync,
 };
@@ -136,7 +134,7 @@ pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<
     if !excess.is_empty() {
         return Err(AppError::OverReserved(excess.join(" ")));
     }
-    let metrics = Metrics::new(&settings.node_name);
+    let metrics = Metrics::with_gates(&settings.node_name, &settings.gates);
     metrics.cgroup_version(host::cgroup_version());
     let wallet = wallet(&settings, &metrics)?;
     let cluster = Cluster::join(&mut settings, &metrics)?;
@@ -357,35 +355,6 @@ impl Kubelet {
         }
         stop.cancel();
         sync.await.map_err(|_| AppError::PartEnded("sync loop"))
-    }
-
-    fn exhibits(
-        &self,
-        (portrait, objects): (Arc<Portrait>, Arc<dyn Objects>),
-        inbox: mpsc::Sender<Input>,
-    ) -> Exhibits {
-        Exhibits {
-            pods: Arc::clone(&self.pods),
-            events: Arc::clone(&self.events),
-            metrics: self.metrics.clone(),
-            pulse: self.pulse.clone(),
-            layout: self.layout.clone(),
-            runtime: Arc::clone(&self.runtime),
-            configuration: Arc::clone(&self.settings.configuration),
-            figures: Arc::new(
-                Figures::new(
-                    Arc::clone(&self.runtime),
-                    self.layout.clone(),
-                    &self.settings.root,
-                    &self.settings.node_name,
-                )
-                .with_objects(objects),
-            ),
-            portrait,
-            additions: Arc::clone(&self.additions),
-            system_logs: self.settings.system_logs.clone(),
-            inbox,
-        }
     }
 
     fn allocatable(&self) -> Allocatable {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{Kubelet, Settings};
 use crate::evict::Standing;
@@ -10,8 +10,10 @@ use crate::execute::resolver_excess;
 use crate::host;
 use crate::model::{Event, EventKind};
 use crate::node::{Identity, Portrait};
-use crate::server::Doors;
-use crate::sync::EventRecorder as _;
+use crate::server::{Doors, Exhibits};
+use crate::store::Objects;
+use crate::summary::Figures;
+use crate::sync::{EventRecorder as _, Input};
 
 /// What upstream says of such a machine.
 const CGROUP_V1: &str = "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future \
@@ -43,6 +45,36 @@ impl Kubelet {
         };
         if let Some(trouble) = trouble {
             warn("CheckLimitsForResolvConf", trouble);
+        }
+    }
+
+    /// What the server shows.
+    pub(super) fn exhibits(
+        &self,
+        (portrait, objects): (Arc<Portrait>, Arc<dyn Objects>),
+        inbox: mpsc::Sender<Input>,
+    ) -> Exhibits {
+        Exhibits {
+            pods: Arc::clone(&self.pods),
+            events: Arc::clone(&self.events),
+            metrics: self.metrics.clone(),
+            pulse: self.pulse.clone(),
+            layout: self.layout.clone(),
+            runtime: Arc::clone(&self.runtime),
+            configuration: Arc::clone(&self.settings.configuration),
+            figures: Arc::new(
+                Figures::new(
+                    Arc::clone(&self.runtime),
+                    self.layout.clone(),
+                    &self.settings.root,
+                    &self.settings.node_name,
+                )
+                .with_objects(objects),
+            ),
+            portrait,
+            additions: Arc::clone(&self.additions),
+            system_logs: self.settings.system_logs.clone(),
+            inbox,
         }
     }
 

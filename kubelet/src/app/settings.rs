@@ -80,6 +80,8 @@ pub struct Settings {
     pub node_labels: Vec<(String, String)>,
     /// What is kept from pods.
     pub reserve: Reserve,
+    /// Feature gates, for metrics.
+    pub gates: Vec<FeatureGate>,
     /// The configuration, for who asks for it.
     pub configuration: Arc<Map<String, Value>>,
     /// The resolv.conf that pods inherit.
@@ -92,10 +94,10 @@ pub struct Settings {
     pub relist: Intervals,
     /// How often pods are looked at, and how long containers that crash wait at most.
     pub pace: Pace,
-    /// How long a call to the runtime may take.
-    pub deadlines: Deadlines,
     /// Which dead containers stay.
     pub keep: Keep,
+    /// How long a call to the runtime may take.
+    pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
     /// Who has CPUs for himself.
@@ -108,18 +110,16 @@ pub struct Settings {
     pub image_collection: collect::Policy,
     /// When logs are rotated; never without one.
     pub log_rotation: Option<rotate::Policy>,
-    /// Who has how long when the machine goes down; nobody is waited for when there are none.
-    pub shutdown: Vec<Share>,
     /// Where the machine's logs are, if they are shown.
     pub system_logs: Option<PathBuf>,
+    /// Who has how long when the machine goes down; nobody is waited for when there are none.
+    pub shutdown: Vec<Share>,
     /// Where logind is told how long to wait.
     pub logind_drop_ins: PathBuf,
     /// What becomes of the pods when the kubelet ends.
     pub at_end: AtEnd,
 }
 
-/// What becomes of the pods when the kubelet ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 /// How the process shall be in which a kubelet runs; whoever has the process sees to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessSettings {
@@ -131,6 +131,8 @@ pub struct ProcessSettings {
     pub cgroup: Option<String>,
 }
 
+/// What becomes of the pods when the kubelet ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AtEnd {
     /// They go on; the next kubelet takes them over.
     #[default]
@@ -202,24 +204,25 @@ impl Settings {
             providers: None,
             node_labels: Vec::new(),
             reserve: Reserve::of(&Configuration::default()),
+            gates: Configuration::default().gates(),
             configuration: Arc::new(Configuration::default().to_json()),
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),
             rescan: Duration::from_secs(20),
             relist: Intervals::default(),
             pace: Pace::default(),
+            keep: Keep::default(),
             deadlines: Deadlines::default(),
             most_images: Some(50),
             pinning: pinning::Settings::default(),
             system: "/sys/devices/system".into(),
             eviction: evict::Policy::of(&Configuration::default()),
-            keep: Keep::default(),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
+            system_logs: Some("/var/log".into()),
             shutdown: Vec::new(),
             logind_drop_ins: "/etc/systemd/logind.conf.d".into(),
             at_end: AtEnd::default(),
-            system_logs: Some("/var/log".into()),
         }
     }
 }

@@ -14,6 +14,8 @@ mod duration;
 mod effect;
 mod fields;
 mod flags;
+mod gates;
+mod logging;
 mod nested;
 mod problem;
 mod standalone;
@@ -29,9 +31,9 @@ pub use document::Text;
 pub use duration::Duration;
 pub use fields::Configuration;
 pub use flags::{Flag, all as all_flags};
+pub use logging::LogWishes;
 #[cfg(test)]
 pub(crate) use nested::ShutdownGracePeriod;
-pub use logging::LogWishes;
 pub use problem::{Place, Problem, Problems};
 pub use validate::{CgroupVersion, Machine, Swap};
 
@@ -210,8 +212,6 @@ impl Loaded {
             .filter(|text| !text.is_empty())
     }
 
-    /// The pairs of a flag without a field.
-    pub(crate) fn flag_words(&self, name: &str) -> Vec<(String, String)> {
     /// The value of a flag without a field, as a number.
     pub(crate) fn flag_number(&self, name: &str) -> Option<i64> {
         self.flags.get(name)?.as_i64()
@@ -222,6 +222,8 @@ impl Loaded {
         Duration::parse(self.flag(name)?)
     }
 
+    /// The pairs of a flag without a field.
+    pub(crate) fn flag_words(&self, name: &str) -> Vec<(String, String)> {
         let pairs = self.flags.get(name).and_then(Value::as_object);
         let pairs = pairs.into_iter().flatten();
         pairs
@@ -258,7 +260,10 @@ impl Loaded {
         let fields = effect::without_effect(given, self.flag("kubeconfig").is_some());
         let flags = effect::flags_without_effect(self.flags.keys().map(String::as_str));
         let flags = flags.iter().map(|name| format!("--{name}"));
-        let all: Vec<_> = fields.into_iter().map(str::to_owned).chain(flags).collect();
+        let gates = self.configuration.gates_without_effect();
+        let gates = gates.map(|name| format!("featureGates.{name}"));
+        let fields = fields.into_iter().map(str::to_owned);
+        let all: Vec<_> = fields.chain(gates).chain(flags).collect();
         (!all.is_empty()).then(|| format!("configured, but without effect yet: {}", all.join(", ")))
     }
 }

@@ -50,10 +50,10 @@ fn nothing_at_all_is_a_configuration() {
 fn documents_are_merged_in_order_and_flags_come_last() {
     let loaded = loaded(
         &[
-            "maxPods: 10\nevictionHard: {memory.available: 1Gi, nodefs.available: 5%}\nclusterDNS: [10.0.0.1]\nfeatureGates: {A: true}\n",
+            "maxPods: 10\nevictionHard: {memory.available: 1Gi, nodefs.available: 5%}\nclusterDNS: [10.0.0.1]\nfeatureGates: {MemoryQoS: true}\n",
             "maxPods: 20\nevictionHard: {nodefs.available: null}\nclusterDNS: [10.0.0.2]\n",
         ],
-        &[("max-pods", "30"), ("feature-gates", "B=false")],
+        &[("max-pods", "30"), ("feature-gates", "QOSReserved=false")],
     )
     .unwrap();
     let configuration = &loaded.configuration;

@@ -7,7 +7,7 @@ mod words;
 
 use std::net::IpAddr;
 
-use super::{Configuration, Duration};
+use super::{Configuration, Duration, gates, logging};
 use crate::server::TlsWords;
 use crate::source::Page;
 
@@ -58,6 +58,8 @@ pub(super) fn validate(configuration: &Configuration, machine: Machine) -> Vec<S
     limits::check(configuration, &mut complaints);
     addresses(configuration, &mut complaints);
     page(configuration, &mut complaints);
+    complaints.0.extend(gates::complaints(configuration));
+    complaints.0.extend(logging::complaints(configuration));
     shutdown(configuration, &mut complaints);
     tls(configuration, &mut complaints);
     complaints
@@ -65,17 +67,6 @@ pub(super) fn validate(configuration: &Configuration, machine: Machine) -> Vec<S
         .extend(crate::evict::thresholds(configuration).1);
     kernel(configuration, machine, &mut complaints);
     complaints.0
-}
-
-impl Configuration {
-    /// Whether a feature gate is open, by the configuration or else by default.
-    pub(crate) fn is_open(&self, name: &str, default: bool) -> bool {
-        self.feature_gates.get(name).copied().unwrap_or(default)
-    }
-}
-
-fn gate(configuration: &Configuration, name: &str, default: bool) -> bool {
-    configuration.is_open(name, default)
 }
 
 fn addresses(configuration: &Configuration, complaints: &mut Complaints) {

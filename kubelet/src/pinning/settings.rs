@@ -79,7 +79,7 @@ impl Settings {
             reserved: CpuSet::parse(&configuration.reserved_system_cpus).unwrap_or_default(),
             reserved_millis: crate::node::Reserve::of(configuration).reserved_cpu_millis(),
             period: configuration.cpu_manager_reconcile_period.to_std(),
-            quota: match configuration.is_open("DisableCPUQuotaWithExclusiveCPUs", true) {
+            quota: match configuration.is_open("DisableCPUQuotaWithExclusiveCPUs") {
                 true => Quota::Off,
                 false => Quota::Limited,
             },

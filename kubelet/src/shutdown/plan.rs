@@ -23,11 +23,11 @@ pub(super) type Class = (Share, Vec<Arc<core::Pod>>);
 
 /// The classes from the lowest priority up; none when nobody waits for pods.
 pub(crate) fn shares(configuration: &Configuration) -> Vec<Share> {
-    if !configuration.is_open("GracefulNodeShutdown", true) {
+    if !configuration.is_open("GracefulNodeShutdown") {
         return Vec::new();
     }
     let by_priority = &configuration.shutdown_grace_period_by_pod_priority;
-    let counts = configuration.is_open("GracefulNodeShutdownBasedOnPodPriority", true);
+    let counts = configuration.is_open("GracefulNodeShutdownBasedOnPodPriority");
     if !counts || by_priority.is_empty() {
         return ordinary_and_critical(configuration);
     }

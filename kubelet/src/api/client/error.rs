@@ -54,7 +54,8 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
-    fn code(&self) -> u16 {
+    /// The HTTP status; 0 when there was no answer.
+    pub(super) fn code(&self) -> u16 {
         match self {
             Self::Refused { code, .. } => *code,
             Self::Login { .. } | Self::Unreachable { .. } | Self::Nonsense { .. } => 0,

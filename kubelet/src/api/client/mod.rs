@@ -6,13 +6,14 @@
 //!
 //! It stands on the HTTP client that pages and registries are asked with (docs/decisions/0220).
 
+mod count;
 mod error;
 mod login;
 mod pace;
 mod program;
 
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -20,12 +21,14 @@ use reqwest::{Certificate, Identity, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use count::Counter;
 pub(crate) use error::ApiError;
 pub(super) use login::bytes;
 use login::{Login, LoginError, Shown};
 pub(super) use pace::Pace;
 
 use super::kubeconfig::Kubeconfig;
+use crate::metrics::RestMetrics;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,6 +76,7 @@ struct Parts {
     pace: Pace,
     /// Whether there is anything to show yet; without this there is.
     gate: Option<watch::Receiver<bool>>,
+    counter: Counter,
     /// The connections, and what they show.
     http: Mutex<Option<(Connected, reqwest::Client)>>,
 }
@@ -109,11 +113,17 @@ impl Client {
     fn made(kubeconfig: Kubeconfig, pace: Pace, gate: Option<watch::Receiver<bool>>) -> Self {
         Self(Arc::new(Parts {
             login: Login::new(kubeconfig.clone()),
+            counter: Counter::new(&kubeconfig),
             kubeconfig,
             pace,
             gate,
             http: Mutex::new(None),
         }))
+    }
+
+    /// Counts requests from now on.
+    pub(crate) fn count(&self, metrics: RestMetrics) {
+        self.0.counter.tell(metrics);
     }
 
     /// Where the server is.
@@ -165,13 +175,15 @@ impl Client {
     pub(super) async fn watch(&self, path: &str) -> Result<Changes, ApiError> {
         let ask = describe(&Method::GET, path);
         self.0.be_let_in(&ask).await?;
-        self.0.pace.wait().await;
+        let began = self.0.turn(&Method::GET).await;
         let sent = async {
             let request = self.request(Method::GET, path).await?;
-            send(request, &ask).await
+            accepted(send(request, &ask).await?, &ask).await
         };
-        let response = within(TIMEOUT, &ask, sent).await?;
-        let response = accepted(response, &ask).await?;
+        let sent = within(TIMEOUT, &ask, sent).await;
+        let answer = sent.as_ref().map(drop);
+        self.0.counter.asked(&Method::GET, began, answer);
+        let response = sent?;
         Ok(Changes {
             ask,
             response,
@@ -191,14 +203,18 @@ impl Client {
         let ask = describe(&method, path);
         self.0.be_let_in(&ask).await?;
         loop {
-            self.0.pace.wait().await;
+            let began = self.0.turn(&method).await;
             let once = self.ask_once(method.clone(), path, body);
-            let error = match within(TIMEOUT, &ask, once).await {
+            let answer = within(TIMEOUT, &ask, once).await;
+            let counter = &self.0.counter;
+            counter.asked(&method, began, answer.as_ref().map(drop));
+            let error = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if error.is_unauthorized() && is_known {
                 is_known = false;
+                counter.again(&method, &error);
                 self.0.login.forget().await;
                 continue;
             }
@@ -208,6 +224,7 @@ impl Client {
             match error.retry_after() {
                 Some(wait) if waits < MOST_WAITS => {
                     waits += 1;
+                    counter.again(&method, &error);
                     tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
                 }
                 _ => return Err(error),
@@ -252,6 +269,14 @@ impl Client {
 }
 
 impl Parts {
+    /// Waits until a request may be made; when that was.
+    async fn turn(&self, method: &Method) -> Instant {
+        let waits = Instant::now();
+        self.pace.wait().await;
+        self.counter.waited(method, waits.elapsed());
+        Instant::now()
+    }
+
     /// Waits as long as for an answer for something to show.
     async fn be_let_in(&self, ask: &str) -> Result<(), ApiError> {
         let Some(mut gate) = self.gate.clone() else {

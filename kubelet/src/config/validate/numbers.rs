@@ -1,6 +1,6 @@
 //! Numbers that must lie in a range.
 
-use super::{Complaints, gate};
+use super::Complaints;
 use crate::config::{Configuration, Duration};
 
 pub(super) fn check(configuration: &Configuration, complaints: &mut Complaints) {
@@ -183,7 +183,7 @@ fn logs(configuration: &Configuration, complaints: &mut Complaints) {
 
 fn times(configuration: &Configuration, complaints: &mut Complaints) {
     let period = configuration.cpu_cfs_quota_period;
-    if gate(configuration, "CustomCPUCFSQuotaPeriod", false) {
+    if configuration.is_open("CustomCPUCFSQuotaPeriod") {
         let is_in_range = (Duration::milliseconds(1)..=Duration::seconds(1)).contains(&period);
         complaints.when(!is_in_range, || {
             format!(

@@ -1,6 +1,6 @@
 //! Words that must be one of a few.
 
-use super::{Complaints, gate};
+use super::Complaints;
 use crate::config::Configuration;
 use crate::pinning;
 use crate::pulled::Policy;
@@ -90,7 +90,7 @@ fn policies(configuration: &Configuration, complaints: &mut Complaints) {
     }
     let policy = &configuration.memory_reservation_policy;
     complaints.when(
-        policy == "TieredReservation" && !gate(configuration, "MemoryQoS", false),
+        policy == "TieredReservation" && !configuration.is_open("MemoryQoS"),
         || {
             format!(
                 "memoryReservationPolicy {policy:?} requires MemoryQoS feature gate to be enabled"

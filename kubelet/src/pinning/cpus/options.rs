@@ -113,12 +113,12 @@ fn is_open(
     stability: Stability,
     option: &str,
 ) -> Result<(), InvalidOption> {
-    let (gate, level, default) = match stability {
+    let (gate, level) = match stability {
         Stability::Stable => return Ok(()),
-        Stability::Beta => ("CPUManagerPolicyBetaOptions", "Beta", true),
-        Stability::Alpha => ("CPUManagerPolicyAlphaOptions", "Alpha", false),
+        Stability::Beta => ("CPUManagerPolicyBetaOptions", "Beta"),
+        Stability::Alpha => ("CPUManagerPolicyAlphaOptions", "Alpha"),
     };
-    if configuration.is_open(gate, default) {
+    if configuration.is_open(gate) {
         return Ok(());
     }
     Err(InvalidOption(format!(
