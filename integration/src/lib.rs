@@ -3,4 +3,5 @@
 pub mod apiserver;
 pub mod bench;
 pub mod harness;
+pub mod health;
 pub mod images;

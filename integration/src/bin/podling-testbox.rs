@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{env, hint};
 
 use clap::{Parser, Subcommand};
+use podling_integration::health;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +56,14 @@ enum Behaviour {
         /// How many.
         count: u32,
     },
+    /// Answer questions for gRPC's health service: well, and from some time on not.
+    Health {
+        /// The port.
+        port: u16,
+        /// Milliseconds until then; without it, never.
+        #[arg(long)]
+        well_for: Option<u64>,
+    },
     /// Wait for the end of standard input.
     Wait,
     /// Answer HTTP requests with the host's name and the path asked for.
@@ -95,6 +104,9 @@ async fn behave(behaviour: Behaviour) -> io::Result<ExitCode> {
             let memory = hint::black_box(vec![1_u8; mebibytes << 20]);
             say(&format!("holding {} MiB", memory.len() >> 20))?;
             std::future::pending().await
+        }
+        Behaviour::Health { port, well_for } => {
+            health::serve(port, well_for.map(Duration::from_millis)).await?;
         }
         Behaviour::Orphans { count } => leave_orphans(count)?,
         Behaviour::Wait => drop(io::stdin().read_to_end(&mut Vec::new())?),

@@ -1,4 +1,4 @@
-//! exec-liveness, http-liveness, tcp-liveness-readiness, and probes of named ports.
+//! exec-liveness, http-liveness, grpc-liveness, tcp-liveness-readiness, and probes of named ports.
 
 use podling_integration::harness::{DEADLINE, wait_for};
 use serde_json::json;
@@ -110,5 +110,44 @@ async fn website_a_pod_is_ready_once_its_ports_take_connections() {
         },
     )
     .await;
+    site.node.stop().await;
+}
+
+#[tokio::test]
+async fn website_a_container_whose_health_service_is_not_well_is_restarted() {
+    let site = Site::start(&[]).await;
+    let image = site.node.import_testbox().await;
+    let container = |name: &str, args: &[&str]| {
+        json!({
+            "name": name, "image": image, "args": args, "ports": [{ "containerPort": 2379 }],
+            "livenessProbe": {
+                "grpc": { "port": 2379 },
+                "initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 1,
+            },
+        })
+    };
+    let well = json!({ "containers": [container("etcd", &["health", "2379"])] });
+    let fails = container("etcd", &["health", "2379", "--well-for", "4000"]);
+    let fails = json!({ "terminationGracePeriodSeconds": 1, "containers": [fails] });
+    // Its image is local already.
+    let write = |name: &str, spec| {
+        let file = format!("{name}.yaml");
+        site.node.manifest(&file, &example(name, spec).to_string());
+    };
+    write("etcd-with-grpc", well);
+    write("etcd-that-fails", fails);
+    site.node
+        .wait_pod("etcd-that-fails", "it has been restarted", |pod| {
+            pod.container("etcd").is_some_and(|one| one.restarts() > 0)
+        })
+        .await;
+    let events = site
+        .node
+        .podling(&["events", "--for", "etcd-that-fails", "--types=Warning"]);
+    let events = String::from_utf8_lossy(&events.stdout);
+    let words = "Liveness probe failed: service unhealthy (responded with \"NOT_SERVING\")";
+    assert!(events.contains(words), "{events}");
+    let pod = site.ready("etcd-with-grpc").await;
+    assert_eq!(pod.container("etcd").map(|one| one.restarts()), Some(0));
     site.node.stop().await;
 }

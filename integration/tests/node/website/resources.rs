@@ -1,4 +1,4 @@
-//! qos-pod and those numbered after it, cpu-request-limit, memory-request-limit.
+//! qos-pod and those numbered after it, cpu-request-limit, memory-request-limit, pod-level-resources.
 
 use podling_integration::harness::Pod;
 use serde_json::{Value, json};
@@ -75,6 +75,67 @@ async fn website_memory_beyond_the_limit_ends_a_container_and_within_it_does_not
     };
     site.node
         .wait_pod("memory-demo-2", "it was killed for its memory", reason)
+        .await;
+    site.node.stop().await;
+}
+
+/// What a container may use of memory, in bytes, on whichever hierarchy.
+const MEMORY_LIMIT: &str =
+    "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+
+#[tokio::test]
+async fn website_a_container_without_limits_may_use_what_its_pod_may() {
+    let site = Site::start(&["busybox"]).await;
+    let list = |cpu: &str, memory: &str| json!({ "cpu": cpu, "memory": memory });
+    let mut pod = sleepers(
+        "pod-resources-demo",
+        &[
+            json!({ "limits": list("0.1", "100Mi"), "requests": list("0.1", "50Mi") }),
+            json!({}),
+        ],
+    );
+    pod["spec"]["resources"] =
+        json!({ "limits": list("0.2", "200Mi"), "requests": list("0.2", "100Mi") });
+    site.apply("pod-level-resources", &[pod]);
+    let pod = site.ready("pod-resources-demo").await;
+    let limit = |container: &str| site.shell("pod-resources-demo", container, MEMORY_LIMIT);
+    let mebibytes = |count: u64| format!("{}\n", count << 20);
+    assert_eq!(limit("pod-resources-demo-ctr-1"), mebibytes(100));
+    assert_eq!(limit("pod-resources-demo-ctr-2"), mebibytes(200));
+    assert_eq!(pod.text("/status/qosClass"), "Burstable");
+    assert_eq!(pod.text("/status/resources/limits/memory"), "200Mi");
+    assert_eq!(pod.text("/status/allocatedResources/cpu"), "200m");
+    site.node.stop().await;
+}
+
+#[tokio::test]
+async fn website_containers_together_get_no_more_than_their_pod_may() {
+    let site = Site::start(&["busybox"]).await;
+    let filler = |name: &str| {
+        let script = "dd if=/dev/zero of=/memory/$0 bs=1M count=40 && sleep 3600";
+        json!({
+            "name": name, "image": "busybox", "command": ["sh", "-c", script, name],
+            "volumeMounts": [{ "name": "memory", "mountPath": "/memory" }],
+        })
+    };
+    // Each of them alone would have room.
+    let spec = json!({
+        "resources": { "limits": { "memory": "60Mi" }, "requests": { "memory": "30Mi" } },
+        "containers": [filler("one"), filler("two")],
+        "volumes": [{ "name": "memory", "emptyDir": { "medium": "Memory", "sizeLimit": "200Mi" } }],
+        "terminationGracePeriodSeconds": 1,
+    });
+    site.apply("pod-level-memory", &[example("memory-demo", spec)]);
+    let is_killed = |pod: &Pod| {
+        let statuses = pod.0["status"]["containerStatuses"].as_array().cloned();
+        statuses.into_iter().flatten().any(|status| {
+            ["state", "lastState"]
+                .iter()
+                .any(|state| status[state]["terminated"]["reason"] == "OOMKilled")
+        })
+    };
+    site.node
+        .wait_pod("memory-demo", "one was killed for their memory", is_killed)
         .await;
     site.node.stop().await;
 }
