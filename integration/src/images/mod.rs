@@ -7,9 +7,10 @@
 //!                         └─► index      └─► push            a registry
 //! ```
 //!
-//! `infra` and `testbox` wrap programs of this repository; `debian` takes real servers out of
+//! `atop` puts finished images on top of each other; `infra` and `testbox` wrap programs of this repository; `debian` takes real servers out of
 //! Debian packages.
 
+pub mod atop;
 pub mod content;
 pub mod debian;
 pub mod docker_archive;
