@@ -15,7 +15,7 @@ pub mod admit;
 pub mod allocation;
 pub mod api;
 pub mod app;
-mod certificate;
+pub mod certificate;
 pub mod collect;
 pub mod config;
 pub mod credential;

@@ -2,6 +2,7 @@
 
 mod acting;
 mod get;
+mod join;
 mod logs;
 mod looking;
 mod nri;
@@ -20,6 +21,7 @@ pub(crate) use acting::{
     WaitArguments,
 };
 pub(crate) use get::{EventsArguments, Get, OutputArguments, WatchArguments};
+pub(crate) use join::JoinArguments;
 pub(crate) use logs::LogsArguments;
 pub(crate) use looking::{Describe, FileArguments, Top, TopPodsArguments};
 pub(crate) use nri::NriArguments;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     /// Those that run a node.
     #[command(flatten)]
     Daemon(Daemon),
+    /// Make this machine a node of a Kubernetes cluster, as kubeadm's join does, and run the node.
+    Join(Box<JoinArguments>),
     /// Those that ask one.
     #[command(flatten)]
     Ask(Ask),
@@ -432,7 +436,7 @@ mod tests {
     fn a_kubelet_tells_its_version_and_logs_as_upstreams_is_told_to() {
         let daemon = |line: &str| match parse(line).unwrap().command {
             Command::Daemon(daemon) => daemon,
-            Command::Ask(_) => panic!("{line} runs a node"),
+            Command::Join(_) | Command::Ask(_) => panic!("{line} runs a node"),
         };
         for (line, expected) in [
             ("podling kubelet --version", Some(VersionForm::True)),
@@ -447,6 +451,21 @@ mod tests {
         assert_eq!(daemon("podling up --v=2").log().verbosity, Some(2));
         assert_eq!(daemon("podling up -vv").log().verbose, 2);
         assert!(parse("podling up -v --v=2").is_err());
+    }
+
+    #[test]
+    fn a_cluster_is_joined_with_the_words_that_kubeadm_prints() {
+        let line = "podling join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
+            --discovery-token-ca-cert-hash sha256:00 --pod-cidr 10.1.0.0/16 --max-pods=3";
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let Command::Join(join) = parse(&line).unwrap().command else {
+            panic!("join is parsed as join");
+        };
+        assert_eq!(join.endpoint.as_deref(), Some("10.0.0.1:6443"));
+        assert_eq!(join.discovery_token_ca_cert_hash, ["sha256:00"]);
+        assert_eq!(join.up.runtime.pod_cidr.as_deref(), Some("10.1.0.0/16"));
+        let flag = ("max-pods".to_owned(), "3".to_owned());
+        assert_eq!(join.up.kubelet.upstream.0, [flag]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! completion: a shell that asks is answered before anything else
 //! args ─► daemon/   up, runtime, kubelet: composes the two libraries
+//!     ├─► join/     makes the machine ready for a cluster, and then up
 //!     └─► command/  get, logs, exec, pull, images, rmi, import, version
 //!     ├─► doctor/   what this machine has and lacks
 //!            ├─► cri/      the CRI socket          ┐
@@ -17,6 +18,7 @@ mod cri;
 mod daemon;
 mod doctor;
 mod duration;
+mod join;
 mod jsonpath;
 mod kubelet;
 mod print;
@@ -31,7 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use podling_runtime::layout::Layout;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Daemon};
 
 fn main() -> ExitCode {
     completion::answer();
@@ -52,6 +54,16 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 .enable_all()
                 .build()?;
             runtime.block_on(command::run(&layout, ask))
+        }
+        Command::Join(join) => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(join::prepare(&layout, &join))?;
+            if join.no_start {
+                join::say_what_is_next();
+                return Ok(ExitCode::SUCCESS);
+            }
+            runtime.block_on(daemon::run(&layout, Daemon::Up(join.up)))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Daemon(daemon) => {
             if let Some(printed) = daemon.version().and_then(command::version_of_kubelet) {

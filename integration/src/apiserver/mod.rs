@@ -12,6 +12,7 @@
 
 mod address;
 mod der;
+mod invitation;
 mod patch;
 mod resize;
 mod secure;
@@ -92,7 +93,19 @@ impl ApiServer {
 
     /// Starts one that speaks TLS, and signs certificates.
     pub fn start_secure() -> Self {
-        Self::start_with(Some(Authority::new()))
+        let server = Self::start_with(Some(Authority::new()));
+        invitation::post(
+            &mut server.shared.store(),
+            &server.url(),
+            server.authority(),
+        );
+        server
+    }
+
+    /// The digest of the public key of who signs, where there is TLS.
+    pub fn pin(&self) -> String {
+        let authority = self.shared.authority.as_ref();
+        authority.map_or_else(String::new, Authority::pin)
     }
 
     fn start_with(authority: Option<Authority>) -> Self {

@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::der::{self, Subject};
 use super::store::{Key, Store};
@@ -60,6 +61,13 @@ impl Authority {
             pem: signed.pem(),
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// The digest of its public key, as clusters tell it to who joins.
+    pub(super) fn pin(&self) -> String {
+        let digest = Sha256::digest(self.issuer.key().subject_public_key_info());
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{digits}")
     }
 
     /// A certificate of the server itself, and its key.

@@ -85,6 +85,25 @@ impl Cluster {
         )
     }
 
+    /// How a machine joins with one command.
+    pub fn inviting(&self) -> Start {
+        let own = self.own.as_ref().expect("it is a small one");
+        let endpoint = own.url().trim_start_matches("https://").to_owned();
+        let words = [
+            "join",
+            &endpoint,
+            "--token",
+            BOOTSTRAP,
+            "--discovery-token-ca-cert-hash",
+        ];
+        let mut verb: Vec<String> = words.map(str::to_owned).into();
+        verb.push(own.pin());
+        Start {
+            verb,
+            ..Start::default()
+        }
+    }
+
     /// Writes a kubeconfig of this user, beside what else is of the test.
     pub fn write(&self, name: &str, user: &Value) -> PathBuf {
         let authority = self.own.as_ref().map_or("", ApiServer::authority);

@@ -30,6 +30,8 @@ pub struct Start {
     pub ends_pods: bool,
     /// Addresses of its pods, when not those of the node's range.
     pub pod_cidr: Option<String>,
+    /// Words in place of `up`, if there are any.
+    pub verb: Vec<String>,
     /// More arguments of `podling up`.
     pub arguments: Vec<String>,
     /// Program and arguments that run before podling, such as `unshare --mount`.
@@ -72,7 +74,11 @@ impl Daemon {
             }
             None => {
                 let pod_cidr = start.pod_cidr.clone().unwrap_or_else(|| range.pod_cidr());
-                command.args(["up", "--pod-cidr", &pod_cidr, "--bridge", &range.bridge()]);
+                if start.verb.is_empty() {
+                    command.arg("up");
+                }
+                command.args(&start.verb);
+                command.args(["--pod-cidr", &pod_cidr, "--bridge", &range.bridge()]);
                 if start.ends_pods {
                     command.arg("--end-pods-on-exit");
                 }

@@ -29,6 +29,7 @@ mod hostile;
 mod image_crashes;
 mod images;
 mod init;
+mod joining;
 mod kill;
 mod kill_churn;
 mod kubelet_config;

@@ -15,6 +15,7 @@
 mod backoff;
 mod client;
 mod events;
+pub mod join;
 mod kubeconfig;
 mod node;
 mod objects;

@@ -18,4 +18,4 @@ pub(crate) use due::due;
 pub(crate) use read::{Leaf, certificates_of};
 pub(crate) use shelf::{Shelf, ShelfError};
 pub(crate) use wish::Wish;
-pub(crate) use write::write_private;
+pub use write::write_private;

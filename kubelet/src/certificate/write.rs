@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes a file of mode 0600 that appears whole, and lasts.
-pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
+pub fn write_private(file: &Path, text: &str) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)?;
     let mut name = file.file_name().unwrap_or_default().to_owned();

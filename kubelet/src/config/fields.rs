@@ -36,8 +36,7 @@ macro_rules! configuration {
 
         impl Configuration {
             /// The names of all fields.
-            #[cfg(test)]
-            pub(super) const FIELDS: &'static [&'static str] = &[$($name),*];
+            pub(crate) const FIELDS: &'static [&'static str] = &[$($name),*];
 
             /// Sets a field; `None` when there is none of that name.
             pub(super) fn set(&mut self, name: &str, value: &Value) -> Option<Reading> {

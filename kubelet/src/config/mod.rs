@@ -59,6 +59,11 @@ pub struct Loaded {
     flags: Map<String, Value>,
 }
 
+/// The fields of one document, as they are written.
+pub fn fields_of(text: &Text) -> Result<Map<String, Value>, Problem> {
+    Document::read(text).map(|document| document.fields)
+}
+
 /// Reads and checks a configuration.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();

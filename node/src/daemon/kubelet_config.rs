@@ -28,13 +28,16 @@ pub(crate) enum KubeletConfigError {
     Wrong(#[from] Problems),
 }
 
-/// Reads it. `document` is the one of `file` that is the kubelet's.
+/// Reads it. `document` is the one of `file` that is the kubelet's; below it is what the cluster wants
+/// that the machine has joined.
 pub(super) fn read(
     file: &Path,
     document: Option<Document>,
     flags: &KubeletFlags,
+    (mut upstream, below): (Vec<(String, String)>, Option<Text>),
 ) -> Result<Loaded, KubeletConfigError> {
-    let mut documents = Vec::new();
+    let mut documents = Vec::from_iter(below);
+    upstream.extend(flags.upstream.0.iter().cloned());
     documents.extend(document.map(|document| Text {
         file: file.to_owned(),
         first_line: document.first_line,
@@ -45,7 +48,7 @@ pub(super) fn read(
     }
     Ok(load(&Sources {
         documents,
-        flags: flags.upstream.0.clone(),
+        flags: upstream,
         machine: machine(),
     })?)
 }

@@ -33,12 +33,14 @@ use tokio::signal::unix::Signal;
 
 use crate::args::{Daemon, KubeletArguments, KubeletFlags, UpArguments};
 use crate::cri;
+use crate::join::Files;
 use config::{Flags, RuntimeConfiguration};
 use logging::{Log, Logging};
 use part::Part;
 pub(crate) use programs::missing as missing_programs;
 pub(crate) use runtime::DEFAULT_CGROUP_PARENT;
 use service::{Patient, Service};
+pub(crate) use settings::node_name;
 
 /// Between two looks at a socket that is about to be there.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -136,7 +138,12 @@ fn configure(layout: &Layout, daemon: &Daemon) -> Result<Configured, Box<dyn Err
         Daemon::Kubelet(kubelet) => (None, Some(&kubelet.kubelet)),
     };
     let document = documents.kubelet.filter(|_| kubelet_flags.is_some());
-    let kubelet = kubelet_config::read(&problems.file, document, kubelet_flags.unwrap_or(&none));
+    let flags_of_kubelet = kubelet_flags.unwrap_or(&none);
+    let joined = match kubelet_flags {
+        Some(given) => Files::of(layout).layer(&given.upstream.0),
+        None => (Vec::new(), None),
+    };
+    let kubelet = kubelet_config::read(&problems.file, document, flags_of_kubelet, joined);
     let mut defaults = RuntimeConfiguration::defaults(layout, DEFAULT_CGROUP_PARENT);
     if let (Ok(loaded), Daemon::Up(_)) = (&kubelet, daemon) {
         defaults.cgroup_parent = kubelet::cgroup_root(loaded);

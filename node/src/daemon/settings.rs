@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 /// The node's name: the flag, or the machine's name, in lower case as upstream does.
-pub(super) fn node_name(flag: Option<String>, hostname: &str) -> String {
+pub(crate) fn node_name(flag: Option<String>, hostname: &str) -> String {
     let name = flag.unwrap_or_else(|| hostname.to_owned());
     name.trim().to_lowercase()
 }

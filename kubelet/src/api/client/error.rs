@@ -67,6 +67,11 @@ impl ApiError {
         self.code() == 404
     }
 
+    /// Who asks may not.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.code() == 403
+    }
+
     /// Somebody else changed or made it first, or it is another object by now.
     pub(crate) fn is_conflict(&self) -> bool {
         self.code() == 409

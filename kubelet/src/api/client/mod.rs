@@ -310,9 +310,7 @@ impl Parts {
     }
 
     fn connect(&self, needed: &Connected) -> Result<reqwest::Client, LoginError> {
-        static PROVIDER: Once = Once::new();
-        // Somebody else in the process may have chosen the same one before.
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        choose_crypto();
         let kubeconfig = &self.kubeconfig;
         let useless = |what: &str| {
             let what = what.to_owned();
@@ -348,6 +346,19 @@ impl Parts {
             .build()
             .map_err(useless("what the kubeconfig says of TLS"))
     }
+}
+
+fn choose_crypto() {
+    static PROVIDER: Once = Once::new();
+    // Somebody else in the process may have chosen the same one before.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+/// A client that shows nothing, and trusts whom the machine trusts.
+pub(super) fn plain() -> Result<reqwest::Client, reqwest::Error> {
+    choose_crypto();
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT);
+    builder.timeout(TIMEOUT).build()
 }
 
 /// A stream of changes.

@@ -11,8 +11,8 @@ mod write;
 use std::fmt;
 use std::path::PathBuf;
 
-pub(super) use read::read;
-pub(super) use write::write;
+pub(super) use read::{read, read_cluster};
+pub(super) use write::{write, write_login};
 
 /// What a kubeconfig says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,45 +21,53 @@ pub(in crate::api) fn read(file: &Path, text: &str) -> Result<Kubeconfig, Kubeco
     })
 }
 
+/// Reads what a kubeconfig says of a cluster: its current context, or its only cluster.
+pub(in crate::api) fn read_cluster(file: &Path, text: &str) -> Result<Kubeconfig, KubeconfigError> {
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let read = top_of(text).and_then(|top| {
+        let reader = Reader {
+            top: &top,
+            directory,
+        };
+        let only = match list(&top, "clusters") {
+            [only] if text_of(&top, "current-context")?.is_none() => only.get("cluster"),
+            _ => None,
+        };
+        match only {
+            Some(cluster) => reader.kubeconfig(cluster, User::default()),
+            None => reader.current(),
+        }
+    });
+    read.map_err(|(line, message)| KubeconfigError {
+        file: file.to_owned(),
+        line,
+        message,
+    })
+}
+
 fn understand(text: &str, directory: &Path) -> Result<Kubeconfig, Fault> {
+    let top = top_of(text)?;
+    let reader = Reader {
+        top: &top,
+        directory,
+    };
+    reader.current()
+}
+
+fn top_of(text: &str) -> Result<Node, Fault> {
     let mut trees = Vec::new();
     for document in documents(text) {
         let tree = document.tree();
         trees.extend(tree.map_err(|refusal| (refusal.line, refusal.message))?);
     }
-    let [top] = &trees[..] else {
-        let message = match trees.len() {
-            0 => "is empty: a kubeconfig names a cluster, a user and a context",
-            _ => "has several documents: a kubeconfig is one",
-        };
-        return Err((1, message.to_owned()));
-    };
-    let reader = Reader { top, directory };
-    let context = reader.context()?;
-    let cluster = reader.named("clusters", "cluster", required(context, "cluster")?)?;
-    let user = match text_of(context, "user")? {
-        Some(name) => reader.user(reader.named("users", "user", name)?)?,
-        None => User::default(),
-    };
-    let server = required(cluster, "server")?.trim_end_matches('/');
-    if !(server.starts_with("https://") || server.starts_with("http://")) {
-        let line = cluster.line_of("server");
-        let message = format!("server {server:?} is no URL: write https://HOST:PORT");
-        return Err((line, message));
+    match (trees.len(), trees.pop()) {
+        (1, Some(top)) => Ok(top),
+        (0, _) => {
+            let message = "is empty: a kubeconfig names a cluster, a user and a context";
+            Err((1, message.to_owned()))
+        }
+        _ => Err((1, "has several documents: a kubeconfig is one".to_owned())),
     }
-    if let Some(name) = text_of(cluster, "tls-server-name")? {
-        let message = format!(
-            "tls-server-name {name:?} is not supported: let server be a name or an address that is \
-             in the server's certificate"
-        );
-        return Err((cluster.line_of("tls-server-name"), message));
-    }
-    Ok(Kubeconfig {
-        server: server.to_owned(),
-        authority: reader.material(cluster, "certificate-authority")?,
-        insecure: truth(cluster, "insecure-skip-tls-verify")?,
-        user,
-    })
 }
 
 /// Reads one file.
@@ -69,6 +77,38 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn current(&self) -> Result<Kubeconfig, Fault> {
+        let context = self.context()?;
+        let cluster = self.named("clusters", "cluster", required(context, "cluster")?)?;
+        let user = match text_of(context, "user")? {
+            Some(name) => self.user(self.named("users", "user", name)?)?,
+            None => User::default(),
+        };
+        self.kubeconfig(cluster, user)
+    }
+
+    fn kubeconfig(&self, cluster: &Node, user: User) -> Result<Kubeconfig, Fault> {
+        let server = required(cluster, "server")?.trim_end_matches('/');
+        if !(server.starts_with("https://") || server.starts_with("http://")) {
+            let line = cluster.line_of("server");
+            let message = format!("server {server:?} is no URL: write https://HOST:PORT");
+            return Err((line, message));
+        }
+        if let Some(name) = text_of(cluster, "tls-server-name")? {
+            let message = format!(
+                "tls-server-name {name:?} is not supported: let server be a name or an address that is \
+             in the server's certificate"
+            );
+            return Err((cluster.line_of("tls-server-name"), message));
+        }
+        Ok(Kubeconfig {
+            server: server.to_owned(),
+            authority: self.material(cluster, "certificate-authority")?,
+            insecure: truth(cluster, "insecure-skip-tls-verify")?,
+            user,
+        })
+    }
+
     fn context(&self) -> Result<&'a Node, Fault> {
         let name = text_of(self.top, "current-context")?;
         match name.filter(|name| !name.is_empty()) {

@@ -29,7 +29,7 @@ pub(in crate::api) struct Entry {
 }
 
 /// Why a kubeconfig is not good enough to do without the bootstrap kubeconfig: words for the log.
-type Flaw = String;
+pub(in crate::api) type Flaw = String;
 
 /// Finds the way that the settings name.
 pub(in crate::api) fn enter(
@@ -109,7 +109,7 @@ fn pace(settings: &ClusterSettings) -> Pace {
 }
 
 /// What keeps a kubeconfig from being used as it is: as upstream, only its certificates count.
-fn flaw_of(kubeconfig: &Kubeconfig, now: Timestamp) -> Option<Flaw> {
+pub(in crate::api) fn flaw_of(kubeconfig: &Kubeconfig, now: Timestamp) -> Option<Flaw> {
     let Some((certificate, key)) = &kubeconfig.user.certificate else {
         return Some("it has no client certificate".to_owned());
     };

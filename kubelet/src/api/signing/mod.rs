@@ -15,5 +15,5 @@ mod keeper;
 mod tests;
 mod verdict;
 
-pub(super) use entry::{Entry, enter};
+pub(super) use entry::{Entry, enter, flaw_of};
 pub(crate) use keeper::{Keeper, KeeperParts, Renewal, WishSource};
