@@ -1,7 +1,7 @@
 //! Facts of the machine that the kubelet asks for once, when it starts.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use crate::resource::{Capacity, Machine, Version, kernel_name};
@@ -92,11 +92,30 @@ pub(crate) fn address() -> IpAddr {
 
 /// Connecting a datagram socket chooses a route and sends nothing.
 fn outward_address() -> Option<IpAddr> {
-    // An address for documentation: it belongs to no machine.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect(outside).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    let towards = |outside: SocketAddr| {
+        let any: IpAddr = match outside {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(outside).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    };
+    // Addresses for documentation: they belong to no machine.
+    let old = SocketAddr::from(([192, 0, 2, 1], 9));
+    let new = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9));
+    towards(old).or_else(|| towards(new))
+}
+
+/// Whether an address is this machine's, and others may reach it by that.
+pub(crate) fn is_own(address: IpAddr) -> bool {
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let is_special = address.is_loopback() || address.is_multicast() || address.is_unspecified();
+    // Only an address that it has can be listened on.
+    !is_special && !is_link_local && UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// The version of the machine's cgroups.

@@ -51,6 +51,7 @@ mod pod_cidr;
 mod private_images;
 mod probes;
 mod reading;
+mod registering;
 mod resizing;
 mod restarts;
 mod service;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::{Kubelet, Settings};
 use crate::api::{
@@ -21,6 +23,9 @@ use crate::server::Reviews;
 use crate::source::{Saying, StaticPods};
 use crate::store::{LocalObjects, Objects};
 use crate::sync::Input;
+
+/// How often the node's addresses are looked up.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// The cluster that the node joins.
 pub(super) struct Cluster {
@@ -42,6 +47,8 @@ pub(super) struct Cluster {
     answers_age: watch::Sender<Option<Duration>>,
     /// Keeps the certificate that the API server is shown, if somebody has to.
     keeper: Option<Keeper>,
+    /// Whether it is known that no other machine has the node's name.
+    alone: watch::Sender<bool>,
 }
 
 impl Cluster {
@@ -92,6 +99,7 @@ impl Cluster {
             pods: Arc::default(),
             statics: watch::Sender::default(),
             keeper: None,
+            alone: watch::Sender::new(false),
         }
     }
 }
@@ -125,6 +133,47 @@ impl Kubelet {
             "follower of services"
         });
         objects
+    }
+
+    /// Finds the addresses of a node of a cluster, and follows them as they change.
+    pub(super) async fn follow_addresses(
+        &mut self,
+        parts: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) {
+        if self.cluster.is_none() {
+            return;
+        }
+        let found = self.book.look_up().await;
+        self.settings.node_ips.clone_from(&found);
+        self.addresses.send_replace(found);
+        let (book, addresses, stop) = (self.book.clone(), self.addresses.clone(), stop.clone());
+        parts.spawn(async move {
+            // A look-up that is given up has changed nothing.
+            while stop.run_until_cancelled(sleep(LOOK)).await.is_some() {
+                let found = book.look_up().await;
+                addresses.send_if_modified(|known| {
+                    let is_new = *known != found;
+                    if is_new {
+                        info!(addresses = ?found, "the node has other addresses");
+                        *known = found;
+                    }
+                    is_new
+                });
+            }
+            "follower of the node's addresses"
+        });
+    }
+
+    /// On a node that stands alone the configuration says which addresses pods get; in a cluster, the Node.
+    pub(super) async fn hand_over_pod_cidr(&self) {
+        let cidr = &self.settings.pod_cidr;
+        if self.cluster.is_some() || cidr.is_empty() {
+            return;
+        }
+        if let Err(error) = self.runtime.set_pod_cidr(cidr).await {
+            warn!(%error, cidr, "the runtime does not take the pod CIDR");
+        }
     }
 
     /// Keeps the certificates that the API server signs: all else that asks it waits for the first.
@@ -176,6 +225,8 @@ impl Kubelet {
             facts: self.node.clone(),
             uid: cluster.uid.clone(),
             answers_age: cluster.answers_age.clone(),
+            alone: cluster.alone.clone(),
+            runtime: Arc::clone(&self.runtime),
         });
         let to_registrar = stop.clone();
         parts.spawn(async move {
@@ -208,9 +259,14 @@ impl Kubelet {
         let (client, name) = (&cluster.client, &self.settings.node_name);
         let events = Arc::clone(&self.events) as _;
         let source = ApiSource::new(client.clone(), name, events, Arc::clone(&cluster.pods));
-        let to_source = stop.clone();
+        let (mut alone, to_source) = (cluster.alone.subscribe(), stop.clone());
         parts.spawn(async move {
-            source.run(says, to_source).await;
+            // Pods of another machine are not for this one.
+            let let_in = alone.wait_for(|alone| *alone);
+            let is_alone = matches!(to_source.run_until_cancelled(let_in).await, Some(Ok(_)));
+            if is_alone {
+                source.run(says, to_source).await;
+            }
             "source of the cluster's pods"
         });
         let keeper = StatusKeeper::new(StatusKeeperParts {

@@ -64,6 +64,7 @@ impl Settings {
                 .filter_map(|address| address.parse().ok())
                 .collect();
         }
+        self.pod_cidr.clone_from(&configuration.pod_cidr);
         self.node_labels = loaded.flag_words("node-labels");
         self.reserve = Reserve::of(configuration);
         self.pinning = pinning::Settings::of(configuration);

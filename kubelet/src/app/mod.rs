@@ -47,6 +47,7 @@ use crate::host;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{Event, EventKind};
+use crate::node::AddressBook;
 use crate::pinning;
 use crate::pleg::{self, Generator, RuntimeObserver};
 use crate::probe::ContainerProber;
@@ -130,7 +131,8 @@ impl Roles for Cast {
 pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
     make_directories(&settings)?;
     let standing = watch::Sender::new(Standing::default()).subscribe();
-    let excess = identity(&settings, (None, standing)).excess();
+    let nowhere = watch::Sender::default().subscribe();
+    let excess = identity(&settings, (None, standing), nowhere).excess();
     if !excess.is_empty() {
         return Err(AppError::OverReserved(excess.join(" ")));
     }
@@ -184,6 +186,8 @@ struct Kubelet {
     devices: Arc<device::Desk>,
     /// The node's addresses, the primary first.
     addresses: watch::Sender<Vec<IpAddr>>,
+    /// Where they come from.
+    book: AddressBook,
     /// Who has which CPUs for himself.
     pinning: Arc<pinning::Desk>,
     cluster: Option<Cluster>,
@@ -205,13 +209,19 @@ impl Kubelet {
         wallet: Wallet,
     ) -> Result<Self, AppError> {
         settings.pods.shape.machine = host::cgroup_machine();
+        let book = AddressBook {
+            name: settings.node_name.clone(),
+            chosen: settings.node_ips.clone(),
+        };
         if settings.node_ips.is_empty() {
             settings.node_ips = vec![host::address()];
         }
+        let addresses = watch::Sender::new(settings.node_ips.clone());
         let layout =
             Layout::new(&settings.root, &settings.pod_logs).with_log_links(&settings.log_links);
         let standing = watch::Sender::new(Standing::default());
-        let mut node = identity(&settings, (None, standing.subscribe()))
+        let told = (None, standing.subscribe());
+        let mut node = identity(&settings, told, addresses.subscribe())
             .for_admission(&settings.pods.allowed_unsafe_sysctls);
         node.resizing = settings.resize_rules();
         let policy = settings.verification.clone();
@@ -232,7 +242,8 @@ impl Kubelet {
         Ok(Self {
             devices,
             pinning: Arc::new(pinning),
-            addresses: watch::Sender::new(settings.node_ips.clone()),
+            addresses,
+            book,
             node,
             standing,
             tenants,
@@ -263,6 +274,7 @@ impl Kubelet {
         Upkeep::enforce_reserved(&self.upkeep_of_cgroups()).map_err(AppError::Reserved)?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
+        self.follow_addresses(&mut parts, &stop).await;
         self.start_certificates(&mut parts, &stop);
         let (shelf, local) = shelf(&self.settings.root);
         let (inbox, inputs) = mpsc::channel(INBOX);
@@ -281,6 +293,7 @@ impl Kubelet {
         let ended = match self.meet(&shutdown).await {
             Some((runtime_name, driver)) => {
                 self.settings.cgroup_driver = driver;
+                self.hand_over_pod_cidr().await;
                 self.start_node(&portrait, &mut parts, &stop);
                 let world = self.world(runtime_name, objects);
                 let desk = Desk {

@@ -1,5 +1,6 @@
 //! The node as it shows itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -81,7 +82,11 @@ impl Kubelet {
     /// The node, with the port that was got.
     pub(super) fn portrait(&self, doors: &Doors) -> Arc<Portrait> {
         let port = doors.addresses()[0].map(|address| address.port());
-        let identity = identity(&self.settings, (port, self.standing.subscribe()));
+        let identity = identity(
+            &self.settings,
+            (port, self.standing.subscribe()),
+            self.addresses.subscribe(),
+        );
         let (runtime, pulse) = (Arc::clone(&self.runtime), self.pulse.clone());
         let devices = Arc::clone(&self.devices);
         Arc::new(Portrait::new(identity, runtime, pulse, devices))
@@ -92,11 +97,12 @@ impl Kubelet {
 pub(super) fn identity(
     settings: &Settings,
     (port, standing): (Option<u16>, watch::Receiver<Standing>),
+    addresses: watch::Receiver<Vec<IpAddr>>,
 ) -> Identity {
     Identity {
         standing,
         name: settings.node_name.clone(),
-        addresses: settings.node_ips.clone(),
+        addresses,
         root: settings.root.clone(),
         labels: settings.node_labels.clone(),
         port,

@@ -36,6 +36,9 @@ pub struct Settings {
     pub node_name: String,
     /// The node's addresses, the primary first; when empty, the one that routes outward.
     pub node_ips: Vec<IpAddr>,
+    /// Addresses that the pods of a node get that stands alone (`podCIDR`); empty to leave that to the
+    /// runtime.
+    pub pod_cidr: String,
     /// The runtime's socket.
     pub runtime_socket: PathBuf,
     /// The cluster to join.
@@ -161,6 +164,7 @@ impl Settings {
         let pki = root.join("pki");
         Self {
             node_name: node_name.to_owned(),
+            pod_cidr: String::new(),
             node_ips: Vec::new(),
             runtime_socket: runtime_socket.to_owned(),
             cluster: None,

@@ -59,6 +59,7 @@ const FIELDS: &[&str] = &[
     "mergeDefaultEvictionSettings",
     "nodeStatusMaxImages",
     "oomScoreAdj",
+    "podCIDR",
     "podLogsDir",
     "podPidsLimit",
     "podsPerCore",

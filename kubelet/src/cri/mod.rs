@@ -208,6 +208,8 @@ pub trait Health: Send + Sync {
     fn cgroup_driver(&self) -> Call<'_, Option<CgroupDriver>>;
     /// What it can do beyond what every runtime can.
     fn features(&self) -> Call<'_, RuntimeFeatures>;
+    /// Which addresses its pods get from now on: a CIDR, or two of two families.
+    fn set_pod_cidr<'a>(&'a self, cidr: &'a str) -> Call<'a, ()>;
 }
 
 /// A container runtime: all the roles together.

@@ -6,6 +6,7 @@
 //! pulse ───────────────────┘
 //! ```
 
+mod addresses;
 mod facts;
 mod images;
 mod object;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub(crate) use addresses::AddressBook;
 pub(crate) use facts::huge_pages;
 pub use object::VERSION;
 pub use reserve::Reserve;
@@ -41,7 +43,7 @@ pub struct Identity {
     /// Its name.
     pub name: String,
     /// Its addresses, the primary first.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: watch::Receiver<Vec<IpAddr>>,
     /// Where the kubelet's files are.
     pub root: PathBuf,
     /// Labels beside those that every node has.

@@ -197,7 +197,8 @@ fn conditions(troubles: &[String], began: Timestamp, now: Timestamp) -> Vec<Valu
 }
 
 fn addresses(identity: &Identity) -> Vec<Value> {
-    let internal = identity.addresses.iter();
+    let known = identity.addresses.borrow();
+    let internal = known.iter();
     let internal = internal.map(|ip| json!({ "type": "InternalIP", "address": ip }));
     let hostname = json!({ "type": "Hostname", "address": identity.name });
     internal.chain([hostname]).collect()

@@ -10,7 +10,7 @@ use crate::config::Configuration;
 fn identity(configuration: &Configuration) -> Identity {
     Identity {
         name: "node-a".to_owned(),
-        addresses: vec!["10.0.0.5".parse().unwrap()],
+        addresses: tokio::sync::watch::channel(vec!["10.0.0.5".parse().unwrap()]).1,
         root: "/r".into(),
         labels: vec![("rack".to_owned(), "7".to_owned())],
         port: Some(10250),

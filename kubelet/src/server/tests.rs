@@ -54,7 +54,7 @@ impl Stage {
         let figures = Figures::new(Arc::clone(&shared), layout.clone(), root.path(), "node-a");
         let identity = Identity {
             name: "node-a".to_owned(),
-            addresses: Vec::new(),
+            addresses: tokio::sync::watch::Sender::default().subscribe(),
             root: root.path().to_owned(),
             labels: Vec::new(),
             port: None,

@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::api::backoff::Backoff;
 use crate::api::client::{ApiError, Client};
 
-const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+pub(super) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /// Renews the lease.
 pub(crate) struct LeaseKeeper {

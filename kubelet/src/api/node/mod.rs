@@ -11,6 +11,7 @@ mod plan;
 mod register;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 use std::time::Duration;
 

@@ -156,6 +156,21 @@ fn conditions(is: &Value, shall: &Value) -> (Vec<Value>, bool) {
     (told, has_turned)
 }
 
+/// The id of the machine that a Node was told of before, when that is another machine: ids that are not
+/// known tell nothing.
+pub(super) fn other_machine(existing: &Value, portrait: &Value) -> Option<String> {
+    let id = |node: &Value, field: &str| {
+        let id = node["status"]["nodeInfo"][field].as_str();
+        id.filter(|id| !id.is_empty()).map(str::to_owned)
+    };
+    let differs = |field: &&str| match (id(existing, field), id(portrait, field)) {
+        (Some(theirs), Some(ours)) => theirs != ours,
+        _ => false,
+    };
+    let field = ["machineID", "systemUUID"].into_iter().find(differs)?;
+    id(existing, field)
+}
+
 /// The boot that a Node was told of before, when the machine has booted since.
 pub(super) fn has_rebooted(existing: &Value, portrait: &Value) -> bool {
     let boot = |node: &Value| node["status"]["nodeInfo"]["bootID"].clone();

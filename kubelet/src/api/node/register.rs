@@ -9,11 +9,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::twin::{self, RegisterError};
 use super::{NodeWishes, path, plan};
 use crate::admit::NodeFacts;
-use crate::api::client::{ApiError, Client, Patch};
+use crate::api::client::{Client, Patch};
 use crate::api::objects::age_of;
 use crate::api::reflect::{News, Reflector};
+use crate::cri::Runtime;
 use crate::evict::Standing;
 use crate::model::{Event, EventKind, StringMap};
 use crate::node::Portrait;
@@ -41,6 +43,10 @@ pub(crate) struct RegistrarParts {
     pub(crate) uid: watch::Sender<Option<String>>,
     /// Where it is told how long answers about ConfigMaps and Secrets count.
     pub(crate) answers_age: watch::Sender<Option<Duration>>,
+    /// Where it is told that no other machine has the node's name.
+    pub(crate) alone: watch::Sender<bool>,
+    /// Who is told which addresses pods get.
+    pub(crate) runtime: Arc<dyn Runtime>,
 }
 
 /// Registers the Node, and tells its status.
@@ -49,6 +55,10 @@ pub(crate) struct Registrar {
     /// As the server has it.
     node: Value,
     told: Instant,
+    /// The addresses of pods, as the runtime was told last.
+    pod_cidr: String,
+    /// The machine that has the name, too, if that was told.
+    twin: Option<String>,
 }
 
 impl Registrar {
@@ -58,6 +68,8 @@ impl Registrar {
             parts,
             node: Value::Null,
             told: Instant::now(),
+            pod_cidr: String::new(),
+            twin: None,
         }
     }
 
@@ -101,9 +113,14 @@ impl Registrar {
                         server = self.parts.client.server(),
                         "joined the cluster"
                     );
+                    self.parts.alone.send_replace(true);
                     return self.know(node);
                 }
                 Err(error) => {
+                    // Nobody has a Node that is not there.
+                    if error.is_not_found() {
+                        self.parts.alone.send_replace(true);
+                    }
                     let error = &error as &dyn std::error::Error;
                     warn!(error, "cannot register the node; trying again");
                 }
@@ -113,7 +130,7 @@ impl Registrar {
         }
     }
 
-    async fn register(&self) -> Result<Value, ApiError> {
+    async fn register(&self) -> Result<Value, RegisterError> {
         let RegistrarParts {
             client,
             name,
@@ -129,12 +146,17 @@ impl Registrar {
                 Ok(made) => return Ok(made),
                 // It is there, or it may not be made and is there all the same.
                 Err(error) if error.is_conflict() => {}
-                Err(error) => {
-                    return client.get(&path).await.map_err(|_| error);
-                }
+                Err(error) if client.get(&path).await.is_err() => return Err(error.into()),
+                Err(_) => {}
             }
         }
         let existing = client.get(&path).await?;
+        if let Some(machine) = plan::other_machine(&existing, &portrait)
+            && twin::lives(client, name).await?
+        {
+            let name = name.clone();
+            return Err(RegisterError::Twin { name, machine });
+        }
         if plan::has_rebooted(&existing, &portrait) {
             let boot = &portrait["status"]["nodeInfo"]["bootID"];
             let boot = boot.as_str().unwrap_or_default();
@@ -145,7 +167,7 @@ impl Registrar {
             );
         }
         match plan::reconcile(&existing, &portrait, wishes) {
-            Some(patch) if wishes.register => client.patch(&path, Patch::Merge, &patch).await,
+            Some(patch) if wishes.register => Ok(client.patch(&path, Patch::Merge, &patch).await?),
             _ => Ok(existing),
         }
     }
@@ -189,8 +211,10 @@ impl Registrar {
 
     /// Tells the status if it is time; when it is looked at next.
     async fn tell(&mut self) -> Instant {
-        let wishes = &self.parts.wishes;
+        self.hand_over_pod_cidr().await;
         let portrait = self.parts.portrait.object().await;
+        self.look_for_twin(&portrait);
+        let wishes = &self.parts.wishes;
         let change = plan::status(&self.node, &portrait);
         let mut pause = wishes.update;
         if change.is_news || self.told.elapsed() >= wishes.report {
@@ -216,6 +240,38 @@ impl Registrar {
             pause = pause.min(UNREADY);
         }
         Instant::now() + pause
+    }
+
+    /// The cluster says which addresses the pods of its nodes get.
+    async fn hand_over_pod_cidr(&mut self) {
+        let cidr = pod_cidr(&self.node);
+        if cidr.is_empty() || cidr == self.pod_cidr {
+            return;
+        }
+        match self.parts.runtime.set_pod_cidr(&cidr).await {
+            Ok(()) => {
+                info!(original = self.pod_cidr, new = cidr, "updating Pod CIDR");
+                self.pod_cidr = cidr;
+            }
+            Err(error) => warn!(%error, cidr, "failed to update pod CIDR"),
+        }
+    }
+
+    /// A machine that comes later with the same name tells what it is over what this one has told.
+    fn look_for_twin(&mut self, portrait: &Value) {
+        let twin = plan::other_machine(&self.node, portrait);
+        if let Some(machine) = &twin
+            && self.twin != twin
+        {
+            let name = &self.parts.name;
+            let message = format!(
+                "another machine ({machine}) tells its status as node {name}: give one of both another \
+                 name (--node-name)"
+            );
+            warn!("{message}");
+            self.note(EventKind::Warning, "NodeNameConflict", message);
+        }
+        self.twin = twin.or(self.twin.take());
     }
 
     /// Events of conditions that turned.
@@ -259,6 +315,15 @@ fn holds(node: &Value, kind: &str) -> Option<bool> {
     let mut conditions = node["status"]["conditions"].as_array()?.iter();
     let condition = conditions.find(|one| one["type"] == kind)?;
     Some(condition["status"] == "True")
+}
+
+/// `podCIDRs`, or the only one.
+fn pod_cidr(node: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match node["spec"]["podCIDRs"].as_array() {
+        Some(all) => all.iter().map(text).collect::<Vec<_>>().join(","),
+        None => text(&node["spec"]["podCIDR"]),
+    }
 }
 
 fn is_ready(node: &Value) -> bool {

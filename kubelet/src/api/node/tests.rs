@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::plan::{StatusChange, has_rebooted, new_node, reconcile, status};
+use super::plan::{StatusChange, has_rebooted, new_node, other_machine, reconcile, status};
 use super::*;
 
 fn wishes() -> NodeWishes {
@@ -134,4 +134,18 @@ fn a_lease_belongs_to_its_node_and_keeps_what_others_wrote() {
     assert_eq!(next["metadata"]["resourceVersion"], "5");
     assert_eq!(next["metadata"]["ownerReferences"][0]["uid"], "other");
     assert_eq!(next["spec"]["leaseDurationSeconds"], 40);
+}
+
+#[test]
+fn another_machine_is_known_by_its_ids_and_not_by_what_nobody_knows() {
+    let node = |machine: &str, system: &str| json!({ "status": { "nodeInfo": { "machineID": machine, "systemUUID": system } } });
+    let ours = node("m", "s");
+    let of = |theirs: Value| other_machine(&theirs, &ours);
+    assert_eq!(of(node("m", "s")), None);
+    assert_eq!(of(node("", "")), None);
+    assert_eq!(of(json!({})), None);
+    assert_eq!(of(node("n", "s")), Some("n".to_owned()));
+    // Clones of one image have one machine ID.
+    assert_eq!(of(node("m", "t")), Some("t".to_owned()));
+    assert_eq!(other_machine(&node("n", "t"), &node("", "")), None);
 }

@@ -95,4 +95,19 @@ impl Health for Client {
         }
         .boxed()
     }
+
+    fn set_pod_cidr<'a>(&'a self, cidr: &'a str) -> Call<'a, ()> {
+        let mut runtime = self.runtime.clone();
+        async move {
+            let network_config = Some(v1::NetworkConfig {
+                pod_cidr: cidr.to_owned(),
+            });
+            let runtime_config = Some(v1::RuntimeConfig { network_config });
+            let request = v1::UpdateRuntimeConfigRequest { runtime_config };
+            let answer = runtime.update_runtime_config(request);
+            let answer = self.within("UpdateRuntimeConfig", self.deadlines.request, answer);
+            answer.await.map(drop)
+        }
+        .boxed()
+    }
 }

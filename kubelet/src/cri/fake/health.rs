@@ -54,4 +54,8 @@ impl Health for FakeRuntime {
         }
         .boxed()
     }
+
+    fn set_pod_cidr<'a>(&'a self, _: &'a str) -> Call<'a, ()> {
+        async move { self.world().enter("UpdateRuntimeConfig") }.boxed()
+    }
 }
