@@ -234,6 +234,7 @@ impl Kubelet {
         let pinning = pinning::Desk::open(pinning::Parts {
             machine: Arc::new(start::machine(&settings)?),
             settings: settings.pinning.clone(),
+            kept_memory: settings.reserve.reserved_memory(host::memory_capacity()),
             root: settings.root.clone(),
             tenants: tenants.subscribe(),
             devices: Arc::clone(&devices),

@@ -10,6 +10,7 @@ use crate::pinning::{Pinned, Quota};
 pub(super) fn on_cpus(mut config: ContainerConfig, pinned: Pinned) -> ContainerConfig {
     let resources = &mut config.resources;
     resources.cpuset_cpus = pinned.cpus;
+    resources.cpuset_mems = pinned.mems;
     // Without a period time is not limited at all.
     if pinned.quota == Quota::Off && resources.cpu_period != 0 {
         resources.cpu_quota = -1;
@@ -114,10 +115,12 @@ mod tests {
         };
         let on = |cpus: &str, quota| {
             let cpus = cpus.to_owned();
-            on_cpus(limited(), Pinned { cpus, quota }).resources
+            let mems = "0".to_owned();
+            on_cpus(limited(), Pinned { cpus, mems, quota }).resources
         };
         let own = on("3", Quota::Off);
         assert_eq!((own.cpuset_cpus.as_str(), own.cpu_quota), ("3", -1));
+        assert_eq!(own.cpuset_mems, "0");
         let shared = on("0-2", Quota::Limited);
         assert_eq!(
             (shared.cpuset_cpus.as_str(), shared.cpu_quota),
@@ -130,6 +133,7 @@ mod tests {
             config,
             Pinned {
                 cpus,
+                mems: String::new(),
                 quota: Quota::Off,
             },
         );

@@ -203,6 +203,7 @@ impl PodExecutor {
         .map_err(|error| error.to_string())?;
         let grant = self.devices.grant(pod, container).await?;
         let config = granted::with_devices(config, grant);
+        self.pinning.making(pod, container).await;
         Ok(granted::on_cpus(
             config,
             self.pinning.pinned(pod, container),

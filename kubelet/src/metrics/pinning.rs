@@ -21,6 +21,8 @@ pub struct PinningMetrics {
     per_node: Family<Node, Gauge>,
     aligned: Family<Alignment, Counter>,
     misaligned: Family<Alignment, Counter>,
+    memory_wishes: Counter,
+    memory_refusals: Counter,
     admissions: Counter,
     not_admitted: Counter,
     admission_millis: Histogram,
@@ -36,6 +38,8 @@ impl Default for PinningMetrics {
             per_node: Family::default(),
             aligned: Family::default(),
             misaligned: Family::default(),
+            memory_wishes: Counter::default(),
+            memory_refusals: Counter::default(),
             admissions: Counter::default(),
             not_admitted: Counter::default(),
             admission_millis: Histogram::new(exponential_buckets(0.05, 2.0, 15)),
@@ -93,6 +97,16 @@ impl PinningMetrics {
         drop(self.misaligned.get_or_create(&CORE));
     }
 
+    /// A container wishes for memory of its own.
+    pub(crate) fn memory_wished(&self) {
+        self.memory_wishes.inc();
+    }
+
+    /// It did not get it.
+    pub(crate) fn memory_refused(&self) {
+        self.memory_refusals.inc();
+    }
+
     /// It was looked at whether a pod can have what it wishes for.
     pub(crate) fn admitted(&self, took: Duration) {
         self.admissions.inc();
@@ -138,6 +152,16 @@ impl PinningMetrics {
             "cpu_manager_allocation_per_numa",
             "CPUs that containers have for themselves, by the node they are near to",
             self.per_node.clone(),
+        );
+        registry.register(
+            "memory_manager_pinning_requests",
+            "Wishes of containers for memory of their own",
+            self.memory_wishes.clone(),
+        );
+        registry.register(
+            "memory_manager_pinning_errors",
+            "Wishes of containers for memory of their own that were refused",
+            self.memory_refusals.clone(),
         );
         registry.register(
             "topology_manager_admission_requests",

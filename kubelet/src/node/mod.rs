@@ -27,6 +27,7 @@ use tokio::sync::watch;
 pub(crate) use addresses::AddressBook;
 pub(crate) use facts::huge_pages;
 pub use object::VERSION;
+pub(crate) use object::binary;
 pub use reserve::Reserve;
 
 use crate::admit::{AppArmor, GroupPolicies, NodeFacts};

@@ -139,7 +139,7 @@ fn resources(
 }
 
 /// Bytes with the largest binary unit that leaves no fraction: `2Mi`, `16303984Ki`, `0`.
-pub(super) fn binary(bytes: u64) -> String {
+pub(crate) fn binary(bytes: u64) -> String {
     let mut value = bytes;
     let mut unit = "";
     for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {

@@ -75,6 +75,11 @@ impl Reserve {
         self.cpu_millis
     }
 
+    /// Bytes of memory that are kept.
+    pub fn reserved_memory(&self, capacity: u64) -> u64 {
+        self.memory + percent_of(capacity, self.memory_percent)
+    }
+
     /// Thousandths of cores for pods.
     pub(super) fn cpu_millis(&self, cpus: u64) -> u64 {
         (cpus * 1000).saturating_sub(self.cpu_millis)
@@ -82,8 +87,7 @@ impl Reserve {
 
     /// Bytes of memory for pods.
     pub(super) fn memory(&self, capacity: u64) -> u64 {
-        let kept = self.memory + percent_of(capacity, self.memory_percent);
-        capacity.saturating_sub(kept)
+        capacity.saturating_sub(self.reserved_memory(capacity))
     }
 
     /// Whether pods may ask for room on the disk, and the node tells of it.

@@ -11,7 +11,10 @@ use tracing::{info, warn};
 
 use super::checksum::InvalidState;
 use super::cpus::{self, CpuBooks, CpuRules};
-use super::{CpuPolicy, CpuSet, Holder, Machine, Quota, Settings, TopologyRules};
+use super::memory::{self, MemoryBooks, MemoryRules};
+use super::{
+    CpuPolicy, CpuSet, Holder, Machine, MemoryPolicy, NodeMask, Quota, Settings, TopologyRules,
+};
 use crate::device;
 use crate::metrics::PinningMetrics;
 use crate::model::{Container, Pod, PodUid};
@@ -26,6 +29,8 @@ pub struct DeskError(pub(crate) String);
 pub struct Parts {
     /// What is configured.
     pub settings: Settings,
+    /// Bytes of memory that are kept from pods.
+    pub kept_memory: u64,
     /// The machine.
     pub machine: Arc<Machine>,
     /// Where state files are.
@@ -43,11 +48,24 @@ pub struct Parts {
 pub struct Pinned {
     /// The CPUs that it may use; all when empty.
     pub cpus: String,
+    /// The nodes whose memory it may use; all when empty.
+    pub mems: String,
     /// Whether the time on them is limited.
     pub quota: Quota,
 }
 
-/// Who has which CPUs for himself.
+/// Memory of some nodes, as others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryBlock {
+    /// Of which resource.
+    pub resource: String,
+    /// Bytes.
+    pub size: u64,
+    /// The nodes it is of.
+    pub nodes: Vec<u32>,
+}
+
+/// Who has which CPUs and memory for himself.
 pub struct Desk {
     pub(super) rules: Rules,
     books: Arc<Mutex<Books>>,
@@ -67,6 +85,8 @@ pub struct Desk {
 pub(super) struct Rules {
     /// Nothing when nobody has CPUs for himself.
     pub(super) cpus: Option<CpuRules>,
+    /// Nothing when nobody has memory for himself.
+    pub(super) memory: Option<MemoryRules>,
     quota: Quota,
     pub(super) topology: TopologyRules,
 }
@@ -75,6 +95,7 @@ pub(super) struct Rules {
 #[derive(Default)]
 pub(super) struct Books {
     pub(super) cpus: CpuBooks,
+    pub(super) memory: MemoryBooks,
 }
 
 impl Desk {
@@ -82,6 +103,7 @@ impl Desk {
     pub fn open(parts: Parts) -> Result<Self, DeskError> {
         let Parts {
             settings,
+            kept_memory,
             machine,
             root,
             tenants,
@@ -90,11 +112,13 @@ impl Desk {
         } = parts;
         let rules = Rules {
             cpus: cpu_rules(&settings, &machine)?,
+            memory: memory_rules(&settings, &machine, kept_memory)?,
             quota: settings.quota,
             topology: topology_rules(&settings, &machine)?,
         };
         let books = Books {
             cpus: restored(&root, &rules)?,
+            memory: restored_memory(&root, &rules)?,
         };
         let desk = Self {
             rules,
@@ -125,6 +149,7 @@ impl Desk {
         Arc::new(Self {
             rules: Rules {
                 cpus: None,
+                memory: None,
                 quota: Quota::default(),
                 topology: TopologyRules::default(),
             },
@@ -178,10 +203,42 @@ impl Desk {
             .cpus
             .as_ref()
             .map(|rules| books.cpus.usable(rules, &holder));
+        let nodes = books
+            .memory
+            .of(&holder)
+            .iter()
+            .flat_map(|block| &block.nodes);
+        let nodes: NodeMask = nodes.copied().collect();
         Pinned {
             cpus: cpus.map(CpuSet::to_string).unwrap_or_default(),
+            mems: nodes.to_string(),
             quota: own.map_or(Quota::Limited, |_| self.rules.quota),
         }
+    }
+
+    /// A container is about to be made: init containers before it have ended.
+    pub async fn making(&self, pod: &Pod, container: &Container) {
+        let has_changed = self.books().memory.made(pod, container.name.as_str());
+        if has_changed {
+            self.write_down().await;
+        }
+    }
+
+    /// The memory that a container has for itself.
+    pub fn memory(&self, pod: &Pod, container: &Container) -> Vec<MemoryBlock> {
+        let books = self.books();
+        let own = books.memory.of(&Holder::of(pod, container)).iter();
+        own.map(MemoryBlock::of).collect()
+    }
+
+    /// The memory that can be had of each node.
+    pub fn allocatable_memory(&self) -> Vec<MemoryBlock> {
+        self.books()
+            .memory
+            .allocatable()
+            .iter()
+            .map(MemoryBlock::of)
+            .collect()
     }
 
     /// Whether time of a whole pod is limited: not when one of its containers has CPUs for itself.
@@ -196,11 +253,16 @@ impl Desk {
 
     /// Takes CPUs from pods that have ended, and writes that down.
     pub(super) async fn free_stale(&self) {
-        if self.free_all_but(None)
-            && let Err(error) = self.save().await
-        {
-            let file = self.root.join(cpus::FILE);
-            warn!(%error, file = %file.display(), "cannot write down who has which CPUs");
+        if self.free_all_but(None) {
+            self.write_down().await;
+        }
+    }
+
+    /// Writes the books as they are now; what is not written is told of.
+    async fn write_down(&self) {
+        if let Err(error) = self.save().await {
+            let root = self.root.display();
+            warn!(%error, %root, "cannot write down who has which CPUs and memory");
         }
     }
 
@@ -214,11 +276,15 @@ impl Desk {
             tenants.holding.clone()
         };
         holding.extend(pod.cloned());
-        let had_some = self.books().cpus.keep_only(&holding);
-        if had_some {
+        let (had_cpus, had_memory) = {
+            let mut books = self.books();
+            let had_cpus = books.cpus.keep_only(&holding);
+            (had_cpus, books.memory.keep_only(&holding))
+        };
+        if had_cpus {
             self.has_changed();
         }
-        had_some
+        had_cpus || had_memory
     }
 
     pub(super) fn has_changed(&self) {
@@ -240,17 +306,17 @@ impl Desk {
 
     /// The files as the books are now.
     fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
-        self.books().files(policy(&self.rules))
+        self.books().files(policies(&self.rules))
     }
 
     pub(super) async fn save(&self) -> io::Result<()> {
         let (books, pen) = (Arc::clone(&self.books), Arc::clone(&self.pen));
-        let (root, policy) = (self.root.clone(), policy(&self.rules));
+        let (root, policies) = (self.root.clone(), policies(&self.rules));
         let saving = tokio::task::spawn_blocking(move || {
             let _pen = pen.lock().expect("no holder of this lock can panic");
             let files = {
                 let books = books.lock().expect("no holder of this lock can panic");
-                books.files(policy)
+                books.files(policies)
             };
             write_all(&root, &files)
         });
@@ -264,11 +330,29 @@ impl Desk {
 
 impl Books {
     pub(super) fn has(&self, pod: &PodUid) -> bool {
-        self.cpus.held.keys().any(|holder| holder.pod == *pod)
+        self.holders().any(|holder| holder.pod == *pod)
     }
 
-    fn files(&self, policy: &str) -> Vec<(&'static str, Vec<u8>)> {
-        vec![(cpus::FILE, cpus::write(policy, &self.cpus))]
+    /// Whoever has something.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &Holder> {
+        self.cpus.held.keys().chain(self.memory.held.keys())
+    }
+
+    fn files(&self, (cpus, memory): (&str, &str)) -> Vec<(&'static str, Vec<u8>)> {
+        vec![
+            (cpus::FILE, cpus::write(cpus, &self.cpus)),
+            (memory::FILE, memory::write(memory, &self.memory)),
+        ]
+    }
+}
+
+impl MemoryBlock {
+    fn of(block: &memory::Block) -> Self {
+        Self {
+            resource: block.resource.clone(),
+            size: block.size,
+            nodes: block.nodes.clone(),
+        }
     }
 }
 
@@ -309,7 +393,7 @@ fn restored(root: &Path, rules: &Rules) -> Result<CpuBooks, DeskError> {
     let read = match std::fs::read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(CpuBooks::default()),
         Err(error) => Err(InvalidState::Malformed(error.to_string())),
-        Ok(bytes) => cpus::read(policy(rules), &bytes),
+        Ok(bytes) => cpus::read(policies(rules).0, &bytes),
     };
     let books = read.map_err(|why| {
         DeskError(format!(
@@ -328,11 +412,57 @@ fn restored(root: &Path, rules: &Rules) -> Result<CpuBooks, DeskError> {
     }
 }
 
-fn policy(rules: &Rules) -> &'static str {
-    match rules.cpus {
-        Some(_) => "static",
-        None => "none",
+/// What is configured of memory, on this machine.
+fn memory_rules(
+    settings: &Settings,
+    machine: &Machine,
+    kept: u64,
+) -> Result<Option<MemoryRules>, DeskError> {
+    if settings.memory == MemoryPolicy::None {
+        return Ok(None);
     }
+    let rules = MemoryRules::new(machine, &settings.reservations, kept);
+    rules.map(Some).map_err(DeskError)
+}
+
+/// The books of memory that an earlier kubelet left.
+fn restored_memory(root: &Path, rules: &Rules) -> Result<MemoryBooks, DeskError> {
+    let file = root.join(memory::FILE);
+    let mend = "please drain this node and delete the memory manager checkpoint file";
+    let read = match std::fs::read(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(MemoryBooks::default()),
+        Err(error) => Err(InvalidState::Malformed(error.to_string())),
+        Ok(bytes) => memory::read(policies(rules).1, &bytes),
+    };
+    let books = read.map_err(|why| {
+        DeskError(format!(
+            "start memory manager error: could not restore state from checkpoint: {why}, {mend} \
+             {file:?} before restarting Kubelet"
+        ))
+    })?;
+    match &rules.memory {
+        None => Ok(books),
+        Some(rules) => books.resume(rules).map_err(|why| {
+            DeskError(format!(
+                "start memory manager error: {why}; {mend} {file:?} before restarting Kubelet"
+            ))
+        }),
+    }
+}
+
+/// The names of the policies of CPUs and memory.
+fn policies(rules: &Rules) -> (&'static str, &'static str) {
+    let cpus = if rules.cpus.is_some() {
+        "static"
+    } else {
+        "none"
+    };
+    let memory = if rules.memory.is_some() {
+        "Static"
+    } else {
+        "None"
+    };
+    (cpus, memory)
 }
 
 /// Each whole or not at all.

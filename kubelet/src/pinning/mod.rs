@@ -19,6 +19,7 @@ mod desk;
 mod discover;
 mod keeper;
 mod machine;
+mod memory;
 mod set;
 mod settings;
 mod take;
@@ -27,12 +28,13 @@ mod tests;
 mod topology;
 
 pub use cpus::{CpuOption, CpuOptions};
-pub use desk::{Desk, DeskError, Parts, Pinned};
+pub use desk::{Desk, DeskError, MemoryBlock, Parts, Pinned};
 pub use discover::discover;
 pub use keeper::Keeper;
 pub use machine::{Cpu, Machine, MemoryNode};
+pub use memory::Reservation;
 pub use set::{CpuSet, InvalidCpuSet};
-pub use settings::{CpuPolicy, Quota, Settings};
+pub use settings::{CpuPolicy, MemoryPolicy, Quota, Settings};
 pub(crate) use topology::prefer;
 pub use topology::{Hint, Hints, NodeMask, Scope, TopologyPolicy, TopologyRules};
 

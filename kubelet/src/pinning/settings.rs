@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::CpuSet;
 use super::cpus::CpuOptions;
+use super::memory::{self, Reservation};
 use super::topology::{Scope, TopologyPolicy, TopologyRules};
 use crate::config::Configuration;
+use crate::model::Quantity;
 
 /// What is wrong with an option of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,16 @@ pub enum CpuPolicy {
     #[default]
     None,
     /// Containers of guaranteed pods that ask for whole CPUs.
+    Static,
+}
+
+/// Who has memory for himself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryPolicy {
+    /// Nobody.
+    #[default]
+    None,
+    /// Containers of guaranteed pods.
     Static,
 }
 
@@ -40,6 +52,10 @@ pub struct Settings {
     pub period: Duration,
     /// Whether time on CPUs that a container has for itself is limited.
     pub quota: Quota,
+    /// Who has memory for himself.
+    pub memory: MemoryPolicy,
+    /// How much of each node's memory is kept from pods.
+    pub reservations: Vec<Reservation>,
     /// How much nearness matters, and for what.
     pub nearness: (TopologyPolicy, Scope),
     /// The options of that.
@@ -83,6 +99,11 @@ impl Settings {
                 true => Quota::Off,
                 false => Quota::Limited,
             },
+            memory: match configuration.memory_manager_policy.as_str() {
+                "Static" => MemoryPolicy::Static,
+                _ => MemoryPolicy::None,
+            },
+            reservations: reservations(configuration),
             nearness: (
                 TopologyPolicy::named(policy).unwrap_or_default(),
                 Scope::named(scope).unwrap_or_default(),
@@ -94,6 +115,7 @@ impl Settings {
     /// Whether it matters where the machine's CPUs are.
     pub(crate) fn needs_machine(&self) -> bool {
         self.cpus != CpuPolicy::None
+            || self.memory != MemoryPolicy::None
             || !self.reserved.is_empty()
             || self.nearness.0 != TopologyPolicy::None
     }
@@ -117,6 +139,16 @@ impl Settings {
             }
             other => problems.push(format!("unknown policy: {other:?}")),
         }
+        match configuration.memory_manager_policy.as_str() {
+            "Static" | "None" | "" => {}
+            "BestEffort" => problems
+                .push("policy \"BestEffort\" is not available for platform \"linux\"".to_owned()),
+            other => problems.push(format!("unknown policy: {other:?}")),
+        }
+        let written = configuration.reserved_memory.iter();
+        problems.extend(memory::problems(
+            written.map(|one| (one.numa_node, &one.limits)),
+        ));
         if configuration.topology_manager_policy != "none" {
             problems.extend(TopologyRules::check(
                 &configuration.topology_manager_policy_options,
@@ -124,6 +156,23 @@ impl Settings {
         }
         problems
     }
+}
+
+/// What is written of each node's memory; it was found valid.
+fn reservations(configuration: &Configuration) -> Vec<Reservation> {
+    let written = configuration.reserved_memory.iter();
+    let read = written.map(|one| {
+        let amounts = one.limits.iter().map(|(name, text)| {
+            let amount = Quantity::parse(text).map_or(0, Quantity::units);
+            (name.clone(), u64::try_from(amount).unwrap_or(0))
+        });
+        Reservation {
+            // No machine has a node of a negative number, or of this one.
+            node: u32::try_from(one.numa_node).unwrap_or(u32::MAX),
+            amounts: amounts.collect(),
+        }
+    });
+    read.collect()
 }
 
 /// A value that is true or false, as Go reads them.

@@ -48,6 +48,7 @@ impl Office {
     fn try_open(&self, settings: Settings, metrics: PinningMetrics) -> Result<Desk, DeskError> {
         Desk::open(Parts {
             settings,
+            kept_memory: 1 << 28,
             machine: Arc::new(machine([1, 1, 1, 4, 1])),
             root: self.root.path().to_owned(),
             tenants: self.tenants.subscribe(),
@@ -100,7 +101,7 @@ fn asking(uid: &str, millis: u64) -> Pod {
 }
 
 fn pinned(desk: &Desk, pod: &Pod) -> (String, Quota) {
-    let Pinned { cpus, quota } = desk.pinned(pod, &pod.spec.containers[0]);
+    let Pinned { cpus, quota, .. } = desk.pinned(pod, &pod.spec.containers[0]);
     (cpus, quota)
 }
 

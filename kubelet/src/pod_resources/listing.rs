@@ -4,6 +4,7 @@
 
 use crate::device::Handed;
 use crate::model::{Container, Pod};
+use crate::pinning::MemoryBlock;
 
 /// What a container has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,20 +13,26 @@ pub(super) struct Holding {
     pub(super) devices: Vec<Handed>,
     /// The CPUs that it has for itself.
     pub(super) cpus: Vec<u32>,
+    /// The memory that it has for itself.
+    pub(super) memory: Vec<MemoryBlock>,
 }
 
 /// Containers that run as long as their pod, sidecars first, with what they have.
 pub(super) fn holdings(
     pod: &Pod,
     devices: impl Fn(&Container) -> Vec<Handed>,
-    cpus: impl Fn(&Container) -> Vec<u32>,
+    pinned: impl Fn(&Container) -> (Vec<u32>, Vec<MemoryBlock>),
 ) -> Vec<Holding> {
     let containers = pod.spec.sidecars().chain(&pod.spec.containers);
     containers
-        .map(|container| Holding {
-            container: container.name.to_string(),
-            devices: devices(container),
-            cpus: cpus(container),
+        .map(|container| {
+            let (cpus, memory) = pinned(container);
+            Holding {
+                container: container.name.to_string(),
+                devices: devices(container),
+                cpus,
+                memory,
+            }
         })
         .collect()
 }
@@ -46,8 +53,8 @@ mod tests {
             nodes: Vec::new(),
         };
         let cpus = |container: &Container| match container.name.as_str() {
-            "web" => vec![1, 3],
-            _ => Vec::new(),
+            "web" => (vec![1, 3], Vec::new()),
+            _ => (Vec::new(), Vec::new()),
         };
         let holdings = holdings(&pod, |container| vec![device(container)], cpus);
         let names: Vec<_> = holdings.iter().map(|one| one.container.as_str()).collect();

@@ -19,6 +19,7 @@ use super::listing::holdings;
 use crate::device::Handed;
 use crate::metrics::Question;
 use crate::model::Pod;
+use crate::pinning::MemoryBlock;
 
 /// Answers until `stop`.
 pub(super) async fn serve(
@@ -57,12 +58,16 @@ impl Lister {
         let holdings = holdings(
             pod,
             |container| devices.handed(pod, container),
-            |container| pinning.exclusive_cpus(pod, container),
+            |container| {
+                let cpus = pinning.exclusive_cpus(pod, container);
+                (cpus, pinning.memory(pod, container))
+            },
         );
         let containers = holdings.into_iter().map(|one| v1::ContainerResources {
             name: one.container,
             devices: one.devices.into_iter().map(device).collect(),
             cpu_ids: one.cpus.into_iter().map(i64::from).collect(),
+            memory: one.memory.into_iter().map(memory).collect(),
             ..v1::ContainerResources::default()
         });
         v1::PodResources {
@@ -93,10 +98,11 @@ impl PodResourcesLister for Lister {
         self.0.metrics.asked(Question::Allocatable);
         let devices = self.0.devices.offered().into_iter();
         let cpus = self.0.pinning.allocatable_cpus().into_iter();
+        let blocks = self.0.pinning.allocatable_memory().into_iter();
         Ok(Response::new(v1::AllocatableResourcesResponse {
             devices: devices.map(device).collect(),
             cpu_ids: cpus.map(i64::from).collect(),
-            ..v1::AllocatableResourcesResponse::default()
+            memory: blocks.map(memory).collect(),
         }))
     }
 
@@ -127,6 +133,17 @@ impl PodResourcesLister for Lister {
 
 fn is_called(pod: &Pod, (namespace, name): (&str, &str)) -> bool {
     *pod.name.namespace == *namespace && *pod.name.name == *name
+}
+
+fn memory(block: MemoryBlock) -> v1::ContainerMemory {
+    let nodes = block.nodes.into_iter().map(i64::from);
+    v1::ContainerMemory {
+        memory_type: block.resource,
+        size: block.size,
+        topology: Some(v1::TopologyInfo {
+            nodes: nodes.map(|id| v1::NumaNode { id }).collect(),
+        }),
+    }
 }
 
 fn device(handed: Handed) -> v1::ContainerDevices {
