@@ -13,9 +13,10 @@ const NODE: &str = "proto/podling/v1/node.proto";
 const DEVICES: &str = "proto/deviceplugin/v1beta1/api.proto";
 const PLUGINS: &str = "proto/pluginregistration/api.proto";
 const HOLDINGS: &str = "proto/podresources/v1/api.proto";
+const STORAGE: &str = "proto/csi/v1/csi.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for file in [CRI, NRI, TTRPC, NODE, DEVICES, PLUGINS, HOLDINGS] {
+    for file in [CRI, NRI, TTRPC, NODE, DEVICES, PLUGINS, HOLDINGS, STORAGE] {
         println!("cargo::rerun-if-changed={file}");
     }
     let contracts = protox::compile([CRI, NRI], ["proto"])?;
@@ -33,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(false)
         .compile_fds(protox::compile([NRI, TTRPC], ["proto"])?)?;
     tonic_prost_build::configure().compile_fds(protox::compile([NODE], ["proto"])?)?;
-    for file in [DEVICES, PLUGINS, HOLDINGS] {
+    for file in [DEVICES, PLUGINS, HOLDINGS, STORAGE] {
         tonic_prost_build::configure()
             .btree_map(".")
             .compile_fds(protox::compile([file], ["proto"])?)?;

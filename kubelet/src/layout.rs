@@ -8,6 +8,8 @@
 //! <root>/pods/<uid>/sizes.json                                 sizes that its containers were given later
 //! <root>/pods/<uid>/containers/<container>/<random>            termination message
 //! <root>/pods/<uid>/volumes/kubernetes.io~empty-dir/<volume>
+//! <root>/pods/<uid>/volumes/kubernetes.io~csi/<volume>         of a driver, with what is recorded of it
+//! <root>/plugins/kubernetes.io/csi/<driver>/<hash>             the same of all pods
 //! <root>/pods/<uid>/volume-subpaths/<volume>/<container>/<n>
 //! <pod logs>/<namespace>_<name>_<uid>/<container>/<restart count>.log
 //! <log links>/<name>_<namespace>_<container>-<id>.log          leads there
@@ -89,6 +91,11 @@ impl Layout {
     /// The directory of a container's termination messages.
     pub fn container(&self, uid: &PodUid, container: &ContainerName) -> PathBuf {
         self.pod(uid).join("containers").join(container.as_str())
+    }
+
+    /// What plugins keep, and what is kept of them.
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
     }
 
     /// The directory of a pod's volumes.

@@ -64,6 +64,18 @@ pub mod podresources {
     tonic::include_proto!("v1");
 }
 
+/// The Container Storage Interface, v1: what drivers serve on each node.
+#[expect(
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated from proto/csi/v1/csi.proto, which documents itself"
+)]
+pub mod csi {
+    tonic::include_proto!("csi.v1");
+}
+
 /// Plugins that are found by their sockets, v1.
 #[expect(
     clippy::allow_attributes,

@@ -21,6 +21,7 @@ pub mod census;
 pub mod cluster;
 pub mod containerd;
 pub mod cri;
+pub mod csi_driver;
 pub mod daemon;
 pub mod device_plugin;
 mod following;

@@ -17,6 +17,7 @@ mod commands;
 mod confined;
 mod containers;
 mod cpus;
+mod csi;
 mod detection;
 mod devices;
 mod eviction;

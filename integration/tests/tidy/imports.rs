@@ -21,6 +21,8 @@ fn the_wire_types_stop_at_the_cri_modules() {
         path.contains("/src/cri/")
             || path.starts_with("runtime/src/nri/")
             || path.starts_with("kubelet/src/device/wire/")
+            || path.starts_with("kubelet/src/csi/wire/")
+            || path == "kubelet/src/plugin/wire.rs"
             || path == "kubelet/src/pod_resources/wire.rs"
             || path.starts_with("proto/")
             || path.starts_with("integration/")

@@ -14,6 +14,7 @@
 mod cluster;
 mod configured;
 mod groups;
+mod plugins;
 mod portrait;
 mod settings;
 mod shutdown;
@@ -39,6 +40,7 @@ use crate::allocation::AllocationFile;
 use crate::api::JoinError;
 use crate::credential::{ProviderError, Wallet};
 use crate::cri::{Client, Runtime};
+use crate::csi::{Drivers, Mounter};
 use crate::device;
 use crate::event::EventLog;
 use crate::evict::Standing;
@@ -190,6 +192,8 @@ struct Kubelet {
     book: AddressBook,
     /// Who has which CPUs for himself.
     pinning: Arc<pinning::Desk>,
+    /// Has drivers mount volumes.
+    csi: Mounter,
     cluster: Option<Cluster>,
 }
 
@@ -240,11 +244,13 @@ impl Kubelet {
             devices: Arc::clone(&devices),
             metrics: metrics.pinning().clone(),
         })?;
+        let csi = Mounter::new(layout.clone(), Drivers::default(), &settings.node_name);
         Ok(Self {
             devices,
             pinning: Arc::new(pinning),
             addresses,
             book,
+            csi,
             node,
             standing,
             tenants,
@@ -332,7 +338,7 @@ impl Kubelet {
         if let Some(records) = &self.records {
             recover(self.runtime.as_ref(), records).await;
         }
-        self.start_devices(parts, &inbox, stop);
+        self.start_plugins(parts, &inbox, stop);
         let (generator, to_generator) = (self.generator(inbox.clone()), stop.clone());
         parts.spawn(async move {
             generator.run(to_generator).await;
@@ -406,6 +412,8 @@ impl Kubelet {
             cgroups: self.cgroups(),
             devices: Arc::clone(&self.devices),
             pinning: Arc::clone(&self.pinning),
+            csi: self.csi.clone(),
+            node_facts: self.node.subscribe(),
             node: Node {
                 name: settings.node_name.clone(),
                 ips: settings.node_ips.clone(),

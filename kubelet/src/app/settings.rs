@@ -149,7 +149,6 @@ impl Settings {
     pub(super) fn plugin_places(&self) -> device::Places {
         device::Places {
             devices: self.root.join("device-plugins"),
-            registry: self.root.join("plugins_registry"),
         }
     }
 

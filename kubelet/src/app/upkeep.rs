@@ -10,13 +10,11 @@ use super::start::{cgroup_driver, meet};
 use super::{AppError, Kubelet};
 use crate::admit::GroupPolicies;
 use crate::collect::{ImageCollector, Images};
-use crate::device;
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::model::CgroupDriver;
 use crate::oom::OomWatcher;
 use crate::pinning::Keeper;
-use crate::pod_resources;
 use crate::resource::{PodCgroups, PodRules, Upkeep, UpkeepParts};
 use crate::rotate::Rotator;
 use crate::sync::{Input, SystemClock};
@@ -109,33 +107,6 @@ impl Kubelet {
                 "log rotator"
             });
         }
-    }
-
-    /// Starts to let plugins in, and to tell who has what of them.
-    pub(super) fn start_devices(
-        &self,
-        parts: &mut JoinSet<&'static str>,
-        inbox: &mpsc::Sender<Input>,
-        stop: &CancellationToken,
-    ) {
-        let places = self.settings.plugin_places();
-        let (desk, inbox, stop) = (Arc::clone(&self.devices), inbox.clone(), stop.clone());
-        let sources = pod_resources::Sources {
-            devices: Arc::clone(&desk),
-            pinning: Arc::clone(&self.pinning),
-            tenants: self.tenants.subscribe(),
-            metrics: self.metrics.listing().clone(),
-        };
-        let directory = self.settings.root.join("pod-resources");
-        let to_listing = stop.clone();
-        parts.spawn(async move {
-            pod_resources::run(&directory, sources, to_listing).await;
-            "listing of devices"
-        });
-        parts.spawn(async move {
-            device::run(places, (desk, inbox), stop).await;
-            "registration of devices"
-        });
     }
 
     /// What the upkeep of cgroups needs.

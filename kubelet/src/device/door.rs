@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::desk::Desk;
-use super::watcher;
-use super::wire::{Introduction, Knock, Plugin, VERSION, Way, serve};
+use super::wire::{Introduction, Plugin, VERSION, Way, serve};
 use crate::model::{PodUid, is_extended_resource};
+use crate::plugin;
 use crate::socket;
 use crate::sync::Input;
 
@@ -28,14 +28,13 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub struct Places {
     /// Their sockets, and the kubelet's, where they register.
     pub devices: PathBuf,
-    /// Sockets of plugins that the kubelet asks who they are.
-    pub registry: PathBuf,
 }
 
-/// Lets plugins in until `stop`.
-pub async fn run(
+/// Lets plugins in until `stop`, and those whose sockets were `found`.
+pub(crate) async fn run(
     places: Places,
     (desk, inbox): (Arc<Desk>, mpsc::Sender<Input>),
+    mut found: mpsc::Receiver<plugin::Knock>,
     stop: CancellationToken,
 ) {
     let listener = match listen(&places) {
@@ -43,13 +42,12 @@ pub async fn run(
         Err(error) => {
             let directory = places.devices.display();
             warn!(%error, %directory, "device plugins cannot register");
+            drop(found);
             return stop.cancelled().await;
         }
     };
     let (knocks, mut knocking) = mpsc::channel(16);
     let mut tasks = JoinSet::new();
-    let registry = places.registry.clone();
-    tasks.spawn(watcher::run(registry, knocks.clone(), stop.clone()));
     let to_server = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = serve(listener, knocks, to_server).await {
@@ -68,7 +66,8 @@ pub async fn run(
         // Nothing is lost by stopping a wait: knocks stay in their channel.
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(knock) = knocking.recv() => hall.hear(knock).await,
+            Some((introduction, answer)) = knocking.recv() => hall.meet(introduction, answer),
+            Some(knock) = found.recv() => hall.hear(knock).await,
             _ = hall.tasks.join_next(), if !hall.tasks.is_empty() => {}
             () = tokio::time::sleep(SWEEP) => hall.desk.forget().await,
         }
@@ -91,14 +90,33 @@ struct Hall {
 }
 
 impl Hall {
-    async fn hear(&mut self, knock: Knock) {
+    fn meet(&mut self, introduction: Introduction, answer: oneshot::Sender<Result<(), String>>) {
+        match admit(&introduction) {
+            Ok(()) => self.let_in(introduction, answer),
+            // Who does not wait for the answer does not need it.
+            Err(why) => drop(answer.send(Err(why))),
+        }
+    }
+
+    async fn hear(&mut self, knock: plugin::Knock) {
         match knock {
-            Knock::Comes(introduction, answer) => match admit(&introduction) {
-                Ok(()) => self.let_in(introduction, answer),
-                // Who does not wait for the answer does not need it.
-                Err(why) => drop(answer.send(Err(why))),
-            },
-            Knock::Leaves(socket) => {
+            plugin::Knock::Comes(found, answer) => {
+                let introduction = Introduction {
+                    way: Way::Found,
+                    resource: found.name,
+                    endpoint: found.endpoint.to_string_lossy().into_owned(),
+                    versions: found.versions,
+                };
+                let (tell, told) = oneshot::channel();
+                self.meet(introduction, tell);
+                self.tasks.spawn(async move {
+                    let ends = |_| Err("the kubelet ends".to_owned());
+                    let outcome = told.await.unwrap_or_else(ends);
+                    // Who does not wait for the answer does not need it.
+                    let _ = answer.send(outcome.map_err(plugin::Refusal::ForGood));
+                });
+            }
+            plugin::Knock::Leaves(socket) => {
                 let followed = self.followed.iter();
                 let mut left = followed.filter(|(_, (at, _))| *at == socket);
                 let Some(resource) = left.next().map(|(resource, _)| resource.clone()) else {
@@ -153,9 +171,7 @@ const SOCKET: &str = "kubelet.sock";
 
 /// Plugins that were there before register again when they see that their sockets are gone.
 fn listen(places: &Places) -> io::Result<UnixListener> {
-    for directory in [&places.devices, &places.registry] {
-        socket::make_directory(directory)?;
-    }
+    socket::make_directory(&places.devices)?;
     for entry in std::fs::read_dir(&places.devices)? {
         let entry = entry?;
         if entry.file_type()?.is_socket() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! plugin ── Register ──► door ── ListAndWatch ──► desk (books P, checkpoint P)
-//! plugins_registry ─► watcher ┘                    ├─► reserve: which devices a pod gets; Allocate
+//! plugins_registry ─► `plugin` ┘                   ├─► reserve: which devices a pod gets; Allocate
 //!                                                  ├─► grant: what a container gets with them
 //!                                                  ├─► near: of which nodes of memory they could be
 //!                                                  └─► health: how they are, in the pod's status
@@ -18,10 +18,10 @@ mod door;
 mod grant;
 mod health;
 mod near;
-mod watcher;
 mod wire;
 
 pub use books::Handed;
 pub use desk::{Desk, NotReserved, Refused, Reusable};
-pub use door::{Places, run};
+pub use door::Places;
+pub(crate) use door::run;
 pub use grant::{Grant, GrantedDevice, GrantedMount};

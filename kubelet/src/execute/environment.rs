@@ -142,6 +142,7 @@ fn add_all(
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
+        | Object::CsiDriver(_)
         | Object::Token(_) => {}
     }
     Ok(())
@@ -176,6 +177,7 @@ fn key(
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
+        | Object::CsiDriver(_)
         | Object::Token(_) => None,
     };
     match value {

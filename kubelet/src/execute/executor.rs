@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::PodStatus;
+use tokio::sync::watch;
 
 use super::images::{ImageParts, ImagePuller};
 use super::node::Node;
 use super::report::Reporter;
 use super::resize::as_it_is;
 use super::sandbox::Standing;
+use crate::admit::NodeFacts;
 use crate::cri::Runtime;
+use crate::csi::Mounter;
 use crate::device::{Desk, NotReserved};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -52,6 +55,10 @@ pub struct Parts {
     pub devices: Arc<Desk>,
     /// Has the CPUs that containers have for themselves.
     pub pinning: Arc<pinning::Desk>,
+    /// Has drivers mount volumes.
+    pub csi: Mounter,
+    /// The node as pods are let in to it: its labels.
+    pub node_facts: watch::Receiver<Arc<NodeFacts>>,
     /// What pods see of the node.
     pub node: Node,
     /// How images come.
@@ -70,6 +77,8 @@ pub struct PodExecutor {
     pub(super) cgroups: PodCgroups,
     pub(super) devices: Arc<Desk>,
     pub(super) pinning: Arc<pinning::Desk>,
+    pub(super) csi: Mounter,
+    pub(super) node_facts: watch::Receiver<Arc<NodeFacts>>,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
     pub(super) images: ImagePuller,
@@ -90,6 +99,8 @@ impl PodExecutor {
             cgroups,
             devices,
             pinning,
+            csi,
+            node_facts,
             node,
             images,
             metrics,
@@ -106,6 +117,8 @@ impl PodExecutor {
             cgroups,
             devices,
             pinning,
+            csi,
+            node_facts,
             node,
             metrics,
         }
@@ -224,6 +237,12 @@ impl Executor for PodExecutor {
     async fn clean_up(&self, uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
         self.images.forget(uid);
         self.objects.forget(uid);
+        self.unmount_csi(uid)
+            .await
+            .map_err(|source| TerminateError {
+                pod: name.clone(),
+                source,
+            })?;
         let volumes = self.volumes.clone();
         let cgroups = self.cgroups.clone();
         let logs = self.layout.pod_log(name, uid);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PodActions ──► PodExecutor ──┬─ teardown      kill, stop, remove
-//!                              ├─ volumes       objects, files, mounts on the node
+//!                              ├─ volumes       objects, files, mounts on the node, those of drivers
 //!                              ├─ sandbox       cgroup, sandbox
 //!                              ├─ start         image, configuration, create, start
 //!                              └─ hooks         after a start, before an end
@@ -10,11 +10,13 @@
 //!
 //! What a pod's objects are made from is decided by pure files: `sandbox_config`,
 //! `admit`, `container_config`, `environment`, `payload`, `hostname`, `hosts`,
-//! `dns`.
+//! `dns`, `described`.
 
 mod admit;
 mod backoff;
 mod container_config;
+mod csi;
+mod described;
 mod dns;
 mod env_file;
 mod environment;

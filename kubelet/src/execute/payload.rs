@@ -105,6 +105,7 @@ fn entries(object: &Object) -> Vec<(&str, &[u8])> {
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
+        | Object::CsiDriver(_)
         | Object::Token(_) => Vec::new(),
     }
 }
@@ -116,6 +117,7 @@ fn value<'a>(object: &'a Object, key: &str) -> Option<&'a [u8]> {
         Object::PersistentVolume(_)
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
+        | Object::CsiDriver(_)
         | Object::Token(_) => None,
     }
 }

@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::{Allocatable, ImageParts, Node, Parts, PodExecutor, PodSettings};
+use crate::admit::NodeFacts;
 use crate::cri::fake::{FakeClock, FakeRuntime, Program};
 use crate::cri::{HandlerFeatures, RuntimeFeatures};
+use crate::csi::{Drivers, Mounter};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::model::{
@@ -20,8 +23,8 @@ use crate::model::{
     FilesSource, HostPathKind, LabelSelector, Medium, MountPropagation, NetworkMode, Object,
     ObjectKey, ObjectKind, ObjectReference, PersistentSource, PersistentVolume,
     PersistentVolumeClaim, Pod, PodName, PodObservation, PullPolicy, Quantity, RecursiveReadOnly,
-    RestartPolicy, RuntimeClass, StringMap, SyncReport, UserMode, Volume, VolumeMount, VolumePath,
-    VolumeSource,
+    RestartPolicy, RuntimeClass, StringMap, SyncReport, UserMode, Volume, VolumeMode, VolumeMount,
+    VolumePath, VolumeSource,
 };
 use crate::plan::fixture::{container, plan_for, pod};
 use crate::plan::{CrashBackoff, end_pod, remove_everything};
@@ -90,6 +93,8 @@ impl Stage {
             }),
             devices: crate::device::Desk::empty(),
             pinning: crate::pinning::Desk::empty(),
+            csi: Mounter::new(layout.clone(), Drivers::default(), "node-a"),
+            node_facts: watch::Sender::new(Arc::new(NodeFacts::boundless())).subscribe(),
             node,
             images: ImageParts::default(),
             metrics: Metrics::new("node-a"),
@@ -705,6 +710,7 @@ async fn a_pod_with_a_claim_waits_until_it_is_bound() {
         volume: None,
         is_bound: false,
         access_modes: [AccessMode::ReadWriteOncePod].into(),
+        mode: VolumeMode::Filesystem,
         request: Quantity::ONE,
         storage_class: String::new(),
         selector: LabelSelector::default(),
@@ -730,6 +736,9 @@ async fn a_pod_with_a_claim_waits_until_it_is_bound() {
         labels: StringMap::new(),
         capacity: Quantity::ONE,
         access_modes: [AccessMode::ReadWriteOncePod].into(),
+        first_access_mode: None,
+        mode: VolumeMode::Filesystem,
+        mount_options: Vec::new(),
         storage_class: String::new(),
         claim: None,
         source: PersistentSource::HostPath {

@@ -12,7 +12,7 @@ use super::payload::{Objects, payload};
 use super::report::Reporter;
 use super::sandbox::{chain, fail};
 use crate::model::{
-    Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure, StringMap, VolumeSource,
+    Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure, VolumeSource,
 };
 use crate::resource::pod_limits;
 use crate::volume::{Mounted, SetUp, VolumeError};
@@ -39,6 +39,7 @@ impl PodExecutor {
     ) -> Result<BTreeMap<String, Mounted>, PodFailure> {
         let volumes = self.volumes.clone();
         let wanted = self.volumes_of(pod).await;
+        let claims = wanted.claims.clone();
         // A worker that gives up also gives up what has not begun yet.
         let making = tokio::task::spawn_blocking(move || volumes.set_up(&wanted));
         let ready = AbortOnDropHandle::new(making)
@@ -46,24 +47,36 @@ impl PodExecutor {
             .map_err(|panicked| fail(report, FAILED_MOUNT, panicked.to_string()))?
             .map_err(|error| fail(report, FAILED_MOUNT, chain(&error)))?;
         tell(report, &ready.stale);
-        Ok(ready.volumes)
+        let of_drivers = self.set_up_csi(pod, &claims).await;
+        let of_drivers = of_drivers.map_err(|error| fail(report, FAILED_MOUNT, chain(&error)))?;
+        let mut volumes = ready.volumes;
+        volumes.extend(of_drivers);
+        Ok(volumes)
     }
 
     /// Writes what has changed of the files that the pod's containers see.
     pub(super) async fn refresh_volumes(&self, pod: &Pod) {
-        let is_files = |source: &VolumeSource| matches!(source, VolumeSource::Files(_));
-        if !pod.spec.volumes.iter().any(|one| is_files(&one.source)) {
+        let can_change = |source: &VolumeSource| match source {
+            VolumeSource::Files(_) | VolumeSource::Csi(_) | VolumeSource::Claim { .. } => true,
+            VolumeSource::EmptyDir { .. }
+            | VolumeSource::HostPath { .. }
+            | VolumeSource::Image { .. }
+            | VolumeSource::NotHandled { .. } => false,
+        };
+        if !pod.spec.volumes.iter().any(|one| can_change(&one.source)) {
             return;
         }
         let report = self.report(&pod.name, &pod.uid);
         let volumes = self.volumes.clone();
         let wanted = self.volumes_of(pod).await;
+        let claims = wanted.claims.clone();
         let writing = tokio::task::spawn_blocking(move || volumes.refresh(&wanted));
         match AbortOnDropHandle::new(writing).await {
             Ok(Ok(failed)) => tell(&report, &failed),
             Ok(Err(error)) => tell(&report, &[error]),
             Err(panicked) => report.warning(FAILED_MOUNT, panicked.to_string()),
         }
+        tell(&report, &self.republish(pod, &claims).await);
     }
 
     /// The volume that a claim is bound to.
@@ -111,6 +124,7 @@ impl PodExecutor {
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
             | VolumeSource::Image { .. }
+            | VolumeSource::Csi(_)
             | VolumeSource::NotHandled { .. } => None,
         });
         let payloads = payloads.collect();
@@ -128,26 +142,10 @@ impl PodExecutor {
             spec: pod.spec.clone(),
             payloads,
             claims,
-            node_labels: node_labels(&self.node.name),
+            node_labels: self.labels(),
             memory: limit.map_or(node, |limit| limit.min(node)),
         }
     }
-}
-
-/// What every node is labelled with.
-fn node_labels(name: &str) -> StringMap {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    [
-        ("kubernetes.io/hostname", name),
-        ("kubernetes.io/os", "linux"),
-        ("kubernetes.io/arch", architecture),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into()
 }
 
 fn tell(report: &Reporter<'_>, failed: &[VolumeError]) {

@@ -13,6 +13,7 @@ mod action;
 mod cgroup_driver;
 mod change;
 mod container;
+mod csi;
 mod demise;
 mod duration;
 mod environment;
@@ -46,6 +47,9 @@ pub use container::{
     Container, ContainerHash, ContainerPort, EphemeralContainer, ExitCodes, Protocol, PullPolicy,
     RestartAction, RestartRule, TerminationMessage, TerminationMessagePolicy,
 };
+pub use csi::{
+    CsiDriver, CsiSource, DriverToken, FsGroupPolicy, InlineCsi, SecretName, VolumeLifecycle,
+};
 pub use demise::Demise;
 pub use duration::in_words;
 pub use environment::{
@@ -66,7 +70,7 @@ pub use observation::{
 };
 pub use persistent::{
     AccessMode, ClaimName, LabelRequirement, LabelSelector, PersistentSource, PersistentVolume,
-    PersistentVolumeClaim,
+    PersistentVolumeClaim, VolumeMode,
 };
 pub use placement::{
     NodeOperator, NodeRequirement, NodeTerm, Placement, SYSTEM_CRITICAL_PRIORITY, priority_of,

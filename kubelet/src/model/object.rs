@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{PersistentVolume, PersistentVolumeClaim};
+use super::{CsiDriver, PersistentVolume, PersistentVolumeClaim};
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub enum ObjectKind {
     PersistentVolumeClaim,
     /// A way of running pods.
     RuntimeClass,
+    /// A driver of volumes.
+    CsiDriver,
     /// What shows a pod's service account to others.
     ServiceAccountToken,
 }
@@ -32,6 +34,7 @@ impl ObjectKind {
             Self::PersistentVolume => "PersistentVolume",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::RuntimeClass => "RuntimeClass",
+            Self::CsiDriver => "CSIDriver",
             Self::ServiceAccountToken => "ServiceAccountToken",
         }
     }
@@ -44,6 +47,7 @@ impl ObjectKind {
             Self::PersistentVolume => "persistentvolume",
             Self::PersistentVolumeClaim => "persistentvolumeclaim",
             Self::RuntimeClass => "runtimeclass.node.k8s.io",
+            Self::CsiDriver => "csidriver.storage.k8s.io",
             Self::ServiceAccountToken => "serviceaccount",
         }
     }
@@ -96,23 +100,36 @@ pub enum Object {
     PersistentVolumeClaim(Arc<PersistentVolumeClaim>),
     /// A way of running pods.
     RuntimeClass(Arc<RuntimeClass>),
+    /// A driver of volumes.
+    CsiDriver(Arc<CsiDriver>),
     /// What shows a pod's service account to others.
     Token(Token),
 }
 
 /// What shows a pod's service account to others.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Arc<str>);
+pub struct Token {
+    text: Arc<str>,
+    expires: Arc<str>,
+}
 
 impl Token {
-    /// The token itself.
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
+    /// The token itself, and when it expires, as the API server says it.
+    pub fn new(text: &str, expires: &str) -> Self {
+        Self {
+            text: text.into(),
+            expires: expires.into(),
+        }
     }
 
     /// The token itself.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// When it expires.
+    pub fn expires(&self) -> &str {
+        &self.expires
     }
 }
 
@@ -255,7 +272,7 @@ mod tests {
         };
         let key = request.key("shop");
         assert_eq!(TokenRequest::of(&key), request);
-        assert_eq!(format!("{:?}", Token::new("hunter2")), "Token");
+        assert_eq!(format!("{:?}", Token::new("hunter2", "")), "Token");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{HostPathKind, Quantity, StringMap};
+use super::{CsiSource, HostPathKind, Quantity, StringMap};
 
 /// Room that outlives pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,12 @@ pub struct PersistentVolume {
     pub capacity: Quantity,
     /// How it may be used.
     pub access_modes: BTreeSet<AccessMode>,
+    /// The first of them, which is what drivers are told.
+    pub first_access_mode: Option<AccessMode>,
+    /// What it looks like.
+    pub mode: VolumeMode,
+    /// How its filesystem is mounted.
+    pub mount_options: Vec<String>,
     /// The class that claims ask for; empty for none.
     pub storage_class: String,
     /// The one claim that it is for, if it is.
@@ -41,6 +47,8 @@ pub enum PersistentSource {
         /// Which.
         path: String,
     },
+    /// A volume of a driver.
+    Csi(Box<CsiSource>),
     /// A kind that this kubelet does not mount yet.
     NotHandled {
         /// The manifest's name of the kind.
@@ -57,6 +65,8 @@ pub struct PersistentVolumeClaim {
     pub is_bound: bool,
     /// How it will be used.
     pub access_modes: BTreeSet<AccessMode>,
+    /// What its volume looks like.
+    pub mode: VolumeMode,
     /// How much it needs.
     pub request: Quantity,
     /// The class of volumes it takes; empty for those without one.
@@ -77,6 +87,26 @@ pub struct ClaimName {
 impl fmt::Display for ClaimName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What a volume looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VolumeMode {
+    /// A tree of files.
+    #[default]
+    Filesystem,
+    /// A device.
+    Block,
+}
+
+impl VolumeMode {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filesystem => "Filesystem",
+            Self::Block => "Block",
+        }
     }
 }
 

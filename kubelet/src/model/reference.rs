@@ -73,6 +73,12 @@ impl VolumeSource {
                 let kind = ObjectKind::PersistentVolumeClaim;
                 vec![ObjectKey::new(kind, namespace, name)]
             }
+            Self::Csi(csi) => {
+                let driver = ObjectKey::new(ObjectKind::CsiDriver, "", &csi.driver);
+                let secret = csi.publish_secret.iter();
+                let secret = secret.map(|name| ObjectKey::new(ObjectKind::Secret, namespace, name));
+                secret.chain([driver]).collect()
+            }
             Self::EmptyDir { .. }
             | Self::HostPath { .. }
             | Self::Image { .. }

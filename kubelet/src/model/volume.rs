@@ -1,6 +1,6 @@
 //! Volumes of a pod and how containers mount them.
 
-use super::{ObjectKind, PullPolicy, ResourceField, TokenRequest};
+use super::{InlineCsi, ObjectKind, PullPolicy, ResourceField, TokenRequest};
 
 /// A volume of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum VolumeSource {
         /// Writing is refused.
         read_only: bool,
     },
+    /// A volume of a driver that lives as long as the pod.
+    Csi(Box<InlineCsi>),
     /// A kind of volume this kubelet does not make yet: mounting it fails and says so.
     NotHandled {
         /// The manifest's name of the kind, for instance `nfs`.

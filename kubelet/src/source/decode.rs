@@ -6,6 +6,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::node::v1::RuntimeClass;
+use k8s_openapi::api::storage::v1::CSIDriver;
 use serde::de::DeserializeOwned;
 
 use crate::yaml::{self, Node, Read, Refusal, Value};
@@ -36,6 +37,8 @@ pub enum Written {
     PersistentVolumeClaim(Box<core::PersistentVolumeClaim>),
     /// An object that pods refer to.
     RuntimeClass(Box<RuntimeClass>),
+    /// What is said of a driver of volumes.
+    CsiDriver(Box<CSIDriver>),
 }
 
 /// The kinds that a manifest may describe.
@@ -47,11 +50,13 @@ enum Kind {
     PersistentVolume,
     PersistentVolumeClaim,
     RuntimeClass,
+    CsiDriver,
 }
 
 /// What may stand in a manifest, for messages.
 const READ_HERE: &str = "a v1 Pod, ConfigMap, Secret, PersistentVolume or \
-                         PersistentVolumeClaim, nor a node.k8s.io/v1 RuntimeClass,";
+                         PersistentVolumeClaim, nor a node.k8s.io/v1 RuntimeClass, nor a \
+                         storage.k8s.io/v1 CSIDriver,";
 
 impl Kind {
     fn of(header: &Header<'_>) -> Option<Self> {
@@ -62,6 +67,7 @@ impl Kind {
             ("v1", "PersistentVolume") => Some(Self::PersistentVolume),
             ("v1", "PersistentVolumeClaim") => Some(Self::PersistentVolumeClaim),
             ("node.k8s.io/v1", "RuntimeClass") => Some(Self::RuntimeClass),
+            ("storage.k8s.io/v1", "CSIDriver") => Some(Self::CsiDriver),
             _ => None,
         }
     }
@@ -84,6 +90,7 @@ impl Kind {
             Self::PersistentVolume => written(tree, Written::PersistentVolume),
             Self::PersistentVolumeClaim => written(tree, Written::PersistentVolumeClaim),
             Self::RuntimeClass => written(tree, Written::RuntimeClass),
+            Self::CsiDriver => written(tree, Written::CsiDriver),
         }
     }
 }

@@ -59,6 +59,7 @@ const HANDLED: &[&str] = &[
     "spec.topologySpreadConstraints",
     "spec.volumes.name",
     "spec.volumes.configMap",
+    "spec.volumes.csi",
     "spec.volumes.downwardAPI",
     "spec.volumes.emptyDir",
     "spec.volumes.hostPath",

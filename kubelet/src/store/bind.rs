@@ -130,13 +130,16 @@ fn choose(
 /// Whether the volume is what the claim asks for, its size and its labels aside.
 fn fits(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> bool {
     claim.storage_class == volume.storage_class
+        && claim.mode == volume.mode
         && claim.access_modes.is_subset(&volume.access_modes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AccessMode, LabelRequirement, LabelSelector, PersistentSource, Quantity};
+    use crate::model::{
+        AccessMode, LabelRequirement, LabelSelector, PersistentSource, Quantity, VolumeMode,
+    };
 
     fn volume(name: &str, gibibytes: &str) -> PersistentVolume {
         PersistentVolume {
@@ -144,6 +147,9 @@ mod tests {
             labels: [("disk".to_owned(), name.to_owned())].into(),
             capacity: Quantity::parse(gibibytes).unwrap(),
             access_modes: [AccessMode::ReadWriteOnce].into(),
+            first_access_mode: Some(AccessMode::ReadWriteOnce),
+            mode: VolumeMode::Filesystem,
+            mount_options: Vec::new(),
             storage_class: String::new(),
             claim: None,
             source: PersistentSource::Local {
@@ -158,6 +164,7 @@ mod tests {
             volume: None,
             is_bound: false,
             access_modes: [AccessMode::ReadWriteOnce].into(),
+            mode: VolumeMode::Filesystem,
             request: Quantity::parse(gibibytes).unwrap(),
             storage_class: String::new(),
             selector: LabelSelector::default(),

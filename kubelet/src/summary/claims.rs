@@ -59,7 +59,9 @@ async fn room(objects: &dyn Objects, uid: &PodUid, key: &ObjectKey) -> Option<Ro
     };
     match &volume.source {
         PersistentSource::Local { path } => measure(Path::new(path)),
-        PersistentSource::HostPath { .. } | PersistentSource::NotHandled { .. } => None,
+        PersistentSource::HostPath { .. }
+        | PersistentSource::Csi(_)
+        | PersistentSource::NotHandled { .. } => None,
     }
 }
 

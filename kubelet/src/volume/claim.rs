@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::ownership::{Access, Ownership};
 use super::{SetUp, VolumeError, Volumes, host_path};
-use crate::model::{AccessMode, PersistentSource, PersistentVolume, PodUid};
+use crate::model::{AccessMode, PersistentSource, PersistentVolume, PodUid, StringMap, VolumeMode};
 
 impl Volumes {
     /// Where the volume is, made ready for the pod.
@@ -23,10 +23,16 @@ impl Volumes {
             volume: volume.name.clone(),
             problem,
         };
-        if !is_on_node(volume, pod) {
+        if !is_on_node(volume, &pod.node_labels) {
             let problem = "no matching NodeSelectorTerms".to_owned();
             return Err(failed(format!(
                 "storage node affinity check failed: {problem}"
+            )));
+        }
+        if volume.mode != VolumeMode::Filesystem {
+            let mode = volume.mode.as_str();
+            return Err(failed(format!(
+                "it has volumeMode {mode}, but is specified in volumeMounts"
             )));
         }
         self.use_volume(volume, &pod.uid)?;
@@ -37,6 +43,9 @@ impl Volumes {
                 return Ok(PathBuf::from(path));
             }
             PersistentSource::Local { path } => PathBuf::from(path),
+            PersistentSource::Csi(_) => {
+                return Err(failed("a driver mounts it".to_owned()));
+            }
             PersistentSource::NotHandled { kind } => {
                 return Err(VolumeError::NotHandled {
                     volume: volume.name.clone(),
@@ -80,11 +89,12 @@ impl Volumes {
     }
 }
 
-fn is_on_node(volume: &PersistentVolume, pod: &SetUp) -> bool {
+/// Whether a node with these labels has the volume.
+pub(crate) fn is_on_node(volume: &PersistentVolume, labels: &StringMap) -> bool {
     volume.nodes.as_ref().is_none_or(|terms| {
         terms
             .iter()
-            .any(|term| !term.is_empty() && term.iter().all(|one| one.holds(&pod.node_labels)))
+            .any(|term| !term.is_empty() && term.iter().all(|one| one.holds(labels)))
     })
 }
 

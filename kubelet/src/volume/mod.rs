@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use atomic::{Payload, PayloadFile};
+pub(crate) use claim::is_on_node;
+pub(crate) use ownership::{Access, Ownership};
 pub(crate) use read::read_inside;
 pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
@@ -93,6 +95,16 @@ pub enum VolumeError {
     #[error("MountVolume.SetUp failed for volume {volume:?} : {problem}")]
     Persistent {
         /// The persistent volume's name.
+        volume: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A driver's volume is not mounted.
+    #[error("{operation} failed for volume {volume:?} : {problem}")]
+    Csi {
+        /// What was attempted, in upstream's words.
+        operation: &'static str,
+        /// The persistent volume's name, or the pod's name for its own.
         volume: String,
         /// Why not.
         problem: String,
@@ -237,7 +249,7 @@ impl Volumes {
         Ok(failed)
     }
 
-    /// Nothing for a volume that the runtime mounts itself.
+    /// Nothing for a volume that the runtime or a driver mounts.
     fn make(
         &self,
         name: &str,
@@ -275,9 +287,12 @@ impl Volumes {
             }
             VolumeSource::Claim { read_only, .. } => {
                 let volume = claimed(name, pod)?;
+                if matches!(volume.source, PersistentSource::Csi(_)) {
+                    return Ok(None);
+                }
                 (self.mount_persistent(volume, pod, group)?, *read_only)
             }
-            VolumeSource::Image { .. } => return Ok(None),
+            VolumeSource::Image { .. } | VolumeSource::Csi(_) => return Ok(None),
             VolumeSource::NotHandled { kind } => {
                 let (volume, kind) = (name.to_owned(), kind.clone());
                 return Err(VolumeError::NotHandled { volume, kind });
@@ -288,6 +303,11 @@ impl Volumes {
             read_only,
             is_relabelled: is_relabelled(source, pod.claims.get(name)),
         }))
+    }
+
+    /// Unmounts the parts of volumes that containers saw, so that nothing holds the volumes.
+    pub(crate) fn unmount_sub_paths(&self, uid: &PodUid) -> Result<(), VolumeError> {
+        unmount_below(&self.layout.pod(uid).join("volume-subpaths"))
     }
 
     /// Unmounts what is mounted below the pod's directory and removes it; again does no harm.
@@ -318,6 +338,7 @@ fn is_relabelled(
         }
         VolumeSource::HostPath { .. }
         | VolumeSource::Image { .. }
+        | VolumeSource::Csi(_)
         | VolumeSource::NotHandled { .. } => false,
     }
 }

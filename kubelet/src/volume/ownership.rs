@@ -45,7 +45,7 @@ impl Ownership {
     }
 
     /// The same, unless the policy is content with the top and it is right already.
-    pub(super) fn apply_by(self, tree: &Path, policy: FsGroupChange) -> io::Result<()> {
+    pub(crate) fn apply_by(self, tree: &Path, policy: FsGroupChange) -> io::Result<()> {
         let top = look(CWD, tree)?;
         if policy == FsGroupChange::OnRootMismatch && self.is_applied(&top.found) {
             return Ok(());

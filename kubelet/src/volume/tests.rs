@@ -15,7 +15,7 @@ use super::{
 use crate::layout::Layout;
 use crate::model::{
     Files, FilesKind, HostPathKind, Medium, PersistentSource, PersistentVolume, PodSpec, PodUid,
-    Quantity, RestartPolicy, StringMap, Volume, VolumeSource,
+    Quantity, RestartPolicy, StringMap, Volume, VolumeMode, VolumeSource,
 };
 use crate::plan::fixture::pod;
 
@@ -325,6 +325,9 @@ fn labels_are_given_to_what_is_made_for_the_pod_and_to_local_volumes_that_it_wri
             labels: StringMap::new(),
             capacity: Quantity::of_units(1),
             access_modes: BTreeSet::new(),
+            first_access_mode: None,
+            mode: VolumeMode::Filesystem,
+            mount_options: Vec::new(),
             storage_class: String::new(),
             claim: None,
             source,

@@ -50,6 +50,7 @@ fn name(written: &Written) -> Option<String> {
         Written::PersistentVolume(volume) => ("persistentvolume", &volume.metadata),
         Written::PersistentVolumeClaim(claim) => ("persistentvolumeclaim", &claim.metadata),
         Written::RuntimeClass(class) => ("runtimeclass", &class.metadata),
+        Written::CsiDriver(driver) => ("csidriver", &driver.metadata),
     };
     Some(format!("{kind}/{}", metadata.name.as_ref()?))
 }

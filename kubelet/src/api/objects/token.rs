@@ -49,7 +49,8 @@ impl Tokens {
                 Ok(answer) => {
                     backoff.rest();
                     let token = answer["status"]["token"].as_str().unwrap_or_default();
-                    let token = Token::new(token);
+                    let expires = answer["status"]["expirationTimestamp"].as_str();
+                    let token = Token::new(token, expires.unwrap_or_default());
                     tell.send_replace(Seen::There(Object::Token(token)));
                     if !is_first && changed.send(self.key.clone()).is_err() {
                         return;

@@ -1,20 +1,17 @@
 //! Plugins as the kubelet asks them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use podling_proto::Message;
 use podling_proto::deviceplugin as v1beta1;
 use podling_proto::deviceplugin::device_plugin_client::DevicePluginClient;
-use podling_proto::pluginregistration as registration;
-use podling_proto::pluginregistration::registration_client::RegistrationClient;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use super::super::books::{Device, Options};
-use super::{Introduction, Way};
 use crate::cri::unix_channel;
 
 /// How long a plugin may take for an answer before a container is started.
@@ -23,9 +20,8 @@ const PRE_START: Duration = Duration::from_secs(30);
 const ALLOCATE: Duration = Duration::from_secs(120);
 /// How long it may take to say what it is.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long a plugin that registers may take until it listens, and one whose socket was found: the
-/// latter is asked again later.
-const REACH: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
+/// How long a plugin that registers may take until it listens.
+const REACH: Duration = Duration::from_secs(10);
 /// How often it is tried.
 const TRY: Duration = Duration::from_millis(50);
 
@@ -51,7 +47,7 @@ impl Plugin {
     /// Connects, and asks what the plugin wants to be asked.
     pub(in crate::device) async fn connect(socket: PathBuf) -> Result<Self, Status> {
         let client = DevicePluginClient::new(unix_channel(socket));
-        let asked = reach(REACH[0], || {
+        let asked = reach(REACH, || {
             let mut client = client.clone();
             async move { in_time(ANSWER, client.get_device_plugin_options(v1beta1::Empty {})).await }
         });
@@ -115,41 +111,6 @@ impl Plugin {
         in_time(PRE_START, self.client.pre_start_container(request)).await?;
         Ok(())
     }
-}
-
-/// What a plugin behind a socket of the plugins' directory says it is.
-pub(in crate::device) async fn introduce(socket: &Path) -> Result<(String, Introduction), Status> {
-    let client = RegistrationClient::new(unix_channel(socket.to_owned()));
-    let asked = reach(REACH[1], || {
-        let mut client = client.clone();
-        async move { in_time(ANSWER, client.get_info(registration::InfoRequest {})).await }
-    });
-    let info = asked.await?;
-    let endpoint = match info.endpoint.as_str() {
-        "" => socket.to_string_lossy().into_owned(),
-        endpoint => endpoint.to_owned(),
-    };
-    let introduction = Introduction {
-        way: Way::Found,
-        resource: info.name,
-        endpoint,
-        versions: info.supported_versions,
-    };
-    Ok((info.r#type, introduction))
-}
-
-/// Tells such a plugin whether it is known now.
-pub(in crate::device) async fn inform(
-    socket: &Path,
-    outcome: Result<(), String>,
-) -> Result<(), Status> {
-    let mut client = RegistrationClient::new(unix_channel(socket.to_owned()));
-    let status = registration::RegistrationStatus {
-        plugin_registered: outcome.is_ok(),
-        error: outcome.err().unwrap_or_default(),
-    };
-    in_time(ANSWER, client.notify_registration_status(status)).await?;
-    Ok(())
 }
 
 /// Asks until somebody listens, or it takes too long.

@@ -4,7 +4,6 @@ mod client;
 mod server;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
@@ -14,20 +13,14 @@ use podling_proto::deviceplugin as v1beta1;
 use super::books::{Device, Health, Options};
 use super::grant::{Grant, GrantedDevice, GrantedMount};
 
-pub(super) use client::{Plugin, inform, introduce};
+pub(super) use client::Plugin;
 pub(super) use server::serve;
 
 /// The version of the contract.
 pub(super) const VERSION: &str = "v1beta1";
 
-/// What happens at the door.
-#[derive(Debug)]
-pub(super) enum Knock {
-    /// A plugin wants to be known, and is told whether it is.
-    Comes(Introduction, oneshot::Sender<Result<(), String>>),
-    /// The socket of a plugin that was found is gone.
-    Leaves(PathBuf),
-}
+/// A plugin wants to be known, and is told whether it is.
+pub(super) type Knock = (Introduction, oneshot::Sender<Result<(), String>>);
 
 /// How a plugin came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ impl Registration for Door {
         };
         let (answer, answered) = oneshot::channel();
         let ends = || Status::unavailable("the kubelet ends");
-        let sent = self.0.send(Knock::Comes(introduction, answer)).await;
+        let sent = self.0.send((introduction, answer)).await;
         sent.map_err(|_| ends())?;
         match answered.await.map_err(|_| ends())? {
             Ok(()) => Ok(Response::new(v1beta1::Empty {})),

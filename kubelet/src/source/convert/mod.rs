@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod container;
+mod csi;
 mod environment;
 mod ephemeral;
 mod files;

@@ -16,7 +16,7 @@ use crate::source::decode::Written;
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
 
-use super::{persistent, resources};
+use super::{csi, persistent, resources};
 
 /// What an API server stores of one object at most.
 const MOST_BYTES: usize = 1 << 20;
@@ -29,6 +29,7 @@ pub(in crate::source) fn object(written: Written) -> Result<(ObjectKey, Object),
         Written::PersistentVolume(volume) => persistent::volume(*volume),
         Written::PersistentVolumeClaim(claim) => persistent::claim(*claim),
         Written::RuntimeClass(class) => runtime_class(*class),
+        Written::CsiDriver(driver) => csi::driver(*driver),
         Written::Pod(pod) => {
             let problem = Problem {
                 field: "kind".to_owned(),
@@ -53,6 +54,9 @@ pub fn read_object(kind: ObjectKind, object: Value) -> Result<Object, String> {
         }
         ObjectKind::RuntimeClass => {
             serde_json::from_value(object).map(|one| Written::RuntimeClass(Box::new(one)))
+        }
+        ObjectKind::CsiDriver => {
+            serde_json::from_value(object).map(|one| Written::CsiDriver(Box::new(one)))
         }
         ObjectKind::ServiceAccountToken => return Err("a token is no object".to_owned()),
     };
@@ -146,7 +150,7 @@ pub(super) fn checked(
         name => problems.dns_subdomain("metadata.name", name),
     }
     let namespace = match kind {
-        ObjectKind::PersistentVolume | ObjectKind::RuntimeClass => "",
+        ObjectKind::PersistentVolume | ObjectKind::RuntimeClass | ObjectKind::CsiDriver => "",
         ObjectKind::ServiceAccountToken => "",
         ObjectKind::ConfigMap | ObjectKind::Secret | ObjectKind::PersistentVolumeClaim => {
             let written = metadata.namespace.as_deref().unwrap_or_default();

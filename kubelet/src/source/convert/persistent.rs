@@ -9,11 +9,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::model::{
     AccessMode, ClaimName, LabelRequirement, LabelSelector, Object, ObjectKey, ObjectKind,
-    PersistentSource, PersistentVolume, PersistentVolumeClaim, Quantity,
+    PersistentSource, PersistentVolume, PersistentVolumeClaim, Quantity, VolumeMode,
 };
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
 
+use super::csi;
 use super::object::checked;
 use super::resources::quantity;
 use super::volume::{HOST_PATH_KINDS, has_dots};
@@ -30,7 +31,6 @@ pub(super) fn volume(volume: core::PersistentVolume) -> Result<(ObjectKey, Objec
     checked(ObjectKind::PersistentVolume, &volume.metadata, |problems| {
         let spec = volume.spec.clone().unwrap_or_default();
         let modes = spec.access_modes.as_deref();
-        filesystem(spec.volume_mode.as_deref(), problems);
         let claim = spec.claim_ref.as_ref().map(|claim| ClaimName {
             namespace: claim.namespace.clone().unwrap_or_default(),
             name: claim.name.clone().unwrap_or_default(),
@@ -42,6 +42,9 @@ pub(super) fn volume(volume: core::PersistentVolume) -> Result<(ObjectKey, Objec
             labels: volume.metadata.labels.clone().unwrap_or_default(),
             capacity: storage("spec.capacity", spec.capacity.as_ref(), problems),
             access_modes: access_modes(modes, problems),
+            first_access_mode: modes.and_then(|modes| first_access_mode(modes)),
+            mode: mode(spec.volume_mode.as_deref(), problems),
+            mount_options: spec.mount_options.clone().unwrap_or_default(),
             storage_class: spec.storage_class_name.clone().unwrap_or_default(),
             claim,
             nodes: nodes.map(|selector| nodes_of(selector, problems)),
@@ -56,11 +59,11 @@ pub(super) fn claim(claim: core::PersistentVolumeClaim) -> Result<(ObjectKey, Ob
     checked(kind, &claim.metadata, |problems| {
         let spec = claim.spec.clone().unwrap_or_default();
         let resources = spec.resources.unwrap_or_default();
-        filesystem(spec.volume_mode.as_deref(), problems);
         Object::PersistentVolumeClaim(Arc::new(PersistentVolumeClaim {
             volume: spec.volume_name.filter(|name| !name.is_empty()),
             is_bound: false,
             access_modes: access_modes(spec.access_modes.as_deref(), problems),
+            mode: mode(spec.volume_mode.as_deref(), problems),
             request: storage(
                 "spec.resources.requests",
                 resources.requests.as_ref(),
@@ -72,10 +75,20 @@ pub(super) fn claim(claim: core::PersistentVolumeClaim) -> Result<(ObjectKey, Ob
     })
 }
 
-fn filesystem(mode: Option<&str>, problems: &mut Problems) {
-    if mode.is_some_and(|mode| mode != "Filesystem") {
-        problems.unsupported("spec.volumeMode", mode.unwrap_or_default(), &["Filesystem"]);
+fn mode(mode: Option<&str>, problems: &mut Problems) -> VolumeMode {
+    let words = [VolumeMode::Filesystem, VolumeMode::Block].map(|one| (one.as_str(), one));
+    match mode.unwrap_or_default() {
+        "" => VolumeMode::default(),
+        word => problems
+            .word("spec.volumeMode", word, &words)
+            .unwrap_or_default(),
     }
+}
+
+fn first_access_mode(modes: &[String]) -> Option<AccessMode> {
+    let first = modes.first()?;
+    let mut known = ACCESS_MODES.iter();
+    known.find(|(word, _)| word == first).map(|(_, mode)| *mode)
 }
 
 fn storage(
@@ -126,6 +139,9 @@ fn source(spec: &core::PersistentVolumeSpec, problems: &mut Problems) -> Persist
         return PersistentSource::Local {
             path: local.path.clone(),
         };
+    }
+    if let Some(csi) = &spec.csi {
+        return PersistentSource::Csi(Box::new(csi::source(csi, problems)));
     }
     let kind = kind(spec);
     if kind.is_empty() {

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::source::problem::Problems;
 
 use super::container::{PULL_POLICIES, unique};
+use super::csi;
 use super::environment::object_name;
 use super::files;
 use super::resources::quantity;
@@ -91,6 +92,10 @@ fn source(
     }
     if let Some(image) = &volume.image {
         return self::image(&format!("{path}.image"), image, problems);
+    }
+    if let Some(csi) = &volume.csi {
+        let inline = csi::inline(&format!("{path}.csi"), csi, problems);
+        return VolumeSource::Csi(Box::new(inline));
     }
     if let Some(host) = &volume.host_path {
         return host_path(&format!("{path}.hostPath"), host, problems);

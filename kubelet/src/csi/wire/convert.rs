@@ -1,0 +1,110 @@
+//! What is said to drivers, and what they say, in their messages and in our words.
+#![deny(clippy::disallowed_methods)]
+
+use podling_proto::csi as v1;
+use podling_proto::csi::node_service_capability::Type;
+use podling_proto::csi::node_service_capability::rpc::Type as Call;
+use podling_proto::csi::volume_capability::access_mode::Mode;
+use podling_proto::csi::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
+
+use crate::csi::Wanted;
+use crate::csi::drivers::NodeInfo;
+use crate::model::{self, VolumeMode};
+
+/// What a driver can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::csi) struct Capabilities {
+    /// It stages volumes before it publishes them.
+    pub(in crate::csi) stages: bool,
+    /// It tells pods of a node apart.
+    tells_pods_apart: bool,
+    /// It gives files to a group itself.
+    pub(in crate::csi) gives_to_groups: bool,
+}
+
+pub(super) fn capabilities(answer: v1::NodeGetCapabilitiesResponse) -> Capabilities {
+    let calls: Vec<_> = answer
+        .capabilities
+        .into_iter()
+        .filter_map(|one| match one.r#type {
+            Some(Type::Rpc(rpc)) => Some(rpc.r#type()),
+            None => None,
+        })
+        .collect();
+    let can = |call| calls.contains(&call);
+    Capabilities {
+        stages: can(Call::StageUnstageVolume),
+        tells_pods_apart: can(Call::SingleNodeMultiWriter),
+        gives_to_groups: can(Call::VolumeMountGroup),
+    }
+}
+
+pub(super) fn node_info(info: v1::NodeGetInfoResponse) -> NodeInfo {
+    NodeInfo {
+        id: info.node_id,
+        most_volumes: info.max_volumes_per_node,
+        topology: info.accessible_topology.unwrap_or_default().segments,
+    }
+}
+
+/// How a volume is used.
+pub(super) fn volume(wanted: &Wanted, can: Capabilities) -> v1::VolumeCapability {
+    let access_type = match wanted.mode {
+        VolumeMode::Block => AccessType::Block(BlockVolume {}),
+        VolumeMode::Filesystem => {
+            let group = wanted.group.filter(|_| can.gives_to_groups);
+            AccessType::Mount(MountVolume {
+                fs_type: wanted.fs_type.clone(),
+                mount_flags: wanted.mount_options.clone(),
+                volume_mount_group: group.map(|one| one.id.to_string()).unwrap_or_default(),
+            })
+        }
+    };
+    let mode = access_mode(wanted.access, can);
+    v1::VolumeCapability {
+        access_type: Some(access_type),
+        access_mode: Some(AccessMode { mode: mode.into() }),
+    }
+}
+
+fn access_mode(access: model::AccessMode, can: Capabilities) -> Mode {
+    match (access, can.tells_pods_apart) {
+        (model::AccessMode::ReadOnlyMany, _) => Mode::MultiNodeReaderOnly,
+        (model::AccessMode::ReadWriteMany, _) => Mode::MultiNodeMultiWriter,
+        (model::AccessMode::ReadWriteOnce, true) => Mode::SingleNodeMultiWriter,
+        (model::AccessMode::ReadWriteOncePod, true) => Mode::SingleNodeSingleWriter,
+        (model::AccessMode::ReadWriteOnce | model::AccessMode::ReadWriteOncePod, false) => {
+            Mode::SingleNodeWriter
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AccessMode as Access;
+
+    #[test]
+    fn access_modes_become_those_of_drivers() {
+        let plain = Capabilities::default();
+        let apart = Capabilities {
+            tells_pods_apart: true,
+            ..plain
+        };
+        let rows = [
+            (Access::ReadWriteOnce, plain, Mode::SingleNodeWriter),
+            (Access::ReadWriteOncePod, plain, Mode::SingleNodeWriter),
+            (Access::ReadWriteOnce, apart, Mode::SingleNodeMultiWriter),
+            (
+                Access::ReadWriteOncePod,
+                apart,
+                Mode::SingleNodeSingleWriter,
+            ),
+            (Access::ReadOnlyMany, apart, Mode::MultiNodeReaderOnly),
+            (Access::ReadWriteMany, plain, Mode::MultiNodeMultiWriter),
+        ];
+        for (access, can, expected) in rows {
+            assert_eq!(access_mode(access, can), expected, "{access:?} {can:?}");
+        }
+    }
+}
