@@ -12,6 +12,7 @@ mod resizes;
 mod rest;
 mod starts;
 mod upkeep;
+mod volumes;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) use resizes::Resizing;
 pub use rest::RestMetrics;
 pub use starts::{StartMetrics, Users};
 pub use upkeep::{Gone, UpkeepMetrics};
+pub use volumes::VolumeMetrics;
 
 type Operation = [(&'static str, &'static str); 1];
 type Word = [(&'static str, String); 1];
@@ -118,6 +120,7 @@ pub struct Metrics {
     resizes: ResizeMetrics,
     upkeep: UpkeepMetrics,
     rest: RestMetrics,
+    volumes: VolumeMetrics,
     sli: Histogram,
     cgroup_version: Gauge,
 }
@@ -160,6 +163,7 @@ impl Metrics {
             resizes: ResizeMetrics::default(),
             upkeep: UpkeepMetrics::default(),
             rest: RestMetrics::default(),
+            volumes: VolumeMetrics::default(),
             sli: start_latency(),
             cgroup_version: Gauge::default(),
         };
@@ -310,6 +314,11 @@ impl Metrics {
         &self.rest
     }
 
+    /// Those of volumes and their drivers.
+    pub fn volumes(&self) -> &VolumeMetrics {
+        &self.volumes
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let now = jiff::Timestamp::now();
@@ -325,6 +334,9 @@ impl Metrics {
             text = text
                 .replace(&format!("{name}_total"), name)
                 .replace(&format!("{name} counter"), &format!("{name} unknown"));
+        }
+        for name in volumes::NAMES {
+            text = text.replace(name, name.trim_start_matches("kubelet_"));
         }
         text
     }
@@ -356,6 +368,7 @@ impl Metrics {
         self.requests.register(&mut registry);
         self.resizes.register(&mut registry);
         self.upkeep.register(&mut registry);
+        self.volumes.register(&mut registry);
         registry.register(
             "cgroup_version",
             "The version of the machine's cgroups",

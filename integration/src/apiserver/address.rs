@@ -55,6 +55,7 @@ pub(super) fn kind(resource: &str) -> String {
         ("runtimeclasses", "RuntimeClass"),
         ("csinodes", "CSINode"),
         ("csidrivers", "CSIDriver"),
+        ("volumeattachments", "VolumeAttachment"),
         ("persistentvolumes", "PersistentVolume"),
         ("persistentvolumeclaims", "PersistentVolumeClaim"),
         ("certificatesigningrequests", "CertificateSigningRequest"),

@@ -22,6 +22,14 @@ use tonic::{Request, Response, Status};
 /// The driver's name.
 pub const DRIVER: &str = "toy.csi.example.com";
 
+/// What says in a cluster that a volume is attached to a node.
+pub fn attachment(handle: &str, node: &str) -> String {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(format!("{handle}{DRIVER}{node}"));
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("csi-{digits}")
+}
+
 /// How it answers a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
@@ -148,6 +156,26 @@ fn bind(from: &Path, to: &str) -> Result<(), Status> {
     Ok(())
 }
 
+/// Puts a device there, unless it is there: a loop device that nobody uses.
+fn bind_device(device: &Path, to: &str) -> Result<(), Status> {
+    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+    if !device.exists() {
+        let mode = Mode::from_raw_mode(0o600);
+        let made = mknodat(CWD, device, FileType::BlockDevice, mode, makedev(7, 250));
+        made.map_err(std::io::Error::from)?;
+    }
+    if !is_mounted(to) {
+        fs::File::create(to)?;
+        rustix::mount::mount_bind(device, to).map_err(std::io::Error::from)?;
+    }
+    Ok(())
+}
+
+fn is_device(capability: Option<&v1::VolumeCapability>) -> bool {
+    let access = capability.and_then(|one| one.access_type.as_ref());
+    matches!(access, Some(AccessType::Block(_)))
+}
+
 /// Makes a mount not be there.
 fn unbind(path: &str) -> Result<(), Status> {
     if is_mounted(path) {
@@ -176,8 +204,13 @@ impl Service for Toy {
         if let Some(password) = request.secrets.get("password") {
             self.note(format!("stage with {password}"));
         }
+        for (key, value) in &request.publish_context {
+            self.note(format!("stage at {key}={value}"));
+        }
         let files = self.files(&request.volume_id)?;
-        bind(&files, &request.staging_target_path)?;
+        if !is_device(request.volume_capability.as_ref()) {
+            bind(&files, &request.staging_target_path)?;
+        }
         Ok(Response::new(v1::NodeStageVolumeResponse {}))
     }
 
@@ -200,9 +233,17 @@ impl Service for Toy {
         for (key, value) in &request.volume_context {
             self.note(format!("publish with {key}={value}"));
         }
+        for (key, value) in &request.publish_context {
+            self.note(format!("publish at {key}={value}"));
+        }
         let group = group_of(request.volume_capability.as_ref());
         if !group.is_empty() {
             self.note(format!("publish for group {group}"));
+        }
+        if is_device(request.volume_capability.as_ref()) {
+            let device = self.store.join(format!("{}.dev", request.volume_id));
+            bind_device(&device, &request.target_path)?;
+            return Ok(Response::new(v1::NodePublishVolumeResponse {}));
         }
         let from = match request.staging_target_path.as_str() {
             "" => self.files(&request.volume_id)?,
@@ -221,6 +262,7 @@ impl Service for Toy {
         unbind(&request.target_path)?;
         // The place is the driver's to remove.
         let _ = fs::remove_dir(&request.target_path);
+        let _ = fs::remove_file(&request.target_path);
         Ok(Response::new(v1::NodeUnpublishVolumeResponse {}))
     }
 

@@ -277,3 +277,118 @@ async fn a_pods_own_volume_of_a_driver_lives_as_long_as_the_pod() {
     assert!(!says(&a, "FailedMount"));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_container_has_a_volume_of_a_driver_as_a_device() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    let driver = serve(&node);
+    let as_device = disk("disk", "ReadWriteOnce").replace(
+        "\"accessModes\":",
+        "\"volumeMode\":\"Block\",\"accessModes\":",
+    );
+    node.manifest("disk.yaml", &as_device);
+    let mut spec = using(&image, "disk", "sleep 1000");
+    node.manifest("wrong.yaml", &pod("wrong", spec.clone()));
+    wait_until(DEADLINE, "it is told that it is no tree of files", || {
+        let events = node.podling(&["events", "--for", "wrong"]);
+        let words = "volume room has volumeMode Block, but is specified in volumeMounts";
+        String::from_utf8_lossy(&events.stdout).contains(words)
+    })
+    .await;
+    node.remove_manifest("wrong.yaml");
+    node.wait_gone("wrong").await;
+
+    let container = spec["containers"][0].as_object_mut().expect("it is one");
+    container.remove("volumeMounts");
+    let devices = json!([{ "name": "room", "devicePath": "/dev/room" }]);
+    container.insert("volumeDevices".to_owned(), devices);
+    node.manifest("a.yaml", &pod("a", spec));
+    let a = node.wait_pod("a", "runs", is_running).await;
+    let seen = said(
+        &node,
+        "a",
+        "main",
+        "test -b /dev/room && stat -c %t:%T /dev/room",
+    );
+    assert_eq!(seen.trim(), "7:fa");
+    let csi = kubelet(&node).join("plugins/kubernetes.io/csi/volumeDevices");
+    let published = csi.join("publish/disk").join(a.uid());
+    let link = kubelet(&node).join("pods").join(a.uid());
+    let link = link.join("volumeDevices/kubernetes.io~csi/disk");
+    assert_eq!(fs::read_link(link).expect("it is a link"), published);
+    node.remove_manifest("a.yaml");
+    node.wait_gone("a").await;
+    wait_clean(&node).await;
+    assert!(!csi.join("disk").exists() && !csi.join("staging/disk").exists());
+    let expected = [
+        "stage vol-disk",
+        "publish vol-disk",
+        "unpublish vol-disk",
+        "unstage vol-disk",
+    ];
+    assert_eq!(calls(&driver), expected);
+    node.stop().await;
+}
+
+// The driver answers while this waits for who asks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_full_volumes_are_is_told() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    let _driver = serve(&node);
+    node.manifest("disk.yaml", &disk("disk", "ReadWriteOnce"));
+    let mut spec = using(
+        &image,
+        "disk",
+        "dd if=/dev/zero of=/own/f bs=1M count=2; sleep 1000",
+    );
+    let own = json!({ "name": "own", "emptyDir": {} });
+    spec["volumes"].as_array_mut().expect("they are").push(own);
+    let mount = json!({ "name": "own", "mountPath": "/own" });
+    let mounts = spec["containers"][0]["volumeMounts"].as_array_mut();
+    mounts.expect("they are").push(mount);
+    node.manifest("a.yaml", &pod("a", spec));
+    node.wait_pod("a", "runs", is_running).await;
+    wait_until(DEADLINE, "the file is written", || {
+        said(&node, "a", "main", "stat -c %s /own/f").trim() == "2097152"
+    })
+    .await;
+    let summary = node.kubelet("/stats/summary").expect("it is told").text();
+    let summary: Value = serde_json::from_str(&summary).expect("it is JSON");
+    let volume = |name: &str| {
+        let volumes = summary["pods"][0]["volume"].as_array().expect("there are");
+        let found = volumes.iter().find(|one| one["name"] == name);
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("{name}: {summary:#}"))
+    };
+    let room = volume("room");
+    assert_eq!(room["capacityBytes"], 4096);
+    assert_eq!(room["usedBytes"], 1);
+    assert_eq!(room["inodesFree"], 63);
+    assert_eq!(
+        room["pvcRef"],
+        json!({ "name": "disk", "namespace": "default" })
+    );
+    assert!(volume("own")["usedBytes"].as_u64() >= Some(2 << 20));
+
+    let metrics = node.kubelet("/metrics").expect("it is told").text();
+    let plugin = format!("kubernetes.io/csi:{DRIVER}");
+    for line in [
+        "kubelet_volume_stats_used_bytes{namespace=\"default\",persistentvolumeclaim=\"disk\"} 1"
+            .to_owned(),
+        format!(
+            "storage_operation_duration_seconds_count{{volume_plugin=\"{plugin}\",\
+             operation_name=\"volume_mount\",status=\"success\",migrated=\"false\"}} 1"
+        ),
+        format!(
+            "csi_operations_seconds_count{{driver_name=\"{DRIVER}\",\
+             method_name=\"/csi.v1.Node/NodePublishVolume\",grpc_status_code=\"OK\",\
+             migrated=\"false\"}} 1"
+        ),
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
+    }
+    node.stop().await;
+}

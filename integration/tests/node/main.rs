@@ -18,6 +18,7 @@ mod confined;
 mod containers;
 mod cpus;
 mod csi;
+mod csi_cluster;
 mod detection;
 mod devices;
 mod eviction;

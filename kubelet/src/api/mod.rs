@@ -14,6 +14,7 @@
 
 mod backoff;
 mod client;
+mod csi;
 mod events;
 pub mod join;
 mod kubeconfig;
@@ -29,6 +30,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use client::Client;
+pub(crate) use csi::{ApiAttachments, DriverKeeper, NodeVolumes};
 pub(crate) use events::EventPoster;
 pub use kubeconfig::KubeconfigError;
 pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};

@@ -1,6 +1,6 @@
 //! What a node of a cluster does beside what every node does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,12 +11,13 @@ use tracing::{info, warn};
 
 use super::{Kubelet, Settings};
 use crate::api::{
-    self, ApiObjects, ApiReviewer, ApiSource, Asked, Client, ClusterSettings, Detection,
-    EventPoster, JoinError, Keeper, KeeperParts, LeaseKeeper, NodeWishes, Registrar,
-    RegistrarParts, RemotePods, Renewal, ReviewSettings, Services, StatusKeeper, StatusKeeperParts,
-    WishSource,
+    self, ApiAttachments, ApiObjects, ApiReviewer, ApiSource, Asked, Client, ClusterSettings,
+    Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts, LeaseKeeper, NodeVolumes,
+    NodeWishes, Registrar, RegistrarParts, RemotePods, Renewal, ReviewSettings, Services,
+    StatusKeeper, StatusKeeperParts, WishSource,
 };
 use crate::certificate::Shelf;
+use crate::csi::{Attachments, Mounter};
 use crate::metrics::Metrics;
 use crate::node::Portrait;
 use crate::server::Reviews;
@@ -39,6 +40,8 @@ pub(super) struct Cluster {
     pub(super) statics: watch::Sender<StaticPods>,
     /// The cluster's services.
     pub(super) services: Arc<Services>,
+    /// What the Node says of volumes, once volumes are mounted.
+    volumes: OnceLock<NodeVolumes>,
     /// Events in a second, and after a rest.
     pub(super) events: (u32, u32),
     reviews: ReviewSettings,
@@ -64,6 +67,17 @@ impl Cluster {
             tokens: tokens.then(|| Arc::clone(&reviewer) as _),
             access: access.then_some(reviewer as _),
         }
+    }
+
+    /// Between who mounts volumes and who tells the Node's status.
+    fn volumes(&self, csi: &Mounter) -> NodeVolumes {
+        let volumes = self.volumes.get_or_init(|| NodeVolumes::new(csi.in_use()));
+        volumes.clone()
+    }
+
+    /// Who knows what is attached.
+    pub(super) fn attachments(&self, csi: &Mounter) -> Arc<dyn Attachments> {
+        Arc::new(ApiAttachments::new(self.client.clone(), self.volumes(csi)))
     }
 
     /// The cluster that the settings name, if they do; its API server is then asked who may ask the
@@ -92,6 +106,7 @@ impl Cluster {
             node: settings.node.clone(),
             events: settings.events,
             services: Arc::default(),
+            volumes: OnceLock::new(),
             reviews: settings.reviews,
             detection: settings.detection,
             answers_age: watch::Sender::new(None),
@@ -223,6 +238,7 @@ impl Kubelet {
             standing: self.standing.subscribe(),
             events: Arc::clone(&self.events) as _,
             facts: self.node.clone(),
+            volumes: cluster.volumes(&self.csi),
             uid: cluster.uid.clone(),
             answers_age: cluster.answers_age.clone(),
             alone: cluster.alone.clone(),
@@ -238,6 +254,13 @@ impl Kubelet {
         parts.spawn(async move {
             lease.run(uid, to_lease).await;
             "keeper of the node's lease"
+        });
+        let drivers = self.csi.drivers().clone();
+        let keeper = DriverKeeper::new(cluster.client.clone(), name, drivers);
+        let (uid, to_keeper) = (cluster.uid.subscribe(), stop.clone());
+        parts.spawn(async move {
+            keeper.run(uid, to_keeper).await;
+            "keeper of drivers"
         });
         let (client, events) = (cluster.client.clone(), Arc::clone(&self.events));
         let poster = EventPoster::new(client, name, events, cluster.events);

@@ -71,6 +71,9 @@ impl Settings {
         self.eviction = evict::Policy::of(configuration);
         self.image_collection = collect::Policy::of(configuration);
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
+        // Go's durations may be negative, which switches it off.
+        let period = configuration.volume_stats_agg_period;
+        self.volume_stats = (!period.is_negative()).then(|| period.to_std());
         self.log_rotation = rotate::Policy::of(configuration);
         self.shutdown = shutdown::shares(configuration);
         if !configuration.enable_system_log_handler {

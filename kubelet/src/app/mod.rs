@@ -244,7 +244,11 @@ impl Kubelet {
             devices: Arc::clone(&devices),
             metrics: metrics.pinning().clone(),
         })?;
-        let csi = Mounter::new(layout.clone(), Drivers::default(), &settings.node_name);
+        let csi = Mounter::new(
+            layout.clone(),
+            Drivers::new(metrics.volumes().clone()),
+            &settings.node_name,
+        );
         Ok(Self {
             devices,
             pinning: Arc::new(pinning),
@@ -413,6 +417,7 @@ impl Kubelet {
             devices: Arc::clone(&self.devices),
             pinning: Arc::clone(&self.pinning),
             csi: self.csi.clone(),
+            attachments: self.cluster.as_ref().map(|one| one.attachments(&self.csi)),
             node_facts: self.node.subscribe(),
             node: Node {
                 name: settings.node_name.clone(),

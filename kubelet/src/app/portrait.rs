@@ -1,7 +1,7 @@
 //! The node as it shows itself.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 
@@ -13,7 +13,7 @@ use crate::model::{Event, EventKind};
 use crate::node::{Identity, Portrait};
 use crate::server::{Doors, Exhibits};
 use crate::store::Objects;
-use crate::summary::Figures;
+use crate::summary::{Figures, VolumeGauge};
 use crate::sync::{EventRecorder as _, Input};
 
 /// What upstream says of such a machine.
@@ -70,7 +70,7 @@ impl Kubelet {
                     &self.settings.root,
                     &self.settings.node_name,
                 )
-                .with_objects(objects),
+                .with_volumes(self.volume_gauge(objects)),
             ),
             portrait,
             additions: Arc::clone(&self.additions),
@@ -90,6 +90,21 @@ impl Kubelet {
         let (runtime, pulse) = (Arc::clone(&self.runtime), self.pulse.clone());
         let devices = Arc::clone(&self.devices);
         Arc::new(Portrait::new(identity, runtime, pulse, devices))
+    }
+}
+
+impl Kubelet {
+    /// Who measures volumes, if that is wanted.
+    pub(super) fn volume_gauge(&self, objects: Arc<dyn Objects>) -> Option<VolumeGauge> {
+        let pods = Arc::clone(&self.pods);
+        Some(VolumeGauge {
+            layout: self.layout.clone(),
+            objects,
+            csi: self.csi.clone(),
+            roll: Arc::new(move || pods.all()),
+            period: self.settings.volume_stats?,
+            last: Mutex::default(),
+        })
     }
 }
 

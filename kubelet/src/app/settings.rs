@@ -107,6 +107,8 @@ pub struct Settings {
     pub pinning: pinning::Settings,
     /// Where the kernel shows the machine's CPUs and memory.
     pub system: PathBuf,
+    /// How long it is good how full volumes are (`volumeStatsAggPeriod`); nothing when that is not told.
+    pub volume_stats: Option<Duration>,
     /// When pods are given up for the node's sake.
     pub eviction: evict::Policy,
     /// Which images nobody needs.
@@ -219,6 +221,7 @@ impl Settings {
             most_images: Some(50),
             pinning: pinning::Settings::default(),
             system: "/sys/devices/system".into(),
+            volume_stats: Some(Duration::from_secs(60)),
             eviction: evict::Policy::of(&Configuration::default()),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),

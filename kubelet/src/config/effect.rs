@@ -94,6 +94,7 @@ const FIELDS: &[&str] = &[
     "topologyManagerPolicyOptions",
     "topologyManagerScope",
     "userNamespaces",
+    "volumeStatsAggPeriod",
 ];
 
 /// Fields with an effect where there is an API server.

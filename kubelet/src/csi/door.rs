@@ -9,7 +9,6 @@ use tracing::info;
 
 use super::NAME;
 use super::drivers::{Drivers, Registered, Version};
-use super::wire::Driver;
 use crate::plugin::{Introduction, Knock, Refusal};
 
 /// Lets drivers in until `stop`.
@@ -59,7 +58,7 @@ async fn register(drivers: &Drivers, introduction: &Introduction) -> Result<(), 
     let rival = known.filter(|known| known.socket != *socket);
     let version = admit(name, versions, rival.map(|rival| rival.version));
     let version = version.map_err(|why| Refusal::ForGood(validation(name, endpoint, &why)))?;
-    let info = Driver::at(endpoint).node_info().await;
+    let info = drivers.at(name, endpoint).node_info().await;
     let info = info.map_err(|error| Refusal::ForNow(error.to_string()))?;
     if info.id.is_empty() {
         let why = "error adding CSI driver node info: driverNodeID must not be empty";

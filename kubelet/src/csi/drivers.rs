@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::wire::Driver;
+use crate::metrics::VolumeMetrics;
 use crate::model::StringMap;
 
 /// How long a driver is waited for: one that is there registers soon after the kubelet begins.
@@ -46,30 +47,62 @@ pub(super) struct Registered {
 pub struct NoDriver(String);
 
 /// The drivers that are registered; a clone is of the same.
-#[derive(Clone, Debug, Default)]
-pub struct Drivers(watch::Sender<BTreeMap<String, Registered>>);
+#[derive(Clone, Default)]
+pub struct Drivers {
+    known: watch::Sender<BTreeMap<String, Registered>>,
+    metrics: VolumeMetrics,
+}
 
 impl Drivers {
+    /// None is registered yet; what they are asked is counted there.
+    pub fn new(metrics: VolumeMetrics) -> Self {
+        Self {
+            metrics,
+            ..Self::default()
+        }
+    }
+
+    /// Where it is counted what is done with volumes.
+    pub(super) fn metrics(&self) -> &VolumeMetrics {
+        &self.metrics
+    }
+
+    /// The driver that listens there.
+    pub(super) fn at(&self, name: &str, endpoint: &Path) -> Driver {
+        Driver::at(name, endpoint, self.metrics.clone())
+    }
+
     /// A driver, which is waited for a little.
     pub(super) async fn find(&self, name: &str) -> Result<Driver, NoDriver> {
-        let mut known = self.0.subscribe();
+        let mut known = self.known.subscribe();
         let found = timeout(PATIENCE, known.wait_for(|all| all.contains_key(name))).await;
         let endpoint = match &found {
             Ok(Ok(all)) => all.get(name).map(|one| one.endpoint.clone()),
             Ok(Err(_)) | Err(_) => None,
         };
         let endpoint = endpoint.ok_or_else(|| NoDriver(name.to_owned()))?;
-        Ok(Driver::at(&endpoint))
+        Ok(self.at(name, &endpoint))
+    }
+
+    /// Waits a little until a driver is there.
+    pub(crate) async fn wait(&self, name: &str) -> Result<(), NoDriver> {
+        self.find(name).await.map(drop)
+    }
+
+    /// A driver that is there now.
+    pub(super) fn now(&self, name: &str) -> Option<Driver> {
+        let known = self.get(name)?;
+        Some(self.at(name, &known.endpoint))
     }
 
     /// What is known of a driver.
     pub(super) fn get(&self, name: &str) -> Option<Registered> {
-        self.0.borrow().get(name).cloned()
+        self.known.borrow().get(name).cloned()
     }
 
     /// From now on it is there.
     pub(super) fn insert(&self, name: &str, driver: Registered) {
-        self.0.send_if_modified(|all| {
+        self.known.send_if_modified(|all| {
             let before = all.insert(name.to_owned(), driver.clone());
             before.as_ref() != Some(&driver)
         });
@@ -78,7 +111,7 @@ impl Drivers {
     /// Whoever was found there is gone; its name.
     pub(super) fn remove(&self, socket: &Path) -> Option<String> {
         let mut name = None;
-        self.0.send_if_modified(|all| {
+        self.known.send_if_modified(|all| {
             let mut of_socket = all.iter().filter(|(_, one)| one.socket == socket);
             name = of_socket.next().map(|(name, _)| name.clone());
             name.as_ref().is_some_and(|name| all.remove(name).is_some())
@@ -86,14 +119,23 @@ impl Drivers {
         name
     }
 
+    /// What drivers call the node, by driver, whenever one comes or goes.
+    pub(crate) fn nodes(&self) -> BTreeMap<String, NodeInfo> {
+        let all = self.known.borrow();
+        let infos = all.iter();
+        infos
+            .map(|(name, one)| (name.clone(), one.info.clone()))
+            .collect()
+    }
+
     /// Is told when a driver comes or goes.
     pub(crate) fn changes(&self) -> Changes {
-        Changes(self.0.subscribe())
+        Changes(self.known.subscribe())
     }
 
     /// Where the node is, for all drivers.
     pub(crate) fn topology(&self) -> StringMap {
-        let all = self.0.borrow();
+        let all = self.known.borrow();
         all.values()
             .flat_map(|one| one.info.topology.clone())
             .collect()

@@ -10,8 +10,11 @@
 //! Before a driver is called, it is on disk that it will be: whatever dies in between, the next
 //! kubelet knows what may be mounted, and takes it down by the same steps.
 
+mod attach;
 mod door;
+mod down;
 mod drivers;
+mod keep;
 mod lanes;
 mod mounter;
 mod place;
@@ -19,10 +22,13 @@ mod plan;
 mod record;
 #[cfg(test)]
 mod tests;
+mod up;
 mod upkeep;
+mod uses;
 mod wanted;
 mod wire;
 
+pub(crate) use attach::{Attachable, Attachments, NotAttached};
 pub(crate) use door::run as let_in;
 pub use drivers::{Drivers, NoDriver, NodeInfo};
 pub use mounter::Mounter;

@@ -1,50 +1,54 @@
-//! Carries out what the plan says of drivers' volumes, each step recorded before it is done.
+//! Who is asked for volumes of drivers: the work on each goes into its lane.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tracing::warn;
 
+use super::Wanted;
 use super::drivers::Drivers;
+use super::keep::{MOUNT, UNMOUNT, blocking};
 use super::lanes::{Key, Lanes};
-use super::place::{Name, Spot, attachment_name};
-use super::plan::{Down, Outcome, Phase, Staging, Stands, Up, after, down, is_there, release, up};
-use super::record::{self, Record};
-use super::wire::{CallError, Capabilities, Driver};
-use super::{NAME, Wanted};
+use super::place::Name;
+use super::plan::Phase;
+use super::record;
+use super::uses::Uses;
 use crate::layout::Layout;
-use crate::model::{PodUid, VolumeLifecycle, VolumeMode};
-use crate::volume::{Access, Ownership, VolumeError};
+use crate::model::{PodUid, VolumeMode};
+use crate::summary::Room;
+use crate::volume::VolumeError;
 
-/// What was attempted, in upstream's words.
-const STAGE: &str = "MountVolume.MountDevice";
-const PUBLISH: &str = "MountVolume.SetUp";
-const UNPUBLISH: &str = "UnmountVolume.TearDown";
-const UNSTAGE: &str = "UnmountDevice";
+/// How long a driver may take to tell how full a volume is: somebody waits for all of them.
+const TELL: Duration = Duration::from_secs(2);
 
 /// Has drivers mount volumes and unmount them; a clone does the same.
 #[derive(Clone)]
 pub struct Mounter(Arc<Parts>);
 
-struct Parts {
-    layout: Layout,
-    drivers: Drivers,
-    node: String,
+/// What work on volumes needs.
+pub(super) struct Parts {
+    pub(super) layout: Layout,
+    pub(super) drivers: Drivers,
+    pub(super) node: String,
     /// What tells this boot of the machine from others.
-    boot: String,
+    pub(super) boot: String,
     lanes: Lanes,
+    pub(super) uses: Uses,
     /// Something was left that upkeep has to do again.
-    left: Notify,
+    pub(super) left: Notify,
 }
 
 impl Mounter {
     /// Volumes of these drivers on the node with this name.
     pub fn new(layout: Layout, drivers: Drivers, node: &str) -> Self {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let attached = record::attached(&layout).unwrap_or_default();
         Self(Arc::new(Parts {
+            uses: Uses::of(attached.iter()),
             layout,
             drivers,
             node: node.to_owned(),
@@ -78,11 +82,43 @@ impl Mounter {
         .flatten()
     }
 
+    /// The attached volumes that are in use, by what a Node's status calls them.
+    pub(crate) fn in_use(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.0.uses.watch()
+    }
+
+    /// A pod will have a volume, as soon as that is attached: nobody may detach it from now on.
+    pub(crate) async fn intend(&self, wanted: &Wanted) -> Result<(), VolumeError> {
+        let (parts, key, wanted) = (Arc::clone(&self.0), key(&wanted.name()), wanted.clone());
+        let work = async move { parts.intend(&wanted).await };
+        self.0.lanes.run(key, work).await
+    }
+
     /// Makes a volume be there for a pod; says where. It goes on when nobody waits for it any more.
     pub(crate) async fn set_up(&self, wanted: Wanted) -> Result<PathBuf, VolumeError> {
         let (parts, key) = (Arc::clone(&self.0), key(&wanted.name()));
-        let work = async move { parts.mount(&wanted).await };
+        let work = async move {
+            let began = Instant::now();
+            let mounted = parts.mount(&wanted).await;
+            parts.count(&wanted.name(), MOUNT, (began, &mounted));
+            mounted
+        };
         self.0.lanes.run(key, work).await
+    }
+
+    /// How full a pod's volume is, as its driver tells it; nothing when it is not there or cannot tell.
+    pub(crate) async fn room(&self, uid: &PodUid, volume: &str, mode: VolumeMode) -> Option<Room> {
+        let spot = self.0.layout.published(uid, volume, mode);
+        let directory = spot.directory.clone();
+        let record = blocking(move || record::read(&directory)).await.ok()??;
+        let driver = self.0.drivers.now(&record.driver)?;
+        let told = async {
+            match driver.capabilities().await.ok()?.measures {
+                true => driver.room(&record.handle, &spot.target).await.ok(),
+                false => None,
+            }
+        };
+        tokio::time::timeout(TELL, told).await.ok()?
     }
 
     /// Takes every volume of drivers away from a pod; again does no harm.
@@ -93,7 +129,12 @@ impl Mounter {
         let records = records.map_err(|source| VolumeError::Remove { path, source })?;
         let taken = records.into_iter().map(|record| {
             let (parts, uid, key) = (Arc::clone(&self.0), uid.clone(), key(&record.name()));
-            let work = async move { parts.unmount(&uid, &record.volume, &record.name()).await };
+            let work = async move {
+                let (began, name) = (Instant::now(), record.name());
+                let taken = parts.unmount(&uid, &record.volume, &name).await;
+                parts.count(&name, UNMOUNT, (began, &taken));
+                taken
+            };
             self.0.lanes.run(key, work)
         });
         futures::future::join_all(taken).await.into_iter().collect()
@@ -132,315 +173,6 @@ impl Mounter {
     }
 }
 
-impl Parts {
-    async fn mount(&self, wanted: &Wanted) -> Result<PathBuf, VolumeError> {
-        let name = wanted.name();
-        let failed = |problem: String| error(PUBLISH, &name.volume, problem);
-        let spot = self
-            .layout
-            .published(&wanted.uid, &wanted.volume, wanted.mode);
-        let staged_at = self.layout.staged(&name);
-        let stands = Stands {
-            staged: self.phase(&staged_at).await.map_err(io_failed(&failed))?,
-            published: self.phase(&spot).await.map_err(io_failed(&failed))?,
-        };
-        if is_there(stands, wanted.again) {
-            return Ok(spot.target);
-        }
-        if wanted.is_exclusive && self.is_of_another(&name, &wanted.uid).await {
-            return Err(VolumeError::InUse {
-                volume: name.volume,
-            });
-        }
-        let (mut driver, can) = self.meet(wanted, stands).await?;
-        let mut record = self.record(wanted);
-        if stands.published.is_none() {
-            self.write(&spot, &record)
-                .await
-                .map_err(io_failed(&failed))?;
-        }
-        let staging = match (wanted.lifecycle, can.stages) {
-            (VolumeLifecycle::Persistent, true) => Staging::First,
-            _ => Staging::Never,
-        };
-        for step in up(stands, staging, wanted.again) {
-            match step {
-                Up::Stage => {
-                    self.stage((&mut driver, can), wanted, (&staged_at, stands.staged))
-                        .await?;
-                }
-                Up::Publish => {
-                    let from = (staging == Staging::First).then_some(staged_at.target.as_path());
-                    record.phase = stands.published.unwrap_or(Phase::Wanted);
-                    self.publish((&mut driver, can), wanted, (from, &spot), record.clone())
-                        .await?;
-                }
-            }
-        }
-        Ok(spot.target)
-    }
-
-    /// The driver, and what it can.
-    async fn meet(
-        &self,
-        wanted: &Wanted,
-        stands: Stands,
-    ) -> Result<(Driver, Capabilities), VolumeError> {
-        // Upstream stages in another part, which has other words.
-        let is_staged = stands.staged == Some(Phase::Done);
-        let (operation, words) = match (wanted.lifecycle, is_staged) {
-            (VolumeLifecycle::Persistent, false) => (
-                STAGE,
-                "attacher.MountDevice failed to create newCsiDriverClient",
-            ),
-            _ => (PUBLISH, "mounter.SetUpAt failed to get CSI client"),
-        };
-        let driver = self.drivers.find(&wanted.driver).await;
-        let mut driver = driver.map_err(|no_driver| {
-            error(
-                operation,
-                &wanted.volume,
-                format!("{NAME}: {words}: {no_driver}"),
-            )
-        })?;
-        let can = driver.capabilities().await;
-        let can = can.map_err(|failed| error(operation, &wanted.volume, failed.to_string()))?;
-        Ok((driver, can))
-    }
-
-    async fn stage(
-        &self,
-        (driver, can): (&mut Driver, Capabilities),
-        wanted: &Wanted,
-        (spot, before): (&Spot, Option<Phase>),
-    ) -> Result<(), VolumeError> {
-        let failed = |problem: String| error(STAGE, &wanted.volume, problem);
-        let mut record = Record::of(&wanted.name());
-        record.phase = Phase::Called;
-        self.write(spot, &record)
-            .await
-            .map_err(io_failed(&failed))?;
-        let target = spot.target.clone();
-        let made = blocking(move || record::make_directory(&target)).await;
-        made.map_err(io_failed(&failed))?;
-        let called = driver.stage(wanted, &spot.target, can).await;
-        self.note(spot, record, (before, &called))
-            .await
-            .map_err(io_failed(&failed))?;
-        called.map_err(|refused| failed(refused.to_string()))
-    }
-
-    async fn publish(
-        &self,
-        (driver, can): (&mut Driver, Capabilities),
-        wanted: &Wanted,
-        (from, spot): (Option<&Path>, &Spot),
-        mut record: Record,
-    ) -> Result<(), VolumeError> {
-        let failed = |problem: String| error(PUBLISH, &wanted.volume, problem);
-        let before = record.phase;
-        // What is there stays there while it is published again.
-        if before != Phase::Done {
-            record.phase = Phase::Called;
-            self.write(spot, &record)
-                .await
-                .map_err(io_failed(&failed))?;
-        }
-        if let Some(parent) = spot.target.parent().map(Path::to_owned) {
-            let made = blocking(move || record::make_directory(&parent)).await;
-            made.map_err(io_failed(&failed))?;
-        }
-        let called = driver.publish(wanted, (from, &spot.target), can).await;
-        if let Err(refused) = &called {
-            self.note(spot, record, (Some(before), &called))
-                .await
-                .map_err(io_failed(&failed))?;
-            return Err(failed(refused.to_string()));
-        }
-        if !can.gives_to_groups {
-            self.give(wanted, spot).await?;
-        }
-        self.link(wanted, spot).await.map_err(io_failed(&failed))?;
-        self.note(spot, record, (Some(before), &called))
-            .await
-            .map_err(io_failed(&failed))
-    }
-
-    /// Gives the files to the pod's group.
-    async fn give(&self, wanted: &Wanted, spot: &Spot) -> Result<(), VolumeError> {
-        let Some(group) = wanted.group.filter(|group| group.is_given) else {
-            return Ok(());
-        };
-        let ownership = Ownership {
-            group: group.id,
-            access: Access::ReadAndWrite,
-        };
-        let target = spot.target.clone();
-        let given = blocking(move || ownership.apply_by(&target, group.change)).await;
-        given.map_err(|why| {
-            let handle = &wanted.handle;
-            let problem = format!("applyFSGroup failed for vol {handle}: {why}");
-            error(PUBLISH, &wanted.volume, problem)
-        })
-    }
-
-    /// Where upstream looks for a device.
-    async fn link(&self, wanted: &Wanted, spot: &Spot) -> io::Result<()> {
-        if wanted.mode == VolumeMode::Filesystem {
-            return Ok(());
-        }
-        let link = self.layout.device_link(&wanted.uid, &wanted.volume);
-        let target = spot.target.clone();
-        blocking(move || {
-            if let Some(parent) = link.parent() {
-                record::make_directory(parent)?;
-            }
-            match std::os::unix::fs::symlink(target, link) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                _ => Ok(()),
-            }
-        })
-        .await
-    }
-
-    async fn unmount(&self, uid: &PodUid, volume: &str, name: &Name) -> Result<(), VolumeError> {
-        let spot = self.layout.published(uid, volume, name.mode);
-        let failed = |problem: String| error(UNPUBLISH, volume, problem);
-        let phase = self.phase(&spot).await.map_err(io_failed(&failed))?;
-        for step in down(phase) {
-            match step {
-                Down::Undo => {
-                    let driver = self.drivers.find(&name.driver).await;
-                    let words = "Unmounter.TearDownAt failed";
-                    let mut driver = driver.map_err(|no_driver| {
-                        failed(format!("{NAME}: {words} to get CSI client: {no_driver}"))
-                    })?;
-                    let undone = driver.unpublish(&name.handle, &spot.target).await;
-                    undone.map_err(|why| failed(format!("{NAME}: {words}: {why}")))?;
-                }
-                Down::Forget => self.forget(&spot).await.map_err(io_failed(&failed))?,
-            }
-        }
-        if let Err(error) = self.release(name).await {
-            warn!(%error, "a volume stays staged for now");
-            self.left.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Unstages a volume that no pod has.
-    async fn release(&self, name: &Name) -> Result<(), VolumeError> {
-        let spot = self.layout.staged(name);
-        let failed = |problem: String| error(UNSTAGE, &name.volume, problem);
-        let phase = self.phase(&spot).await.map_err(io_failed(&failed))?;
-        let (layout, of) = (self.layout.clone(), name.clone());
-        let users = blocking(move || record::users(&layout, &of)).await;
-        let users = users.map_err(io_failed(&failed))?.len();
-        for step in release(phase, users) {
-            match step {
-                Down::Undo => self.unstage(name, &spot).await?,
-                Down::Forget => self.forget(&spot).await.map_err(io_failed(&failed))?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn unstage(&self, name: &Name, spot: &Spot) -> Result<(), VolumeError> {
-        let failed = |problem: String| {
-            let problem = format!("{NAME}: attacher.UnmountDevice failed{problem}");
-            error(UNSTAGE, &name.volume, problem)
-        };
-        let driver = self.drivers.find(&name.driver).await;
-        let mut driver = driver
-            .map_err(|no_driver| failed(format!(" to create newCsiDriverClient: {no_driver}")))?;
-        let can = driver
-            .capabilities()
-            .await
-            .map_err(|why| failed(format!(" to check whether STAGE_UNSTAGE_VOLUME set: {why}")))?;
-        if can.stages {
-            let undone = driver.unstage(&name.handle, &spot.target).await;
-            undone.map_err(|why| failed(format!(": {why}")))?;
-        }
-        Ok(())
-    }
-
-    fn record(&self, wanted: &Wanted) -> Record {
-        let is_attached = if wanted.is_attached { "true" } else { "" };
-        Record {
-            node: self.node.clone(),
-            attachment: attachment_name(&wanted.driver, &wanted.handle, &self.node),
-            lifecycle: wanted.lifecycle.as_str().to_owned(),
-            attached: is_attached.to_owned(),
-            ..Record::of(&wanted.name())
-        }
-    }
-
-    /// What holds for this boot.
-    async fn phase(&self, spot: &Spot) -> io::Result<Option<Phase>> {
-        let (directory, boot) = (spot.directory.clone(), self.boot.clone());
-        let record = blocking(move || record::read(&directory)).await?;
-        Ok(record.map(|record| record.phase_now(&boot)))
-    }
-
-    async fn write(&self, spot: &Spot, record: &Record) -> io::Result<()> {
-        let (directory, mut record) = (spot.directory.clone(), record.clone());
-        record.boot.clone_from(&self.boot);
-        blocking(move || record::write(&directory, &record)).await
-    }
-
-    /// Records how a call ended.
-    async fn note(
-        &self,
-        spot: &Spot,
-        mut record: Record,
-        (before, called): (Option<Phase>, &Result<(), CallError>),
-    ) -> io::Result<()> {
-        let outcome = match called {
-            Ok(()) => Outcome::Done,
-            Err(error) => error.outcome(),
-        };
-        match after(before, outcome) {
-            Some(phase) => {
-                record.phase = phase;
-                self.write(spot, &record).await
-            }
-            None => self.forget(spot).await,
-        }
-    }
-
-    async fn forget(&self, spot: &Spot) -> io::Result<()> {
-        let spot = spot.clone();
-        blocking(move || record::forget(&spot)).await
-    }
-
-    async fn is_of_another(&self, name: &Name, uid: &PodUid) -> bool {
-        let (layout, name) = (self.layout.clone(), name.clone());
-        let users = blocking(move || record::users(&layout, &name)).await;
-        // Who may have it has it.
-        let users: BTreeSet<_> = users.unwrap_or_default().into_iter().collect();
-        users.iter().any(|user| user != uid)
-    }
-}
-
 fn key(name: &Name) -> Key {
     (name.driver.clone(), name.handle.clone())
-}
-
-fn error(operation: &'static str, volume: &str, problem: String) -> VolumeError {
-    VolumeError::Csi {
-        operation,
-        volume: volume.to_owned(),
-        problem,
-    }
-}
-
-fn io_failed(failed: &impl Fn(String) -> VolumeError) -> impl Fn(io::Error) -> VolumeError {
-    move |error| failed(format!("{NAME}: cannot keep its record: {error}"))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(io::Error::other)?
 }

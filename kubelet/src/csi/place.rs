@@ -99,8 +99,13 @@ pub(crate) fn inline_handle(uid: &PodUid, volume: &str) -> String {
 }
 
 /// The name of what says that a volume is attached to a node.
-pub(crate) fn attachment_name(driver: &str, handle: &str, node: &str) -> String {
+pub(super) fn attachment_name(driver: &str, handle: &str, node: &str) -> String {
     format!("csi-{}", hash(&[handle, driver, node]))
+}
+
+/// What a volume is called in the status of a Node.
+pub(super) fn unique_name(driver: &str, handle: &str) -> String {
+    format!("{NAME}/{driver}^{handle}")
 }
 
 fn hash(parts: &[&str]) -> String {
@@ -156,5 +161,6 @@ mod tests {
             inline_handle(&PodUid::from("u"), "v"),
             "csi-e6184ce10e266134fdcfa401e8f1a95005bcd4f18d16b62b757323e2833fe9a9"
         );
+        assert_eq!(unique_name("a", "vol"), "kubernetes.io/csi/a^vol");
     }
 }

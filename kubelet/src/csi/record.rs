@@ -128,6 +128,18 @@ pub(super) fn forget(spot: &Spot) -> io::Result<()> {
     gone(fs::remove_dir(&spot.directory))
 }
 
+/// Takes away the places of a device that is nobody's any more.
+pub(super) fn forget_device(layout: &Layout, name: &Name) -> io::Result<()> {
+    let devices = layout.devices();
+    for place in [
+        devices.join("publish").join(&name.volume),
+        devices.join(&name.volume),
+    ] {
+        gone(fs::remove_dir(place))?;
+    }
+    Ok(())
+}
+
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -158,13 +170,25 @@ pub(super) fn of_node(layout: &Layout) -> io::Result<Vec<Record>> {
     Ok(records)
 }
 
-/// The pods that have a volume, or may have it.
-pub(super) fn users(layout: &Layout, name: &Name) -> io::Result<Vec<PodUid>> {
+/// The attached volumes that are used, or may be.
+pub(super) fn attached(layout: &Layout) -> io::Result<Vec<Name>> {
+    let mut records = of_node(layout)?;
+    for entry in entries(&layout.pods())? {
+        let uid = PodUid::from(entry.file_name().to_string_lossy().into_owned());
+        records.extend(of_pod(layout, &uid)?);
+    }
+    records.retain(|record| !record.attached.is_empty());
+    Ok(records.iter().map(Record::name).collect())
+}
+
+/// The pods that have a volume or want it, and how far that has come.
+pub(super) fn users(layout: &Layout, name: &Name) -> io::Result<Vec<(PodUid, Phase)>> {
     let mut users = Vec::new();
     for entry in entries(&layout.pods())? {
         let uid = PodUid::from(entry.file_name().to_string_lossy().into_owned());
-        if of_pod(layout, &uid)?.iter().any(|one| one.is_of(name)) {
-            users.push(uid);
+        let mut records = of_pod(layout, &uid)?.into_iter();
+        if let Some(record) = records.find(|one| one.is_of(name)) {
+            users.push((uid, record.phase));
         }
     }
     Ok(users)

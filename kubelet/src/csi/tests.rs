@@ -71,8 +71,14 @@ fn the_users_of_a_volume_are_the_pods_that_may_have_it() {
     keep(&layout, "b", "h", Phase::Done);
     keep(&layout, "c", "other", Phase::Done);
     let mut users = record::users(&layout, &name("h")).unwrap();
-    users.sort();
-    assert_eq!(users, [PodUid::from("a"), PodUid::from("b")]);
+    users.sort_by_key(|(uid, _)| uid.clone());
+    assert_eq!(
+        users,
+        [
+            (PodUid::from("a"), Phase::Wanted),
+            (PodUid::from("b"), Phase::Done)
+        ]
+    );
     assert!(record::users(&layout, &name("none")).unwrap().is_empty());
 }
 

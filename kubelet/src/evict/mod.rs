@@ -34,6 +34,7 @@ mod tests;
 pub use evictor::{Evictor, Parts, Roll};
 pub use policy::{Policy, StorageLimits};
 pub use rank::{Candidate, ContainerUsage, Disks, Space, Usage};
+pub(crate) use read::space;
 pub use signal::{Pressure, Resource, Signal};
 pub use standing::Standing;
 pub use threshold::{Amount, Threshold, thresholds};

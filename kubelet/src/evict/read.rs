@@ -102,7 +102,7 @@ pub(super) fn pids(loadavg: &str, most: &str) -> Option<Observation> {
 
 /// What a directory takes with all that is below it on the same disk, as `du` counts it. What goes
 /// meanwhile takes nothing.
-pub(super) fn space(directory: &Path) -> Space {
+pub(crate) fn space(directory: &Path) -> Space {
     let mut space = Space::default();
     let mut linked = BTreeSet::new();
     let Ok(top) = fs::symlink_metadata(directory) else {

@@ -60,6 +60,8 @@ pub(crate) struct Ingredients<'a> {
     pub env: Vec<cri::EnvVar>,
     /// Its mounts.
     pub mounts: Vec<cri::Mount>,
+    /// Its volumes that are devices.
+    pub devices: Vec<cri::Device>,
     /// The running container whose processes it sees.
     pub target: Option<ContainerId>,
     /// The host's ids that the pod's users are, if it has users of its own.
@@ -142,7 +144,7 @@ pub(crate) fn container_config(
         security: security(&ingredients)?,
         env: ingredients.env,
         mounts: ingredients.mounts,
-        devices: Vec::new(),
+        devices: ingredients.devices,
         cdi_devices: Vec::new(),
         labels: container_labels(pod, container),
         annotations: annotations(pod, container, restart_count),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::described::{Described, about_pod, attach_problem, group, lifecycle_problem};
+use super::described::{Described, about_pod, group, is_attached, lifecycle_problem};
 use super::executor::PodExecutor;
-use crate::csi::{Again, Secrets, Wanted};
+use crate::csi::{Again, Attachable, NotAttached, Secrets, Wanted};
 use crate::model::{
     CsiDriver, Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodUid, SecretName, StringMap,
     TokenRequest, Volume,
@@ -15,6 +15,7 @@ use crate::store::LookupError;
 use crate::volume::{Mounted, VolumeError, is_on_node};
 
 /// What was attempted, in upstream's words.
+const ATTACH: &str = "MountVolume.WaitForAttach";
 const SET_UP: &str = "MountVolume.SetUp";
 const STAGE: &str = "MountVolume.MountDevice";
 
@@ -90,24 +91,15 @@ impl PodExecutor {
         again: Again,
     ) -> Result<PathBuf, VolumeError> {
         let failed = |problem: String| described.failed(SET_UP, problem);
-        if described.is_in_wrong_mode {
-            return Err(described.wrong_mode());
-        }
-        if let Some(volume) = described.persistent
-            && !is_on_node(volume, &self.labels())
-        {
-            let problem = "storage node affinity check failed: no matching NodeSelectorTerms";
-            return Err(described.failed("MountVolume.NodeAffinity check", problem.to_owned()));
-        }
+        self.check_affinity(described).await?;
         let driver = self.csi_driver(pod, &described.driver).await;
         let driver = driver.map_err(|error| failed(error.to_string()))?;
         if let Some(problem) = lifecycle_problem(described, driver.as_deref()) {
             let what = "mounter.SetupAt failed to check volume lifecycle mode";
             return Err(failed(format!("kubernetes.io/csi: {what}: {problem}")));
         }
-        if let Some(problem) = attach_problem(pod, described, driver.as_deref()) {
-            return Err(described.failed("MountVolume.WaitForAttach", problem));
-        }
+        let is_attached = is_attached(pod, described, driver.as_deref());
+        let is_attached = is_attached.map_err(|why| described.failed(ATTACH, why))?;
         let stage_secrets = match &described.stage_secret {
             Some(secret) => {
                 let found = self.secret(pod, secret, "NodeStageSecretRef").await;
@@ -137,7 +129,7 @@ impl PodExecutor {
                 false => about.extend(tokens),
             }
         }
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             uid: pod.uid.clone(),
             driver: described.driver.clone(),
             handle: described.handle.clone(),
@@ -146,7 +138,7 @@ impl PodExecutor {
             lifecycle: described.lifecycle,
             access: described.access,
             is_exclusive: described.is_exclusive(),
-            is_attached: false,
+            is_attached,
             read_only: described.read_only,
             fs_type: described.fs_type.clone(),
             mount_options: described.mount_options.clone(),
@@ -158,7 +150,50 @@ impl PodExecutor {
             group: group(pod, described, driver.as_deref()),
             again,
         };
+        if is_attached {
+            wanted.publish_context = self.attached(&wanted, described).await?;
+        }
         self.csi.set_up(wanted).await
+    }
+
+    /// What was said when the volume was attached, which is waited for.
+    async fn attached(
+        &self,
+        wanted: &Wanted,
+        described: &Described<'_>,
+    ) -> Result<StringMap, VolumeError> {
+        let Some(attachments) = &self.attachments else {
+            return Ok(StringMap::new());
+        };
+        self.csi.intend(wanted).await?;
+        let volume = Attachable::of(&wanted.driver, &wanted.handle, &self.node.name);
+        let said = attachments.wait(&volume).await;
+        said.map_err(|problem| match problem {
+            NotAttached::InTime => described.unattached(),
+            NotAttached::Because(why) => described.failed(ATTACH, why),
+        })
+    }
+
+    /// Refuses a volume that is not at this node.
+    async fn check_affinity(&self, described: &Described<'_>) -> Result<(), VolumeError> {
+        let is_here = || {
+            let volume = described.persistent;
+            volume.is_none_or(|volume| is_on_node(volume, &self.labels()))
+        };
+        if is_here() {
+            return Ok(());
+        }
+        // Where the node is for a driver, the driver says when it registers.
+        let known = self.csi.drivers().wait(&described.driver).await;
+        known.map_err(|no_driver| {
+            let what = "attacher.MountDevice failed to create newCsiDriverClient";
+            described.failed(STAGE, format!("kubernetes.io/csi: {what}: {no_driver}"))
+        })?;
+        if is_here() {
+            return Ok(());
+        }
+        let problem = "storage node affinity check failed: no matching NodeSelectorTerms";
+        Err(described.failed("MountVolume.NodeAffinity check", problem.to_owned()))
     }
 
     /// What is said of a driver; it need not be anything.

@@ -27,8 +27,6 @@ pub(super) struct Described<'a> {
     pub(super) publish_secret: Option<SecretName>,
     /// The persistent volume, if it is one.
     pub(super) persistent: Option<&'a PersistentVolume>,
-    /// Whether containers mount a device, or use a tree of files as one.
-    pub(super) is_in_wrong_mode: bool,
 }
 
 impl<'a> Described<'a> {
@@ -41,7 +39,7 @@ impl<'a> Described<'a> {
         match (&volume.source, claimed) {
             (VolumeSource::Csi(csi), _) => Some(Self::inline(pod, &volume.name, csi)),
             (VolumeSource::Claim { read_only, .. }, Some(persistent)) => {
-                Self::persistent(pod, &volume.name, *read_only, persistent)
+                Self::persistent(&volume.name, *read_only, persistent)
             }
             _ => None,
         }
@@ -67,21 +65,13 @@ impl<'a> Described<'a> {
                 name,
             }),
             persistent: None,
-            is_in_wrong_mode: false,
         }
     }
 
-    fn persistent(
-        pod: &Pod,
-        outer: &'a str,
-        read_only: bool,
-        volume: &'a PersistentVolume,
-    ) -> Option<Self> {
+    fn persistent(outer: &'a str, read_only: bool, volume: &'a PersistentVolume) -> Option<Self> {
         let PersistentSource::Csi(csi) = &volume.source else {
             return None;
         };
-        let mut containers = pod.spec.all_containers();
-        let is_mounted = containers.any(|one| one.mounts.iter().any(|one| one.volume == outer));
         Some(Self {
             volume: &volume.name,
             outer,
@@ -99,7 +89,6 @@ impl<'a> Described<'a> {
             stage_secret: csi.stage_secret.clone(),
             publish_secret: csi.publish_secret.clone(),
             persistent: Some(volume),
-            is_in_wrong_mode: is_mounted && volume.mode == VolumeMode::Block,
         })
     }
 
@@ -120,13 +109,10 @@ impl<'a> Described<'a> {
         }
     }
 
-    /// It is not what containers use it as.
-    pub(super) fn wrong_mode(&self) -> VolumeError {
-        let (volume, mode) = (self.outer.to_owned(), self.mode.as_str());
-        let used = "specified in volumeMounts";
-        VolumeError::Unprocessed {
-            problem: format!("volume {volume} has volumeMode {mode}, but is {used}"),
-            volume,
+    /// Nobody says that it is attached.
+    pub(super) fn unattached(&self) -> VolumeError {
+        VolumeError::Unattached {
+            volume: self.outer.to_owned(),
         }
     }
 
@@ -162,20 +148,18 @@ pub(super) fn lifecycle_problem(
     }
 }
 
-/// Why nobody makes the volume be at this node first, as its driver wants it.
-pub(super) fn attach_problem(
+/// Whether the cluster makes the volume be at this node first; or why nobody does, as its driver wants it.
+pub(super) fn is_attached(
     pod: &Pod,
     described: &Described<'_>,
     driver: Option<&CsiDriver>,
-) -> Option<String> {
+) -> Result<bool, String> {
     let name = &described.driver;
     let required = driver.and_then(|driver| driver.attach_required);
     match (described.lifecycle, pod.origin == PodOrigin::Api, required) {
-        (VolumeLifecycle::Ephemeral, _, _) | (_, _, Some(false)) | (_, false, None) => None,
-        (VolumeLifecycle::Persistent, true, _) => Some(format!(
-            "volumes of driver {name} have to be attached, which is not handled yet"
-        )),
-        (VolumeLifecycle::Persistent, false, Some(true)) => Some(format!(
+        (VolumeLifecycle::Ephemeral, _, _) | (_, _, Some(false)) | (_, false, None) => Ok(false),
+        (VolumeLifecycle::Persistent, true, _) => Ok(true),
+        (VolumeLifecycle::Persistent, false, Some(true)) => Err(format!(
             "driver {name} wants its volumes to be attached (attachRequired of its CSIDriver), and no \
              cluster does that for a pod of a manifest; say attachRequired: false if it can do without"
         )),
@@ -273,7 +257,7 @@ mod tests {
     fn files_are_given_to_the_group_as_the_driver_says() {
         let of = |policy: Option<FsGroupPolicy>, fs_type, mode, read_only| {
             let (pod, volume) = (with_group(), persistent(fs_type, mode));
-            let described = Described::persistent(&pod, "v", read_only, &volume).unwrap();
+            let described = Described::persistent("v", read_only, &volume).unwrap();
             let driver = policy.map(|policy| driver(policy, &[]));
             group(&pod, &described, driver.as_ref()).unwrap().is_given
         };

@@ -14,7 +14,7 @@ use super::resize::as_it_is;
 use super::sandbox::Standing;
 use crate::admit::NodeFacts;
 use crate::cri::Runtime;
-use crate::csi::Mounter;
+use crate::csi::{Attachments, Mounter};
 use crate::device::{Desk, NotReserved};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -57,6 +57,8 @@ pub struct Parts {
     pub pinning: Arc<pinning::Desk>,
     /// Has drivers mount volumes.
     pub csi: Mounter,
+    /// Knows what is attached to the node, if it is one of a cluster.
+    pub(crate) attachments: Option<Arc<dyn Attachments>>,
     /// The node as pods are let in to it: its labels.
     pub node_facts: watch::Receiver<Arc<NodeFacts>>,
     /// What pods see of the node.
@@ -78,6 +80,7 @@ pub struct PodExecutor {
     pub(super) devices: Arc<Desk>,
     pub(super) pinning: Arc<pinning::Desk>,
     pub(super) csi: Mounter,
+    pub(super) attachments: Option<Arc<dyn Attachments>>,
     pub(super) node_facts: watch::Receiver<Arc<NodeFacts>>,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
@@ -100,6 +103,7 @@ impl PodExecutor {
             devices,
             pinning,
             csi,
+            attachments,
             node_facts,
             node,
             images,
@@ -107,7 +111,7 @@ impl PodExecutor {
         } = parts;
         Self {
             images: ImagePuller::new(Arc::clone(&runtime), clock, images, metrics.starts()),
-            volumes: Volumes::new(layout.clone()),
+            volumes: Volumes::new(layout.clone()).counted(metrics.volumes().clone()),
             fetcher: Fetcher::new(),
             runtime,
             events,
@@ -118,6 +122,7 @@ impl PodExecutor {
             devices,
             pinning,
             csi,
+            attachments,
             node_facts,
             node,
             metrics,

@@ -39,19 +39,19 @@ pub(super) fn with_devices(config: ContainerConfig, grant: Grant) -> ContainerCo
         })
         .collect();
     mounts.extend(config.mounts);
-    let devices = grant.devices.into_iter();
+    let granted = grant.devices.into_iter().map(|device| Device {
+        container_path: device.container_path,
+        host_path: device.host_path,
+        permissions: device.permissions,
+    });
+    let mut devices = config.devices;
+    devices.extend(granted);
     let mut annotations = grant.annotations;
     annotations.extend(config.annotations);
     ContainerConfig {
         env,
         mounts,
-        devices: devices
-            .map(|device| Device {
-                container_path: device.container_path,
-                host_path: device.host_path,
-                permissions: device.permissions,
-            })
-            .collect(),
+        devices,
         cdi_devices: grant.cdi,
         annotations,
         ..config

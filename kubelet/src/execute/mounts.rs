@@ -15,7 +15,7 @@ use crate::model::{
     Container, MountPropagation, Pod, RecursiveReadOnly, StartFailure, VolumeMount, VolumePath,
     VolumeSource,
 };
-use crate::volume::SubPath;
+use crate::volume::{Mounted, SubPath};
 
 /// What the volumes of a pod are, for one of its containers.
 #[derive(Clone, Copy)]
@@ -176,6 +176,30 @@ impl PodExecutor {
         }
         Ok(can)
     }
+}
+
+/// The volumes that the container sees as devices.
+pub(super) fn devices(
+    container: &Container,
+    volumes: &BTreeMap<String, Mounted>,
+) -> Result<Vec<cri::Device>, String> {
+    let devices = container.devices.iter().map(|device| {
+        let (volume, name) = (&device.volume, &container.name);
+        let mounted = volumes.get(volume).ok_or_else(|| {
+            format!("cannot find volume {volume:?} to pass into container {name:?}")
+        })?;
+        // Where it is may be a link to it.
+        let path = mounted.path.canonicalize();
+        let path = path.map_err(|error| {
+            format!("cannot find the device of volume {volume:?} for container {name:?}: {error}")
+        })?;
+        Ok(cri::Device {
+            container_path: absolute(&device.path),
+            host_path: path.display().to_string(),
+            permissions: if mounted.read_only { "r" } else { "mrw" }.to_owned(),
+        })
+    });
+    devices.collect()
 }
 
 /// Which mount of which container.

@@ -10,7 +10,7 @@ use super::executor::PodExecutor;
 use super::granted;
 use super::hosts::hosts_file;
 use super::images::Wanted;
-use super::mounts::VolumesOf;
+use super::mounts::{VolumesOf, devices};
 use super::report::Reporter;
 use super::sandbox::Standing;
 use crate::cri::{self, Image, ImageReference, MountPropagation};
@@ -193,6 +193,7 @@ impl PodExecutor {
             image,
             env,
             mounts,
+            devices: devices(container, &standing.volumes)?,
             target,
             users: standing.identity.users,
             memory_capacity: self.node.memory_capacity,

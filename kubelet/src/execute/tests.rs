@@ -94,6 +94,7 @@ impl Stage {
             devices: crate::device::Desk::empty(),
             pinning: crate::pinning::Desk::empty(),
             csi: Mounter::new(layout.clone(), Drivers::default(), "node-a"),
+            attachments: None,
             node_facts: watch::Sender::new(Arc::new(NodeFacts::boundless())).subscribe(),
             node,
             images: ImageParts::default(),
@@ -704,6 +705,7 @@ async fn a_pod_with_a_claim_waits_until_it_is_bound() {
     let room = VolumeSource::Claim {
         name: "room".to_owned(),
         read_only: false,
+        is_own: false,
     };
     with_volume(&mut pod, room);
     let claim = PersistentVolumeClaim {
@@ -711,6 +713,7 @@ async fn a_pod_with_a_claim_waits_until_it_is_bound() {
         is_bound: false,
         access_modes: [AccessMode::ReadWriteOncePod].into(),
         mode: VolumeMode::Filesystem,
+        owner: None,
         request: Quantity::ONE,
         storage_class: String::new(),
         selector: LabelSelector::default(),
@@ -761,6 +764,44 @@ async fn a_pod_with_a_claim_waits_until_it_is_bound() {
         in_use.contains("is already in use by another pod"),
         "{in_use}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_made_for_a_pod_is_of_use_to_no_other() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let mut pod = web();
+    let own = VolumeSource::Claim {
+        name: "web-room".to_owned(),
+        read_only: false,
+        is_own: true,
+    };
+    with_volume(&mut pod, own);
+    let key = pod.references().pop_first().expect("it refers to one");
+    let mut messages = Vec::new();
+    for owner in [None, Some("somebody".to_owned()), Some(pod.uid.to_string())] {
+        let claim = PersistentVolumeClaim {
+            volume: None,
+            is_bound: false,
+            access_modes: [AccessMode::ReadWriteOnce].into(),
+            mode: VolumeMode::Filesystem,
+            owner,
+            request: Quantity::ONE,
+            storage_class: String::new(),
+            selector: LabelSelector::default(),
+        };
+        let claim = Object::PersistentVolumeClaim(Arc::new(claim));
+        stage.shelf.put([(key.clone(), claim)].into()).unwrap();
+        let report = stage.turn(&pod).await.unwrap();
+        messages.push(report.pod.unwrap().message);
+    }
+    let refused = format!(
+        "PVC default/web-room was not created for pod {} (pod is not owner)",
+        pod.name
+    );
+    assert!(messages[0].contains(&refused), "{messages:?}");
+    assert!(messages[1].contains(&refused), "{messages:?}");
+    assert!(messages[2].contains("PVC is not bound"), "{messages:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ impl PodExecutor {
     async fn persistent(
         &self,
         pod: &Pod,
-        claim: &str,
+        (claim, is_own): (&str, bool),
         objects: &Objects,
     ) -> Result<Arc<PersistentVolume>, String> {
         let key = ObjectKey::new(
@@ -101,6 +101,13 @@ impl PodExecutor {
             }
             Some(Ok(_)) | None => return Err(failed("it was not looked up".to_owned())),
         };
+        if is_own && claim.owner.as_deref() != Some(pod.uid.as_str()) {
+            let (namespace, name) = (&key.namespace, &key.name);
+            return Err(format!(
+                "PVC {namespace}/{name} was not created for pod {} (pod is not owner)",
+                pod.name
+            ));
+        }
         let Some(volume) = claim.volume.as_deref().filter(|_| claim.is_bound) else {
             return Err(failed("PVC is not bound".to_owned()));
         };
@@ -130,8 +137,8 @@ impl PodExecutor {
         let payloads = payloads.collect();
         let mut claims = BTreeMap::new();
         for volume in &pod.spec.volumes {
-            if let VolumeSource::Claim { name, .. } = &volume.source {
-                let persistent = self.persistent(pod, name, &objects).await;
+            if let VolumeSource::Claim { name, is_own, .. } = &volume.source {
+                let persistent = self.persistent(pod, (name, *is_own), &objects).await;
                 claims.insert(volume.name.clone(), persistent);
             }
         }

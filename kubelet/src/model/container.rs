@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{
     ContainerName, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Probes, Requirements,
-    ResizePolicy, RestartPolicy, Scalars, VolumeMount,
+    ResizePolicy, RestartPolicy, Scalars, VolumeDevice, VolumeMount,
 };
 
 /// One container of a pod, of whichever list.
@@ -37,6 +37,8 @@ pub struct Container {
     pub scalars: Scalars,
     /// Volumes it sees.
     pub mounts: Vec<VolumeMount>,
+    /// Volumes that it sees as devices.
+    pub devices: Vec<VolumeDevice>,
     /// Who it runs as and what it may do.
     pub security: ContainerSecurity,
     /// Keeps stdin open for attach.

@@ -93,6 +93,6 @@ pub use security::{
 pub use size::{OnResize, Range, ResizePolicy, Size};
 pub use volume::{
     DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind, KeyToPath, Medium,
-    MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeMount, VolumePath,
-    VolumeSource,
+    MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeDevice, VolumeMount,
+    VolumePath, VolumeSource,
 };

@@ -67,6 +67,8 @@ pub struct PersistentVolumeClaim {
     pub access_modes: BTreeSet<AccessMode>,
     /// What its volume looks like.
     pub mode: VolumeMode,
+    /// The UID of what it was made for, if it was.
+    pub owner: Option<String>,
     /// How much it needs.
     pub request: Quantity,
     /// The class of volumes it takes; empty for those without one.

@@ -43,6 +43,8 @@ pub enum VolumeSource {
         name: String,
         /// Writing is refused.
         read_only: bool,
+        /// Whether it was made for the pod, and goes with it.
+        is_own: bool,
     },
     /// A volume of a driver that lives as long as the pod.
     Csi(Box<InlineCsi>),
@@ -189,6 +191,15 @@ pub struct VolumeMount {
     pub recursive_read_only: RecursiveReadOnly,
     /// Which way later mounts are seen.
     pub propagation: MountPropagation,
+}
+
+/// A volume as one container sees it as a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeDevice {
+    /// The volume's name.
+    pub volume: String,
+    /// Where in the container.
+    pub path: String,
 }
 
 /// A path inside a volume; never absolute, without `..`.

@@ -39,6 +39,7 @@ pub(crate) fn container(name: &str) -> Container {
         resize: ResizePolicy::default(),
         scalars: Scalars::default(),
         mounts: Vec::new(),
+        devices: Vec::new(),
         security: ContainerSecurity::default(),
         stdin: false,
         stdin_once: false,

@@ -164,13 +164,10 @@ type OpenMetrics = ([(http::HeaderName, &'static str); 1], String);
 
 async fn metrics(State(shown): State<Shown>) -> OpenMetrics {
     let Exhibits {
-        metrics,
-        figures,
-        pods,
-        ..
+        metrics, figures, ..
     } = &shown.exhibits;
     let counted = metrics.text();
-    let measured = figures.kubelet_metrics(&pods.all()).await;
+    let measured = figures.kubelet_metrics().await;
     open_metrics(match counted.strip_suffix(END) {
         Some(counted) => format!("{counted}{measured}{END}"),
         None => counted,

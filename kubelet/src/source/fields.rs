@@ -62,6 +62,7 @@ const HANDLED: &[&str] = &[
     "spec.volumes.csi",
     "spec.volumes.downwardAPI",
     "spec.volumes.emptyDir",
+    "spec.volumes.ephemeral",
     "spec.volumes.hostPath",
     "spec.volumes.image",
     "spec.volumes.persistentVolumeClaim",
@@ -106,6 +107,7 @@ const HANDLED_OF_CONTAINER: &[&str] = &[
     "terminationMessagePath",
     "terminationMessagePolicy",
     "tty",
+    "volumeDevices",
     "volumeMounts",
     "workingDir",
 ];
@@ -214,10 +216,6 @@ mod tests {
             (
                 r#"{"containers": [], "volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "nfs": {"path": "/", "server": "s"}}]}"#,
                 vec!["spec.volumes[1].nfs"],
-            ),
-            (
-                r#"{"containers": [], "resources": {"limits": {}}}"#,
-                vec!["spec.resources"],
             ),
             (
                 r#"{"containers": [{"name": "a", "resources": {"limits": {"cpu": "1"}, "claims": [{"name": "c"}]}}]}"#,

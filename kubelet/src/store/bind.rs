@@ -165,6 +165,7 @@ mod tests {
             is_bound: false,
             access_modes: [AccessMode::ReadWriteOnce].into(),
             mode: VolumeMode::Filesystem,
+            owner: None,
             request: Quantity::parse(gibibytes).unwrap(),
             storage_class: String::new(),
             selector: LabelSelector::default(),

@@ -70,6 +70,7 @@ pub(crate) fn pod(
         memory: stats.usage.memory.as_ref().map(memory),
         io: stats.usage.io.as_ref().filter(|_| is_whole).map(io),
         network: stats.network.as_ref().filter(|_| is_whole).map(network),
+        volume: Vec::new(),
         ephemeral_storage: is_whole.then(|| ephemeral(&containers, around.container_fs, now)),
         process_stats: stats
             .processes

@@ -3,6 +3,7 @@
 
 use super::exposition::{Exposition, Kind};
 use super::shape::Summary;
+use super::volumes::{Room, VolumeUse};
 
 /// A claim, and the file system that its volume is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,16 +11,6 @@ pub(super) struct ClaimUse {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) room: Room,
-}
-
-/// The size of a file system, what is free of it, and what of that may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    pub(super) capacity: u64,
-    pub(super) free: u64,
-    pub(super) available: u64,
-    pub(super) inodes: u64,
-    pub(super) inodes_free: u64,
 }
 
 /// A family of volumes: its name, what it says, and what it says of one.
@@ -49,14 +40,33 @@ const VOLUMES: [Figure; 6] = [
     (
         "kubelet_volume_stats_inodes_used",
         "Inodes of the volume that are used",
-        |room| room.inodes.saturating_sub(room.inodes_free),
+        |room| room.inodes_used,
     ),
     (
         "kubelet_volume_stats_used_bytes",
         "Bytes of the volume that are used",
-        |room| room.capacity.saturating_sub(room.free),
+        |room| room.used,
     ),
 ];
+
+/// The claims among volumes, each once.
+pub(super) fn claims(uses: &[VolumeUse]) -> Vec<ClaimUse> {
+    let mut claims: Vec<ClaimUse> = Vec::new();
+    for one in uses {
+        if let Some((namespace, name)) = &one.claim
+            && !claims
+                .iter()
+                .any(|known| known.namespace == *namespace && known.name == *name)
+        {
+            claims.push(ClaimUse {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                room: one.room,
+            });
+        }
+    }
+    claims
+}
 
 /// The text; families without samples are left out.
 pub(super) fn text(summary: Option<&Summary>, claims: &[ClaimUse]) -> String {
@@ -112,9 +122,10 @@ mod tests {
             name: "data".to_owned(),
             room: Room {
                 capacity: 100,
-                free: 40,
+                used: 60,
                 available: 30,
                 inodes: 10,
+                inodes_used: 3,
                 inodes_free: 7,
             },
         };

@@ -6,11 +6,10 @@
 //! logs' sizes ────┘
 //! ```
 //!
-//! Nothing is kept but the processor time of the last look, for a rate.
+//! Nothing is kept but the processor time of the last look, for a rate, and for a while how full volumes are.
 
 mod build;
 mod cadvisor;
-mod claims;
 mod exposition;
 mod kubelet;
 mod machine;
@@ -18,6 +17,7 @@ mod resource;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,18 +25,19 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1 as core;
 
 pub(crate) use build::Extent;
 use build::{Filesystem, Surroundings};
 pub(crate) use exposition::CONTENT_TYPE;
 use machine::{Around, Files};
 pub(crate) use shape::Summary;
+use shape::{ClaimReference, FsStats, VolumeStats};
+use volumes::VolumeUse;
+pub(crate) use volumes::{Room, VolumeGauge};
 
 use crate::cri::{FilesystemUsage, PodStats, Runtime, RuntimeError, Sandbox, Scope};
 use crate::layout::Layout;
 use crate::model::{ContainerName, PodName, SandboxState};
-use crate::store::Objects;
 
 /// Counts what is used, when somebody asks.
 pub struct Figures {
@@ -44,8 +45,8 @@ pub struct Figures {
     layout: Layout,
     root: PathBuf,
     node_name: String,
-    /// Has the claims of pods.
-    objects: Option<Arc<dyn Objects>>,
+    /// Measures volumes.
+    volumes: Option<VolumeGauge>,
     last_cpu: Mutex<Option<(Timestamp, u64)>>,
 }
 
@@ -57,7 +58,7 @@ impl Figures {
             layout,
             root: root.to_owned(),
             node_name: node_name.to_owned(),
-            objects: None,
+            volumes: None,
             last_cpu: Mutex::default(),
         };
         // So that the first who asks gets a rate.
@@ -65,23 +66,24 @@ impl Figures {
         figures
     }
 
-    /// The same, of a node with these objects.
+    /// The same, with volumes.
     #[must_use]
-    pub fn with_objects(self, objects: Arc<dyn Objects>) -> Self {
-        Self {
-            objects: Some(objects),
-            ..self
+    pub(crate) fn with_volumes(self, volumes: Option<VolumeGauge>) -> Self {
+        Self { volumes, ..self }
+    }
+
+    async fn volume_uses(&self) -> Arc<Vec<VolumeUse>> {
+        match &self.volumes {
+            Some(gauge) => gauge.uses().await,
+            None => Arc::default(),
         }
     }
 
     /// What `/metrics` says beside what is counted.
-    pub(crate) async fn kubelet_metrics(&self, pods: &[Arc<core::Pod>]) -> String {
+    pub(crate) async fn kubelet_metrics(&self) -> String {
         let summary = self.summary(Extent::Whole).await.ok();
-        let claims = match &self.objects {
-            Some(objects) => claims::in_use(objects.as_ref(), pods).await,
-            None => Vec::new(),
-        };
-        kubelet::text(summary.as_ref(), &claims)
+        let uses = self.volume_uses().await;
+        kubelet::text(summary.as_ref(), &kubelet::claims(&uses))
     }
 
     /// Everything, or only processor and memory.
@@ -89,10 +91,19 @@ impl Figures {
         let now = Timestamp::now();
         let stats = self.pod_stats().await?;
         let around = self.surroundings(&stats, extent).await?;
-        let pods = stats
+        let mut pods: Vec<_> = stats
             .iter()
             .map(|pod| build::pod(pod, &around, extent, now))
             .collect();
+        if extent == Extent::Whole {
+            let uses = self.volume_uses().await;
+            for pod in &mut pods {
+                let of_pod = uses
+                    .iter()
+                    .filter(|one| one.uid.as_str() == pod.pod_ref.uid);
+                pod.volume = of_pod.map(volume).collect();
+            }
+        }
         let files = files();
         let mut node = Around {
             name: self.node_name.clone(),
@@ -214,6 +225,33 @@ impl Figures {
             }
         }
         Ok(around)
+    }
+}
+
+fn volume(of: &VolumeUse) -> VolumeStats {
+    let Room {
+        capacity,
+        used,
+        available,
+        inodes,
+        inodes_used,
+        inodes_free,
+    } = of.room;
+    VolumeStats {
+        fs: FsStats {
+            time: of.at,
+            available_bytes: Some(available),
+            capacity_bytes: Some(capacity),
+            used_bytes: Some(used),
+            inodes_free: Some(inodes_free),
+            inodes: Some(inodes),
+            inodes_used: Some(inodes_used),
+        },
+        name: of.name.clone(),
+        pvc_ref: of.claim.as_ref().map(|(namespace, name)| ClaimReference {
+            name: name.clone(),
+            namespace: namespace.clone(),
+        }),
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct PodStats {
     pub(crate) io: Option<IoStats>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) network: Option<NetworkStats>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) volume: Vec<VolumeStats>,
     #[serde(rename = "ephemeral-storage", skip_serializing_if = "Option::is_none")]
     pub(crate) ephemeral_storage: Option<FsStats>,
     #[serde(rename = "process_stats", skip_serializing_if = "Option::is_none")]
@@ -191,6 +193,24 @@ pub(crate) struct FsStats {
     pub(crate) inodes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) inodes_used: Option<u64>,
+}
+
+/// A volume of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VolumeStats {
+    #[serde(flatten)]
+    pub(crate) fs: FsStats,
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pvc_ref: Option<ClaimReference>,
+}
+
+/// The claim that a volume is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ClaimReference {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

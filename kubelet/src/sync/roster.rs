@@ -353,9 +353,8 @@ impl Roster {
         let (active, waiting) = (&mut self.active, &self.waiting);
         let mut steps = Vec::new();
         for pod in self.in_runtime.iter().flatten() {
-            let is_wanted = waiting
-                .get(&pod.name)
-                .is_some_and(|wanted| wanted.uid == pod.uid);
+            // By its UID: what was left before anything had its name has none.
+            let is_wanted = waiting.values().any(|wanted| wanted.uid == pod.uid);
             if !is_wanted && !active.contains_key(&pod.uid) {
                 let orphan = Active {
                     name: pod.name.clone(),

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::ownership::{Access, Ownership};
 use super::{SetUp, VolumeError, Volumes, host_path};
-use crate::model::{AccessMode, PersistentSource, PersistentVolume, PodUid, StringMap, VolumeMode};
+use crate::model::{
+    AccessMode, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeMode,
+};
 
 impl Volumes {
     /// Where the volume is, made ready for the pod.
@@ -27,12 +29,6 @@ impl Volumes {
             let problem = "no matching NodeSelectorTerms".to_owned();
             return Err(failed(format!(
                 "storage node affinity check failed: {problem}"
-            )));
-        }
-        if volume.mode != VolumeMode::Filesystem {
-            let mode = volume.mode.as_str();
-            return Err(failed(format!(
-                "it has volumeMode {mode}, but is specified in volumeMounts"
             )));
         }
         self.use_volume(volume, &pod.uid)?;
@@ -53,6 +49,12 @@ impl Volumes {
                 });
             }
         };
+        if volume.mode == VolumeMode::Block {
+            return match is_block_device(&path) {
+                true => Ok(path),
+                false => Err(failed(format!("path {path:?} is not a block device"))),
+            };
+        }
         if !path.is_dir() {
             return Err(failed(format!("path {path:?} does not exist")));
         }
@@ -87,6 +89,35 @@ impl Volumes {
         }
         std::fs::create_dir_all(mark(&self.layout.pod(uid), &volume.name)).map_err(failed)
     }
+}
+
+fn is_block_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device())
+}
+
+/// Whether containers use the volume as what it is.
+pub(super) fn check_mode(
+    name: &str,
+    volume: &PersistentVolume,
+    spec: &PodSpec,
+) -> Result<(), VolumeError> {
+    let used = match volume.mode {
+        VolumeMode::Block => spec
+            .all_containers()
+            .any(|one| one.mounts.iter().any(|mount| mount.volume == name))
+            .then_some("volumeMounts"),
+        VolumeMode::Filesystem => spec
+            .all_containers()
+            .any(|one| one.devices.iter().any(|device| device.volume == name))
+            .then_some("volumeDevices"),
+    };
+    let Some(used) = used else { return Ok(()) };
+    let mode = volume.mode.as_str();
+    Err(VolumeError::Unprocessed {
+        volume: name.to_owned(),
+        problem: format!("volume {name} has volumeMode {mode}, but is specified in {used}"),
+    })
 }
 
 /// Whether a node with these labels has the volume.

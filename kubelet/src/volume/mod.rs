@@ -30,8 +30,9 @@ pub(crate) use remove::remove_tree;
 pub(crate) use sub_path::SubPath;
 
 use crate::layout::Layout;
+use crate::metrics::VolumeMetrics;
 use crate::model::{
-    Medium, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource,
+    FilesKind, Medium, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource,
 };
 use files::FilesVolume;
 use mounts::{InMemory, unmount_below};
@@ -81,6 +82,15 @@ pub enum VolumeError {
         volume: String,
         /// Why not.
         problem: String,
+    },
+    /// A volume is not attached to the node in time.
+    #[error(
+        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached \
+         volumes=[{volume}], failed to process volumes=[]: context deadline exceeded"
+    )]
+    Unattached {
+        /// The pod's name for it.
+        volume: String,
     },
     /// Another pod has a volume that only one may have.
     #[error(
@@ -201,15 +211,25 @@ pub struct Ready {
 }
 
 /// Makes and takes away the volumes of pods.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Volumes {
     layout: Layout,
+    metrics: VolumeMetrics,
 }
 
 impl Volumes {
     /// Volumes below this layout's root.
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
+        Self {
+            layout,
+            metrics: VolumeMetrics::default(),
+        }
+    }
+
+    /// The same, counted there.
+    #[must_use]
+    pub fn counted(self, metrics: VolumeMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Makes the pod's directory and its volumes. What stands is left as it is, but that files are
@@ -220,7 +240,13 @@ impl Volumes {
         let _turn = take_turn(&directory)?;
         let mut ready = Ready::default();
         for volume in &pod.spec.volumes {
-            if let Some(mounted) = self.make(&volume.name, &volume.source, pod, &mut ready.stale)? {
+            let began = std::time::Instant::now();
+            let made = self.make(&volume.name, &volume.source, pod, &mut ready.stale);
+            if let Some(plugin) = plugin(&volume.source, pod.claims.get(&volume.name)) {
+                let (of, took) = ((plugin, "volume_mount"), began.elapsed());
+                self.metrics.operation(of, took, &made);
+            }
+            if let Some(mounted) = made? {
                 ready.volumes.insert(volume.name.clone(), mounted);
             }
         }
@@ -287,6 +313,7 @@ impl Volumes {
             }
             VolumeSource::Claim { read_only, .. } => {
                 let volume = claimed(name, pod)?;
+                claim::check_mode(name, volume, &pod.spec)?;
                 if matches!(volume.source, PersistentSource::Csi(_)) {
                     return Ok(None);
                 }
@@ -340,6 +367,29 @@ fn is_relabelled(
         | VolumeSource::Image { .. }
         | VolumeSource::Csi(_)
         | VolumeSource::NotHandled { .. } => false,
+    }
+}
+
+/// The name of what makes a volume, for who counts; nothing of those that are made elsewhere.
+fn plugin(
+    source: &VolumeSource,
+    claim: Option<&Result<Arc<PersistentVolume>, String>>,
+) -> Option<&'static str> {
+    match source {
+        VolumeSource::EmptyDir { .. } => Some("kubernetes.io/empty-dir"),
+        VolumeSource::HostPath { .. } => Some("kubernetes.io/host-path"),
+        VolumeSource::Files(files) => Some(match files.kind {
+            FilesKind::ConfigMap => "kubernetes.io/configmap",
+            FilesKind::Secret => "kubernetes.io/secret",
+            FilesKind::DownwardApi => "kubernetes.io/downward-api",
+            FilesKind::Projected => "kubernetes.io/projected",
+        }),
+        VolumeSource::Claim { .. } => match &claim?.as_ref().ok()?.source {
+            PersistentSource::HostPath { .. } => Some("kubernetes.io/host-path"),
+            PersistentSource::Local { .. } => Some("kubernetes.io/local-volume"),
+            PersistentSource::Csi(_) | PersistentSource::NotHandled { .. } => None,
+        },
+        VolumeSource::Image { .. } | VolumeSource::Csi(_) | VolumeSource::NotHandled { .. } => None,
     }
 }
 

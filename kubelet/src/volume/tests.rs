@@ -318,6 +318,7 @@ fn labels_are_given_to_what_is_made_for_the_pod_and_to_local_volumes_that_it_wri
     let claim = |read_only| VolumeSource::Claim {
         name: "data".to_owned(),
         read_only,
+        is_own: false,
     };
     let persistent = |source| {
         Ok(Arc::new(PersistentVolume {

@@ -25,11 +25,12 @@ const OWN_LABELS: [&str; 10] = [
 ];
 
 /// Parts of a status that are replaced as a whole, each when it differs.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "daemonEndpoints",
     "nodeInfo",
     "images",
     "runtimeHandlers",
+    "volumesInUse",
     "features",
 ];
 

@@ -13,6 +13,7 @@ use super::twin::{self, RegisterError};
 use super::{NodeWishes, path, plan};
 use crate::admit::NodeFacts;
 use crate::api::client::{Client, Patch};
+use crate::api::csi::NodeVolumes;
 use crate::api::objects::age_of;
 use crate::api::reflect::{News, Reflector};
 use crate::cri::Runtime;
@@ -39,6 +40,8 @@ pub(crate) struct RegistrarParts {
     pub(crate) events: Arc<dyn EventRecorder>,
     /// The node as pods are let in to it: its labels are the cluster's.
     pub(crate) facts: watch::Sender<Arc<NodeFacts>>,
+    /// Which volumes are in use, and which are attached.
+    pub(crate) volumes: NodeVolumes,
     /// Where the Node's UID is told.
     pub(crate) uid: watch::Sender<Option<String>>,
     /// Where it is told how long answers about ConfigMaps and Secrets count.
@@ -96,6 +99,7 @@ impl Registrar {
             tokio::select! {
                 () = &mut reflecting => return,
                 Some(news) = news.recv() => self.hear(news),
+                () = self.parts.volumes.changed() => next = self.tell().await,
                 Ok(()) = self.parts.standing.changed() => next = self.tell().await,
                 () = sleep_until(next) => next = self.tell().await,
             }
@@ -206,14 +210,16 @@ impl Registrar {
             }
             is_new
         });
+        self.parts.volumes.know(&node);
         self.node = node;
     }
 
     /// Tells the status if it is time; when it is looked at next.
     async fn tell(&mut self) -> Instant {
         self.hand_over_pod_cidr().await;
-        let portrait = self.parts.portrait.object().await;
+        let mut portrait = self.parts.portrait.object().await;
         self.look_for_twin(&portrait);
+        self.parts.volumes.describe(&mut portrait, &self.node);
         let wishes = &self.parts.wishes;
         let change = plan::status(&self.node, &portrait);
         let mut pause = wishes.update;

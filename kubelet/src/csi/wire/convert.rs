@@ -6,10 +6,12 @@ use podling_proto::csi::node_service_capability::Type;
 use podling_proto::csi::node_service_capability::rpc::Type as Call;
 use podling_proto::csi::volume_capability::access_mode::Mode;
 use podling_proto::csi::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
+use podling_proto::csi::volume_usage::Unit;
 
 use crate::csi::Wanted;
 use crate::csi::drivers::NodeInfo;
 use crate::model::{self, VolumeMode};
+use crate::summary::Room;
 
 /// What a driver can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(in crate::csi) struct Capabilities {
     pub(in crate::csi) stages: bool,
     /// It tells pods of a node apart.
     tells_pods_apart: bool,
+    /// It tells how full volumes are.
+    pub(in crate::csi) measures: bool,
     /// It gives files to a group itself.
     pub(in crate::csi) gives_to_groups: bool,
 }
@@ -26,15 +30,13 @@ pub(super) fn capabilities(answer: v1::NodeGetCapabilitiesResponse) -> Capabilit
     let calls: Vec<_> = answer
         .capabilities
         .into_iter()
-        .filter_map(|one| match one.r#type {
-            Some(Type::Rpc(rpc)) => Some(rpc.r#type()),
-            None => None,
-        })
+        .filter_map(|one| one.r#type.map(|Type::Rpc(rpc)| rpc.r#type()))
         .collect();
     let can = |call| calls.contains(&call);
     Capabilities {
         stages: can(Call::StageUnstageVolume),
         tells_pods_apart: can(Call::SingleNodeMultiWriter),
+        measures: can(Call::GetVolumeStats),
         gives_to_groups: can(Call::VolumeMountGroup),
     }
 }
@@ -45,6 +47,28 @@ pub(super) fn node_info(info: v1::NodeGetInfoResponse) -> NodeInfo {
         most_volumes: info.max_volumes_per_node,
         topology: info.accessible_topology.unwrap_or_default().segments,
     }
+}
+
+/// How full a volume is.
+pub(super) fn room(answer: v1::NodeGetVolumeStatsResponse) -> Room {
+    let mut room = Room::default();
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    for usage in answer.usage {
+        match usage.unit() {
+            Unit::Bytes => {
+                room.capacity = count(usage.total);
+                room.used = count(usage.used);
+                room.available = count(usage.available);
+            }
+            Unit::Inodes => {
+                room.inodes = count(usage.total);
+                room.inodes_used = count(usage.used);
+                room.inodes_free = count(usage.available);
+            }
+            Unit::Unknown => {}
+        }
+    }
+    room
 }
 
 /// How a volume is used.

@@ -17,6 +17,11 @@ pub(in crate::csi) struct CallError {
 }
 
 impl CallError {
+    /// The word for what was answered.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Whether what was asked may have been done.
     pub(in crate::csi) fn outcome(&self) -> Outcome {
         self.outcome

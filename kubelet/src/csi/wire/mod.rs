@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use podling_proto::csi as v1;
 use podling_proto::csi::node_client::NodeClient;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::Wanted;
 use super::drivers::NodeInfo;
 use crate::cri::unix_channel;
+use crate::metrics::VolumeMetrics;
 use crate::model::StringMap;
+use crate::summary::Room;
 pub(super) use convert::Capabilities;
 pub(super) use error::CallError;
 
@@ -24,33 +26,46 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A driver that is connected when it is asked.
 pub(super) struct Driver {
+    name: String,
     client: NodeClient<Channel>,
+    metrics: VolumeMetrics,
 }
 
 impl Driver {
-    /// The driver that listens there.
-    pub(super) fn at(endpoint: &Path) -> Self {
+    /// The driver of this name, which listens there.
+    pub(super) fn at(name: &str, endpoint: &Path, metrics: VolumeMetrics) -> Self {
         Self {
+            name: name.to_owned(),
+            metrics,
             client: NodeClient::new(unix_channel(PathBuf::from(endpoint))),
         }
     }
 
     /// What the driver calls this node.
-    pub(super) async fn node_info(&mut self) -> Result<NodeInfo, CallError> {
-        let info = in_time(self.client.node_get_info(v1::NodeGetInfoRequest {})).await?;
+    pub(super) async fn node_info(&self) -> Result<NodeInfo, CallError> {
+        let mut client = self.client.clone();
+        let info = self
+            .call(
+                "NodeGetInfo",
+                client.node_get_info(v1::NodeGetInfoRequest {}),
+            )
+            .await?;
         Ok(convert::node_info(info))
     }
 
     /// What it can.
-    pub(super) async fn capabilities(&mut self) -> Result<Capabilities, CallError> {
+    pub(super) async fn capabilities(&self) -> Result<Capabilities, CallError> {
         let request = v1::NodeGetCapabilitiesRequest {};
-        let answer = in_time(self.client.node_get_capabilities(request)).await?;
+        let mut client = self.client.clone();
+        let answer = self
+            .call("NodeGetCapabilities", client.node_get_capabilities(request))
+            .await?;
         Ok(convert::capabilities(answer))
     }
 
     /// Makes the volume ready for the node.
     pub(super) async fn stage(
-        &mut self,
+        &self,
         wanted: &Wanted,
         target: &Path,
         can: Capabilities,
@@ -63,13 +78,15 @@ impl Driver {
             secrets: wanted.stage_secrets.0.clone(),
             volume_context: wanted.context.clone(),
         };
-        in_time(self.client.node_stage_volume(request)).await?;
+        let mut client = self.client.clone();
+        self.call("NodeStageVolume", client.node_stage_volume(request))
+            .await?;
         Ok(())
     }
 
     /// Makes it ready for a pod, from where it is staged.
     pub(super) async fn publish(
-        &mut self,
+        &self,
         wanted: &Wanted,
         (staged, target): (Option<&Path>, &Path),
         can: Capabilities,
@@ -87,28 +104,64 @@ impl Driver {
             secrets: wanted.publish_secrets.0.clone(),
             volume_context: context,
         };
-        in_time(self.client.node_publish_volume(request)).await?;
+        let mut client = self.client.clone();
+        self.call("NodePublishVolume", client.node_publish_volume(request))
+            .await?;
         Ok(())
     }
 
+    /// How full it is.
+    pub(super) async fn room(&self, handle: &str, target: &Path) -> Result<Room, CallError> {
+        let request = v1::NodeGetVolumeStatsRequest {
+            volume_id: handle.to_owned(),
+            volume_path: text(target),
+            staging_target_path: String::new(),
+        };
+        let mut client = self.client.clone();
+        let answer = client.node_get_volume_stats(request);
+        Ok(convert::room(
+            self.call("NodeGetVolumeStats", answer).await?,
+        ))
+    }
+
     /// Takes it away from a pod.
-    pub(super) async fn unpublish(&mut self, handle: &str, target: &Path) -> Result<(), CallError> {
+    pub(super) async fn unpublish(&self, handle: &str, target: &Path) -> Result<(), CallError> {
         let request = v1::NodeUnpublishVolumeRequest {
             volume_id: handle.to_owned(),
             target_path: text(target),
         };
-        in_time(self.client.node_unpublish_volume(request)).await?;
+        let mut client = self.client.clone();
+        self.call("NodeUnpublishVolume", client.node_unpublish_volume(request))
+            .await?;
         Ok(())
     }
 
     /// Takes it away from the node.
-    pub(super) async fn unstage(&mut self, handle: &str, target: &Path) -> Result<(), CallError> {
+    pub(super) async fn unstage(&self, handle: &str, target: &Path) -> Result<(), CallError> {
         let request = v1::NodeUnstageVolumeRequest {
             volume_id: handle.to_owned(),
             staging_target_path: text(target),
         };
-        in_time(self.client.node_unstage_volume(request)).await?;
+        let mut client = self.client.clone();
+        self.call("NodeUnstageVolume", client.node_unstage_volume(request))
+            .await?;
         Ok(())
+    }
+
+    /// Waits for an answer, and counts it.
+    async fn call<T>(
+        &self,
+        method: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, CallError> {
+        let began = Instant::now();
+        let answer = match timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map(Response::into_inner).map_err(CallError::from),
+            Err(_) => Err(Status::deadline_exceeded("context deadline exceeded").into()),
+        };
+        self.metrics
+            .call(&self.name, method, code(&answer), began.elapsed());
+        answer
     }
 }
 
@@ -116,11 +169,6 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-async fn in_time<T>(
-    answer: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, CallError> {
-    match timeout(PATIENCE, answer).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded("context deadline exceeded").into()),
-    }
+fn code<T>(answer: &Result<T, CallError>) -> &'static str {
+    answer.as_ref().map_or_else(CallError::code, |_| "OK")
 }

@@ -8,7 +8,9 @@ use crate::model::{Container, PullPolicy, TerminationMessage, TerminationMessage
 use crate::source::container_hash;
 use crate::source::problem::Problems;
 
-use super::{environment, hook, network, probe, resize, resources, restart, security, volume};
+use super::{
+    device, environment, hook, network, probe, resize, resources, restart, security, volume,
+};
 
 pub(super) const PULL_POLICIES: &[(&str, PullPolicy)] = &[
     ("Always", PullPolicy::Always),
@@ -55,6 +57,7 @@ pub(super) fn container(
         resize: resize::policy(path, container, spec, problems),
         scalars: resources::scalars(path, container, problems),
         mounts: volume::mounts(path, container, problems),
+        devices: device::devices(path, container, problems),
         security: security::container(path, container, spec, problems),
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),

@@ -6,6 +6,7 @@
 
 mod container;
 mod csi;
+mod device;
 mod environment;
 mod ephemeral;
 mod files;

@@ -42,7 +42,7 @@ pub(super) fn volume(volume: core::PersistentVolume) -> Result<(ObjectKey, Objec
             labels: volume.metadata.labels.clone().unwrap_or_default(),
             capacity: storage("spec.capacity", spec.capacity.as_ref(), problems),
             access_modes: access_modes(modes, problems),
-            first_access_mode: modes.and_then(|modes| first_access_mode(modes)),
+            first_access_mode: modes.and_then(first_access_mode),
             mode: mode(spec.volume_mode.as_deref(), problems),
             mount_options: spec.mount_options.clone().unwrap_or_default(),
             storage_class: spec.storage_class_name.clone().unwrap_or_default(),
@@ -64,6 +64,7 @@ pub(super) fn claim(claim: core::PersistentVolumeClaim) -> Result<(ObjectKey, Ob
             is_bound: false,
             access_modes: access_modes(spec.access_modes.as_deref(), problems),
             mode: mode(spec.volume_mode.as_deref(), problems),
+            owner: owner(&claim.metadata),
             request: storage(
                 "spec.resources.requests",
                 resources.requests.as_ref(),
@@ -83,6 +84,13 @@ fn mode(mode: Option<&str>, problems: &mut Problems) -> VolumeMode {
             .word("spec.volumeMode", word, &words)
             .unwrap_or_default(),
     }
+}
+
+/// What controls it.
+fn owner(metadata: &meta::ObjectMeta) -> Option<String> {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let owner = owners.find(|one| one.controller == Some(true))?;
+    Some(owner.uid.clone())
 }
 
 fn first_access_mode(modes: &[String]) -> Option<AccessMode> {

@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1 as core;
 use crate::model::{Namespaces, NetworkMode, PidMode, PodSpec, RestartPolicy, UserMode};
 use crate::source::problem::Problems;
 
-use super::{container, hook, network, placement, probe, resources, security, volume, whole};
+use super::{
+    container, device, hook, network, placement, probe, resources, security, volume, whole,
+};
 
 pub(super) const RESTART_POLICIES: &[(&str, RestartPolicy)] = &[
     ("Always", RestartPolicy::Always),
@@ -20,7 +22,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     metadata(pod, problems);
     let empty = core::PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&empty);
-    let volumes = volume::volumes(spec, problems);
+    let volumes = volume::volumes(pod, spec, problems);
     let namespaces = namespaces(spec, problems);
     let init = spec.init_containers.as_deref().unwrap_or_default();
     let mut init_containers = containers("spec.initContainers", init, spec, problems);
@@ -31,6 +33,7 @@ pub(super) fn pod(pod: &core::Pod, problems: &mut Problems) -> PodSpec {
     hook::sleeps_fit(spec, problems);
     network::ports_of_host(spec, problems);
     volume::mounts_exist(spec, problems);
+    device::are_claims(spec, problems);
     if containers.is_empty() {
         problems.required("spec.containers");
     }

@@ -25,6 +25,13 @@ pub(super) fn refuse_of_static(spec: &core::PodSpec, problems: &mut Problems) {
     {
         refused("spec.serviceAccountName", "a ServiceAccount", problems);
     }
+    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+        if volume.ephemeral.is_some() {
+            let message = "Forbidden: nobody makes its claim for a pod of a manifest; a \
+                           persistentVolumeClaim beside the pod, or an emptyDir, may do";
+            problems.invalid(format!("spec.volumes[{index}].ephemeral"), message);
+        }
+    }
     if spec
         .resource_claims
         .as_ref()

@@ -41,7 +41,11 @@ const RECURSIVE_READ_ONLY: &[(&str, RecursiveReadOnly)] = &[
     ("Enabled", RecursiveReadOnly::Enabled),
 ];
 
-pub(super) fn volumes(spec: &core::PodSpec, problems: &mut Problems) -> Vec<Volume> {
+pub(super) fn volumes(
+    pod: &core::Pod,
+    spec: &core::PodSpec,
+    problems: &mut Problems,
+) -> Vec<Volume> {
     let mut names = BTreeSet::new();
     let volumes = spec.volumes.iter().flatten().enumerate();
     volumes
@@ -54,9 +58,13 @@ pub(super) fn volumes(spec: &core::PodSpec, problems: &mut Problems) -> Vec<Volu
                 &mut names,
                 problems,
             );
+            let source = match &volume.ephemeral {
+                Some(_) if kinds(volume).len() == 1 => own_claim(pod, &volume.name),
+                _ => source(&path, volume, spec, problems),
+            };
             Volume {
                 name: volume.name.clone(),
-                source: source(&path, volume, spec, problems),
+                source,
             }
         })
         .collect()
@@ -88,6 +96,7 @@ fn source(
         return VolumeSource::Claim {
             name: claim.claim_name.clone(),
             read_only: claim.read_only == Some(true),
+            is_own: false,
         };
     }
     if let Some(image) = &volume.image {
@@ -102,6 +111,16 @@ fn source(
     }
     VolumeSource::NotHandled {
         kind: kinds.first().cloned().unwrap_or_default(),
+    }
+}
+
+/// The claim that a cluster makes for the pod.
+fn own_claim(pod: &core::Pod, volume: &str) -> VolumeSource {
+    let pod = pod.metadata.name.as_deref().unwrap_or_default();
+    VolumeSource::Claim {
+        name: format!("{pod}-{volume}"),
+        read_only: false,
+        is_own: true,
     }
 }
 

@@ -85,6 +85,24 @@ fn a_pod_that_runs_already_is_taken_over() {
 }
 
 #[test]
+fn a_pod_of_which_only_a_directory_without_a_name_is_left_is_looked_at_and_let_in() {
+    let web = pod("u1", "web");
+    let mut roster = roster();
+    roster.desire([PodChange::Add(web.clone())]);
+    roster.sources_ready();
+    let left = RuntimePod {
+        uid: "u1".into(),
+        name: PodName::new("", ""),
+        life: Life::Dead,
+    };
+    assert_eq!(roster.relisted(vec![left]), [Step::Inspect(web)]);
+    assert_eq!(
+        roster.heard(&"u1".into(), Report::WantsIn),
+        [Step::LetIn("u1".into())]
+    );
+}
+
+#[test]
 fn a_new_pod_waits_for_the_old_one_of_its_name() {
     let (old, new, other) = (pod("u1", "web"), pod("u2", "web"), pod("u3", "other"));
     let mut roster = ready();

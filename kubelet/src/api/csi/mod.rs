@@ -1,0 +1,16 @@
+//! What a cluster is told of CSI drivers and their volumes, and what is waited for from it.
+//!
+//! ```text
+//! Drivers ─► keeper ─► plan (pure) ─► CSINode, annotation and labels of the Node
+//! Mounter ─► volumes in use ─► Node.status.volumesInUse ─┐
+//! Node.status.volumesAttached, VolumeAttachment ─────────┴─► attached: a pod may go on
+//! ```
+
+mod attached;
+mod keeper;
+mod plan;
+mod volumes;
+
+pub(crate) use attached::ApiAttachments;
+pub(crate) use keeper::DriverKeeper;
+pub(crate) use volumes::NodeVolumes;
