@@ -54,4 +54,5 @@ pub mod summary;
 pub mod sync;
 pub mod volume;
 mod watched;
+pub mod whole;
 pub mod yaml;

@@ -5,11 +5,12 @@
 //! no harm. One that is started anew has another id, and nothing is written down of it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use crate::model::{ContainerId, Size};
+use crate::whole::write_private;
 
 /// Sizes by container.
 pub(crate) type Given = BTreeMap<String, Size>;
@@ -29,11 +30,7 @@ pub(crate) fn note(file: &Path, sizes: &[(ContainerId, Size)]) -> io::Result<()>
     let mut given = read(file).unwrap_or_default();
     let sizes = sizes.iter();
     given.extend(sizes.map(|(id, size)| (id.to_string(), *size)));
-    let unfinished = file.with_extension("new");
-    let new = File::create(&unfinished)?;
-    serde_json::to_writer(&new, &given)?;
-    new.sync_all()?;
-    fs::rename(&unfinished, file)
+    write_private(file, serde_json::to_vec(&given)?)
 }
 
 #[cfg(test)]

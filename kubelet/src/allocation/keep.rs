@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Ledger, checkpoint};
 use crate::sync::Allocations;
+use crate::whole::write_private;
 
 /// The file that the ledger is in.
 #[derive(Clone, Debug)]
@@ -25,9 +26,7 @@ impl AllocationFile {
     }
 
     fn write(&self, ledger: &Ledger) -> io::Result<()> {
-        let draft = self.file.with_extension("new");
-        fs::write(&draft, checkpoint::write(ledger))?;
-        fs::rename(draft, &self.file)
+        write_private(&self.file, checkpoint::write(ledger))
     }
 }
 

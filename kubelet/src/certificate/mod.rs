@@ -12,10 +12,8 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 mod wish;
-mod write;
 
 pub(crate) use due::due;
 pub(crate) use read::{Leaf, certificates_of};
 pub(crate) use shelf::{Shelf, ShelfError};
 pub(crate) use wish::Wish;
-pub use write::write_private;

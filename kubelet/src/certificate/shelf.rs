@@ -21,7 +21,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 
-use super::{Leaf, certificates_of, write_private};
+use super::{Leaf, certificates_of};
+use crate::whole::write_private;
 
 /// How many certificates are kept: the one that counts, and the one before.
 const KEPT: usize = 2;
@@ -112,7 +113,7 @@ impl Shelf {
             return Ok(key);
         }
         let key = KeyPair::generate().map_err(ShelfError::Key)?;
-        write_private(&file, &key.serialize_pem()).map_err(failed("write", &file))?;
+        write_private(&file, key.serialize_pem()).map_err(failed("write", &file))?;
         Ok(key)
     }
 

@@ -1,8 +1,7 @@
 //! The desk: the one owner of the books, which asks plugins and writes down what they gave.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,6 +21,7 @@ use crate::metrics::DeviceMetrics;
 use crate::model::{Container, Pod, PodUid, is_extended_resource};
 use crate::pinning::NodeMask;
 use crate::sync::Tenants;
+use crate::whole::write_private;
 
 /// Devices of init containers of a pod, which have ended when the others run, by resource.
 pub type Reusable = BTreeMap<String, BTreeSet<String>>;
@@ -362,7 +362,7 @@ impl Desk {
                 let state = state.lock().expect("no holder of this lock can panic");
                 checkpoint::write(&state.books)
             };
-            write(&file, &bytes)
+            write_private(&file, bytes)
         });
         saving.await.map_err(io::Error::other)?
     }
@@ -389,16 +389,6 @@ async fn preferred(
             "device plugin GetPreferredAllocation rpc failed with err: {why}"
         ))
     })
-}
-
-/// Whole or not at all.
-fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = file.with_extension("unfinished");
-    let mut handle = File::create(&unfinished)?;
-    handle.write_all(bytes)?;
-    handle.sync_all()?;
-    std::fs::rename(&unfinished, file)?;
-    File::open(file.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 pub(super) fn holder(pod: &Pod, container: &Container) -> Holder {

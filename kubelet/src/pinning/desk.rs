@@ -1,8 +1,7 @@
 //! The desk: the one owner of the books, which are on disk before anybody relies on them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -19,6 +18,7 @@ use crate::device;
 use crate::metrics::PinningMetrics;
 use crate::model::{Container, Pod, PodUid};
 use crate::sync::Tenants;
+use crate::whole::write_private;
 
 /// Why a kubelet cannot look after CPUs as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -468,12 +468,7 @@ fn policies(rules: &Rules) -> (&'static str, &'static str) {
 /// Each whole or not at all.
 fn write_all(root: &Path, files: &[(&'static str, Vec<u8>)]) -> io::Result<()> {
     for (name, bytes) in files {
-        let file = root.join(name);
-        let unfinished = file.with_extension("unfinished");
-        let mut handle = File::create(&unfinished)?;
-        handle.write_all(bytes)?;
-        handle.sync_all()?;
-        std::fs::rename(&unfinished, &file)?;
+        write_private(&root.join(name), bytes)?;
     }
-    File::open(root)?.sync_all()
+    Ok(())
 }

@@ -141,6 +141,6 @@ pub(super) mod made {
     }
 
     pub(in crate::pinning) fn cpus(text: &str) -> CpuSet {
-        CpuSet::parse(text).unwrap()
+        CpuSet::parse(text).expect("tests write lists of CPUs as the kernel does")
     }
 }

@@ -1,8 +1,9 @@
 //! When the last shutdown began and ended for the pods: a file that outlives the machine's reboot, for
 //! metrics.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use crate::whole::write_private;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -44,12 +45,8 @@ impl Record {
             time.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
         };
         let record = json!({ "startTime": text(self.began), "endTime": text(self.ended) });
-        let next = root.join(format!(".tmp-{FILE}"));
-        let mut file = File::create(&next)?;
-        file.write_all(record.to_string().as_bytes())?;
         // The machine is about to go down.
-        file.sync_all()?;
-        fs::rename(&next, root.join(FILE))
+        write_private(&root.join(FILE), record.to_string())
     }
 }
 

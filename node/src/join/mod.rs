@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use podling_kubelet::api::join::{self, BootstrapToken, Discovery, DiscoveryError, Pin};
-use podling_kubelet::certificate::write_private;
+use podling_kubelet::whole::write_private;
 use podling_runtime::layout::Layout;
 
 use crate::args::JoinArguments;

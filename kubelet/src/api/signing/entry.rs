@@ -18,8 +18,9 @@ use super::keeper::{Keeper, KeeperParts, Renewal, WishSource};
 use crate::api::client::{Client, Pace, bytes};
 use crate::api::kubeconfig::{Kubeconfig, Material, User, write};
 use crate::api::{ClusterSettings, JoinError, read_kubeconfig};
-use crate::certificate::{Leaf, Shelf, Wish, certificates_of, write_private};
+use crate::certificate::{Leaf, Shelf, Wish, certificates_of};
 use crate::metrics::CertificateMetrics;
+use crate::whole::write_private;
 
 /// The way to the API server.
 pub(in crate::api) struct Entry {

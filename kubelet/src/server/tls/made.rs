@@ -13,7 +13,7 @@ use rcgen::{
 };
 
 use super::TlsError;
-use crate::certificate::write_private;
+use crate::whole::write_private;
 
 const YEARS: i64 = 10;
 
@@ -26,8 +26,8 @@ pub(super) fn identity(pki: &Path, names: &[String]) -> Result<(PathBuf, PathBuf
         let make = || -> Result<(), Cause> {
             let pair = KeyPair::generate()?;
             let signed = server(names)?.self_signed(&pair)?;
-            write_private(&key, &pair.serialize_pem())?;
-            Ok(write_private(&certificate, &signed.pem())?)
+            write_private(&key, pair.serialize_pem())?;
+            Ok(write_private(&certificate, signed.pem())?)
         };
         make().map_err(failed(&certificate))?;
     }
@@ -48,12 +48,12 @@ fn make_client(pki: &Path, authority: &Path) -> Result<(), Cause> {
     let (ca_pair, pair) = (KeyPair::generate()?, KeyPair::generate()?);
     let params = certificate_authority()?;
     let signed = params.self_signed(&ca_pair)?;
-    write_private(&pki.join("client-ca.key"), &ca_pair.serialize_pem())?;
+    write_private(&pki.join("client-ca.key"), ca_pair.serialize_pem())?;
     let issuer = Issuer::new(params, ca_pair);
     let client = client()?.signed_by(&pair, &issuer)?;
-    write_private(&pki.join("client.key"), &pair.serialize_pem())?;
-    write_private(&pki.join("client.crt"), &client.pem())?;
-    Ok(write_private(authority, &signed.pem())?)
+    write_private(&pki.join("client.key"), pair.serialize_pem())?;
+    write_private(&pki.join("client.crt"), client.pem())?;
+    Ok(write_private(authority, signed.pem())?)
 }
 
 fn server(names: &[String]) -> Result<CertificateParams, rcgen::Error> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes a file of mode 0600 that appears whole, and lasts.
-pub fn write_private(file: &Path, text: &str) -> io::Result<()> {
+pub fn write_private(file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)?;
     let mut name = file.file_name().unwrap_or_default().to_owned();
@@ -23,7 +23,7 @@ pub fn write_private(file: &Path, text: &str) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&begun)?;
-    open.write_all(text.as_bytes())?;
+    open.write_all(content.as_ref())?;
     open.sync_all()?;
     fs::rename(&begun, file)?;
     File::open(directory)?.sync_all()
