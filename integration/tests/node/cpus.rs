@@ -1,5 +1,5 @@
-//! CPUs that a container has for itself: nobody else is on them, over a crash of the daemon too, and
-//! everybody has them again when its pod ends.
+//! CPUs and memory that a container has for itself: nobody else is on its CPUs, over a crash of the daemon
+//! too, and everybody has them again when its pod ends.
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +16,14 @@ const CONFIGURATION: &str = "apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cpuManagerPolicy: static
 reservedSystemCPUs: \"0\"
+";
+
+/// Half a gibibyte is kept: 412 MiB for the system, the rest by eviction.
+const MEMORY: &str = "memoryManagerPolicy: Static
+topologyManagerPolicy: single-numa-node
+systemReserved: {memory: 412Mi}
+evictionHard: {memory.available: 100Mi}
+reservedMemory: [{numaNode: 0, limits: {memory: 512Mi}}]
 ";
 
 fn configure(root: &Path, text: &str) {
@@ -215,4 +223,68 @@ fn a_policy_that_cannot_be_is_told_at_the_start_and_how_to_mend_it() {
     configure(root.path(), &format!("{CONFIGURATION}{options}"));
     let told = complaint(root.path());
     assert!(told.contains("Alpha-level Options not enabled"), "{told}");
+}
+
+#[tokio::test]
+async fn a_guaranteed_pod_has_memory_of_a_node_beside_its_cpus() {
+    cpus();
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    configure(root.path(), &format!("{CONFIGURATION}{MEMORY}"));
+    let mut node = Node::start_with(Options {
+        root: Some(root.path().to_owned()),
+        ..Options::default()
+    })
+    .await;
+    let image = node.import_debian("busybox").await;
+    node.manifest("alone.yaml", &asking("alone", &image, 1));
+    let runs = node.wait_pod("alone", "runs", is_running).await;
+    let state = |node: &Node| {
+        let file = node
+            .root()
+            .join("var/lib/podling/kubelet/memory_manager_state");
+        let text = fs::read_to_string(file).expect("it is there");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let own = json!([{ "numaAffinity": [0], "type": "memory", "size": 64 << 20 }]);
+    assert_eq!(state(&node)["entries"][runs.uid()]["main"], own);
+    let socket = node
+        .root()
+        .join("var/lib/podling/kubelet/pod-resources/kubelet.sock");
+    let mut lister = lister(socket).await.expect("it answers");
+    let asked = lister.list(podresources::ListPodResourcesRequest {}).await;
+    let listed = asked.expect("it is told").into_inner().pod_resources;
+    let memory = &listed[0].containers[0].memory[0];
+    assert_eq!(
+        (memory.memory_type.as_str(), memory.size),
+        ("memory", 64 << 20)
+    );
+    let line = said(
+        &node,
+        "alone",
+        "main",
+        "grep Mems_allowed_list: /proc/1/status",
+    );
+    assert_eq!(line.split_whitespace().last(), Some("0"));
+
+    node.kill9();
+    node.restart().await;
+    let still = node.wait_pod("alone", "still runs", is_running).await;
+    assert_eq!(still.uid(), runs.uid());
+    assert_eq!(state(&node)["entries"][runs.uid()]["main"], own);
+    node.remove_manifest("alone.yaml");
+    node.wait_gone("alone").await;
+    wait_until(DEADLINE, "its memory is free", || {
+        let state = state(&node);
+        let table = &state["machineState"]["0"]["memoryMap"]["memory"];
+        table["reserved"] == 0 && table["free"] == table["allocatable"]
+    })
+    .await;
+    node.stop().await;
+
+    let other = MEMORY.replace("limits: {memory: 512Mi}", "limits: {memory: 511Mi}");
+    configure(root.path(), &format!("{CONFIGURATION}{other}"));
+    let told = complaint(root.path());
+    let words = "the total amount \"511Mi\" of type \"memory\" is not equal to the value \"512Mi\" \
+                 determined by Node Allocatable feature";
+    assert!(told.contains(words), "{told}");
 }
