@@ -1,6 +1,7 @@
 //! Devices of plugins: registered, handed out once, kept over a new daemon, free when their pod ends.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use podling_integration::harness::device_plugin::{Plugin, RESOURCE, lister};
@@ -17,8 +18,9 @@ fn directory(node: &Node, name: &str) -> PathBuf {
 /// Waits until plugins can register, and serves one.
 async fn registered(node: &Node) -> Plugin {
     let devices = directory(node, "device-plugins");
+    // The socket is a file before somebody listens there.
     wait_until(DEADLINE, "plugins can register", || {
-        devices.join("kubelet.sock").exists()
+        UnixStream::connect(devices.join("kubelet.sock")).is_ok()
     })
     .await;
     let plugin = Plugin::serve(&devices, "toy.sock");
