@@ -543,10 +543,11 @@ async fn a_pod_waits_until_its_claim_is_bound_to_a_volume() {
     let bound = json!({ "status": { "phase": "Bound" } });
     cluster.patch(&format!("{mine}/status"), &bound).await;
     cluster.wait(&path("web"), "is ready", is_ready).await;
-    assert_eq!(
-        std::fs::read_to_string(data.join("file")).unwrap_or_default(),
-        "kept\n"
-    );
+    // A pod is ready before its shell has done anything.
+    wait_until(DEADLINE, "the volume has what was written", || {
+        std::fs::read_to_string(data.join("file")).is_ok_and(|text| text == "kept\n")
+    })
+    .await;
     cluster.delete(&path("web"), None).await;
     cluster.wait_gone(&path("web")).await;
     node.stop().await;
