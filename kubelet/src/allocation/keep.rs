@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Ledger, checkpoint};
 use crate::sync::Allocations;
-use crate::whole::write_private;
+use crate::whole::write_for_this_boot;
 
 /// The file that the ledger is in.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl AllocationFile {
     }
 
     fn write(&self, ledger: &Ledger) -> io::Result<()> {
-        write_private(&self.file, checkpoint::write(ledger))
+        write_for_this_boot(&self.file, checkpoint::write(ledger))
     }
 }
 
