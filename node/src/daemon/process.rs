@@ -33,17 +33,9 @@ fn score(wanted: i32) {
     warn!(wanted, now, %error, "oomScoreAdj stays: a lower one needs CAP_SYS_RESOURCE");
 }
 
-/// What nobody has configured.
-const USUAL_OPEN_FILES: u64 = 1_000_000;
-
-/// Has at least so many files open at once, if somebody has said how many: programs that are started with a
-/// limit of a million close every descriptor up to it, and each start of a container took half as long
-/// again. The hard limit is never lowered: the runtime may be in this
+/// Has at least so many files open at once. The hard limit is never lowered: the runtime may be in this
 /// process, and hands it to containers.
 fn open_files(wanted: u64) {
-    if wanted == USUAL_OPEN_FILES {
-        return;
-    }
     let now = getrlimit(Resource::Nofile);
     let hard = now.maximum.unwrap_or(u64::MAX);
     let limit = |soft: u64, hard: Option<u64>| Rlimit {
