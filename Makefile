@@ -19,8 +19,13 @@ CRITEST ?=
 EXAMPLES ?=
 CRICTL ?=
 export CRITEST_REGISTRY ?=
-# A directory that describes a cluster (docs/cluster.md).
+# A directory that describes a cluster (docs/cluster.md), or the programs that make one for as long as it takes.
 CLUSTER ?=
+KUBE_APISERVER ?=
+ETCD ?=
+export KUBE_APISERVER ETCD
+BESIDE_CLUSTER = $(if $(CLUSTER),PODLING_TEST_CLUSTER=$(abspath $(CLUSTER)),scripts/control-plane.sh $(TARGET_DIR)/cluster)
+NO_CLUSTER := Name the cluster: CLUSTER=DIR, or KUBE_APISERVER=FILE ETCD=FILE (docs/cluster.md)
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -85,11 +90,11 @@ bench-node: build example-images ## Measure what a node makes of manifests: star
 		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-node $(ARGS)
 
 .PHONY: bench-cluster
-bench-cluster: build example-images ## Measure a node in the cluster that CLUSTER=DIR describes; ARGS="--node NAME" adds others
-	@test -n "$(CLUSTER)" || { echo "Name the cluster: make bench-cluster CLUSTER=DIR (docs/cluster.md)" >&2; exit 1; }
+bench-cluster: build example-images ## Measure a node in a cluster (see cluster-test); ARGS="--node NAME" adds others
+	@test -n "$(CLUSTER)$(KUBE_APISERVER)" || { echo "$(NO_CLUSTER)" >&2; exit 1; }
 	cargo build --release --locked -p podling-integration --bin podling-cluster-bench
-	@exec scripts/bench-cluster.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-cluster-bench \
-		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-cluster $(CLUSTER) $(ARGS)
+	@$(BESIDE_CLUSTER) scripts/bench-cluster.sh $(RELEASE)/podling $(TARGET_DIR)/$(TUPLE)/release/podling-cluster-bench \
+		$(EXAMPLE_IMAGES) $(TARGET_DIR)/bench-cluster $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: build example-images image ## Measure beside Debian's containerd; PODLING_NETWORK=cni: both by plugin
@@ -115,9 +120,9 @@ crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL 
 	@exec scripts/crictl.sh $(TARGET_DIR)/$(TUPLE)/debug/podling $(CRICTL) $(TARGET_DIR)/crictl
 
 .PHONY: cluster-test
-cluster-test: test-programs test-images ## Tell the stories of a cluster over the one that CLUSTER=DIR describes
-	@test -n "$(CLUSTER)" || { echo "Name the cluster: make cluster-test CLUSTER=DIR (docs/cluster.md)" >&2; exit 1; }
-	PODLING_TEST_CLUSTER=$(abspath $(CLUSTER)) cargo test --workspace $(TEST_FEATURES) --test node -- --test-threads 1 --include-ignored cluster:: workloads::
+cluster-test: test-programs test-images ## Tell the stories of a cluster over CLUSTER=DIR, or over KUBE_APISERVER=FILE ETCD=FILE
+	@test -n "$(CLUSTER)$(KUBE_APISERVER)" || { echo "$(NO_CLUSTER)" >&2; exit 1; }
+	$(BESIDE_CLUSTER) cargo test --locked --workspace $(TEST_FEATURES) --test node -- --test-threads 1 --include-ignored cluster:: workloads::
 
 .PHONY: one-file
 one-file: build ## Build target/podling: one file that is all of podling
