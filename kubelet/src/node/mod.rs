@@ -13,16 +13,19 @@ mod object;
 mod pressure;
 mod reserve;
 mod room;
+mod testimony;
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::debug;
 
 pub(crate) use addresses::AddressBook;
 pub(crate) use facts::huge_pages;
@@ -37,6 +40,8 @@ use crate::device::Desk;
 use crate::evict::Standing;
 use crate::pulse::Pulse;
 use crate::shutdown::Machine;
+
+use testimony::{LastWord, Testimony};
 
 /// What of a node does not change while its kubelet runs.
 #[derive(Clone, Debug)]
@@ -97,6 +102,7 @@ pub struct Portrait {
     pulse: Pulse,
     devices: Arc<Desk>,
     began: Timestamp,
+    last_word: Mutex<LastWord>,
 }
 
 impl Portrait {
@@ -113,6 +119,7 @@ impl Portrait {
             pulse,
             devices,
             began: Timestamp::now(),
+            last_word: Mutex::default(),
         }
     }
 
@@ -125,34 +132,37 @@ impl Portrait {
             .into_iter()
             .filter_map(|check| check.problem)
             .collect();
-        let runtime = match self.runtime.version().await {
-            Ok(version) => format!("{}://{}", version.name, version.version),
-            Err(error) => {
-                troubles.push(error.to_string());
-                "unknown://".to_owned()
-            }
-        };
-        match self.runtime.conditions().await {
-            Ok(conditions) => {
-                let wrong = conditions.iter().filter(|one| !one.holds);
-                troubles.extend(wrong.map(ToString::to_string));
-            }
-            Err(error) => troubles.push(error.to_string()),
-        }
+        let Testimony {
+            version,
+            troubles: of_runtime,
+            images,
+            features,
+        } = self.testimony().await;
+        troubles.extend(of_runtime);
         if self.identity.standing.borrow().machine == Machine::GoesDown {
             troubles.push("node is shutting down".to_owned());
         }
-        let mut facts = facts::read(&self.identity.root, runtime);
+        let mut facts = facts::read(&self.identity.root, version);
         facts.devices = self.devices.counts();
         let mut object = object::node(&self.identity, &facts, &troubles, self.began, now);
-        // A runtime that does not answer has troubles that are told above.
-        let images = self.runtime.list_images().await.unwrap_or_default();
         let conditions = &mut object["status"]["conditions"];
         pressure::tell(conditions, &self.identity.standing.borrow());
         object["status"]["images"] = images::listed(images, self.identity.most_images).into();
-        if let Ok(features) = self.runtime.features().await {
+        if let Some(features) = features {
             object::tell_features(&mut object["status"], &features);
         }
         object
+    }
+
+    /// What the runtime says, or has said lately.
+    async fn testimony(&self) -> Testimony {
+        let heard = Testimony::of(self.runtime.as_ref()).await;
+        let heard =
+            heard.inspect_err(|error| debug!(%error, "the runtime does not say how it does"));
+        let mut last = self
+            .last_word
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.counting(heard.ok(), Instant::now())
     }
 }

@@ -237,8 +237,6 @@ impl Generator {
         };
         self.metrics.relisted(began.elapsed());
         self.pulse.relisted();
-        self.metrics
-            .running(snapshot.running_pods(), &snapshot.phases());
         self.observer.keep_only(&snapshot.containers());
         let changed = snapshot.changed_since(&self.previous);
         let all = self.all_pods(&snapshot);

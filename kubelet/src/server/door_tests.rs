@@ -179,6 +179,7 @@ async fn the_read_only_port_lets_nobody_into_pods() {
         "/exec/default/web-node/web",
         "/containerLogs/default/web-node/web",
         "/runningpods/",
+        "/logs/",
     ] {
         let answer = get(door().await.unwrap(), path).await;
         assert_eq!(code(&answer), "405", "{path}");

@@ -8,8 +8,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use http::{StatusCode, Uri};
+use tracing::debug;
 
 use crate::metrics::{Door, RequestMetrics};
+use crate::pleg;
 
 use super::guest::{Gate, admit};
 use super::query::Query;
@@ -124,8 +126,10 @@ fn debugging_off() -> Router<Shown> {
         "logs",
     ];
     let refuse = || any(async || off("Debug endpoints are disabled."));
-    let below =
-        |router: Router<Shown>, path: &&str| router.route(&format!("/{path}/{{*path}}"), refuse());
+    let below = |router: Router<Shown>, path: &&str| {
+        let router = router.route(&format!("/{path}/"), refuse());
+        router.route(&format!("/{path}/{{*path}}"), refuse())
+    };
     paths
         .iter()
         .fold(Router::new(), below)
@@ -164,8 +168,14 @@ type OpenMetrics = ([(http::HeaderName, &'static str); 1], String);
 
 async fn metrics(State(shown): State<Shown>) -> OpenMetrics {
     let Exhibits {
-        metrics, figures, ..
+        metrics,
+        figures,
+        runtime,
+        ..
     } = &shown.exhibits;
+    if let Err(error) = pleg::count(runtime.as_ref(), metrics).await {
+        debug!(%error, "what runs cannot be counted");
+    }
     let counted = metrics.text();
     let measured = figures.kubelet_metrics().await;
     open_metrics(match counted.strip_suffix(END) {
