@@ -1,26 +1,9 @@
 //! Pods that do not run here: refused for good with the reason, and no harm to those that do.
 
-use std::fs;
-
-use podling_integration::harness::{Node, Options, Pod};
+use podling_integration::harness::{Node, Pod};
 use serde_json::{Value, json};
 
-use crate::{is_running, one, pod, shell};
-
-const HEADER: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
-
-/// A node with these fields of a KubeletConfiguration.
-async fn configured(root: &tempfile::TempDir, fields: &str) -> Node {
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    fs::write(directory.join("config.yaml"), format!("{HEADER}{fields}"))
-        .expect("it can be written");
-    Node::start_with(Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    })
-    .await
-}
+use crate::{configured, is_running, one, pod, shell};
 
 fn failed_for(reason: &str) -> impl Fn(&Pod) -> bool {
     move |pod| pod.phase() == "Failed" && pod.text("/status/reason") == reason
@@ -115,7 +98,7 @@ async fn a_refused_pod_is_not_asked_again_until_its_manifest_changes() {
 #[tokio::test]
 async fn a_new_daemon_lets_in_what_runs_before_what_is_new() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let mut node = configured(&root, "maxPods: 2\n").await;
+    let mut node = configured(root.path(), "maxPods: 2\n").await;
     let image = node.import_testbox().await;
     for name in ["m", "n"] {
         node.manifest(&format!("{name}.yaml"), &pod(name, one(&image, &["sleep"])));
@@ -141,7 +124,7 @@ async fn a_new_daemon_lets_in_what_runs_before_what_is_new() {
 #[tokio::test]
 async fn a_job_that_is_done_takes_no_room_and_a_restart_does_not_ask_it_again() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let mut node = configured(&root, "maxPods: 1\n").await;
+    let mut node = configured(root.path(), "maxPods: 1\n").await;
     let image = node.import_testbox().await;
     let busybox = node.import_debian("busybox").await;
     let mut job = shell(&busybox, "exit 0");

@@ -166,6 +166,36 @@ fn start(node: &Node) -> Start {
 }
 
 #[tokio::test]
+async fn before_there_is_a_network_only_pods_of_the_hosts_start() {
+    let world = World::start().await;
+    let node = &world.node;
+    // The built-in bridge is not used from here on.
+    fs::create_dir_all(world.conf().parent().expect("it lies in a folder")).expect("room");
+    fs::write(world.conf(), "{}").expect("there is room");
+    node.manifest("own.yaml", &pod("own", one(&world.image, &["sleep"])));
+    let mut spec = one(&world.image, &["sleep"]);
+    spec["hostNetwork"] = json!(true);
+    node.manifest("hosts.yaml", &pod("hosts", spec));
+    node.wait_pod("hosts", "runs", is_running).await;
+    let is_told = || {
+        let events = node.kubelet("/events").map(|answer| answer.text());
+        let events = events.unwrap_or_default();
+        let words = "network is not ready: container runtime network not ready: NetworkReady=false";
+        events.contains("NetworkNotReady") && events.contains(words)
+    };
+    wait_until(DEADLINE, "the other one waits", is_told).await;
+    let own = node.pod("own").expect("it is there");
+    assert_eq!(own.phase(), "Pending");
+    world.configure();
+    node.wait_pod("own", "runs", is_running).await;
+    for name in ["own", "hosts"] {
+        node.remove_manifest(&format!("{name}.yaml"));
+        node.wait_gone(name).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_network_is_taken_when_it_is_configured_and_left_with_its_pods() {
     let world = World::start().await;
     let node = &world.node;

@@ -210,7 +210,7 @@ async fn a_daemons_process_its_log_and_the_machines_logs_are_as_configured() {
 }
 
 /// A port of an address that only this test has.
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     let [.., third, fourth] = std::process::id().to_be_bytes();
     let own = Ipv4Addr::new(127, 64, third, fourth);
     let listener = TcpListener::bind((own, 0)).expect("loopback has free ports");

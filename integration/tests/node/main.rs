@@ -19,10 +19,13 @@ mod containers;
 mod cpus;
 mod csi;
 mod csi_cluster;
+mod deadlines;
 mod detection;
 mod devices;
 mod eviction;
 mod failpoints;
+mod fields;
+mod figures;
 mod floods;
 mod full_disk;
 mod handlers;
@@ -36,8 +39,10 @@ mod kill;
 mod kill_churn;
 mod kubelet_config;
 mod last_words;
+mod late_runtime;
 mod lists;
 mod log_rotation;
+mod lost;
 mod manifest_url;
 mod manifests;
 mod measured;
@@ -56,6 +61,7 @@ mod reading;
 mod registering;
 mod resizing;
 mod restarts;
+mod server;
 mod service;
 mod serving;
 mod sessions;
@@ -67,8 +73,29 @@ mod watching;
 mod website;
 mod workloads;
 
-use podling_integration::harness::{Node, Pod};
+use std::fs;
+use std::path::Path;
+
+use podling_integration::harness::{Node, Options, Pod};
 use serde_json::{Value, json};
+
+/// Writes these fields of a KubeletConfiguration for the next daemon below this root.
+fn configure(root: &Path, fields: &str) {
+    let directory = root.join("etc/podling");
+    fs::create_dir_all(&directory).expect("it can be made");
+    let header = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+    fs::write(directory.join("config.yaml"), format!("{header}{fields}")).expect("there is room");
+}
+
+/// A node below this root with these fields of a KubeletConfiguration.
+async fn configured(root: &Path, fields: &str) -> Node {
+    configure(root, fields);
+    Node::start_with(Options {
+        root: Some(root.to_owned()),
+        ..Options::default()
+    })
+    .await
+}
 
 /// The manifest of a pod.
 fn pod(name: &str, spec: Value) -> String {
