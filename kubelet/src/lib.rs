@@ -44,6 +44,7 @@ pub mod pulled;
 pub mod pulse;
 pub mod resource;
 pub mod rotate;
+mod scraped;
 pub mod server;
 pub mod shutdown;
 mod socket;

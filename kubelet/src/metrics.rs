@@ -18,7 +18,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -27,6 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::credential::CredentialMetrics;
 use crate::probe::ProbeMetrics;
+use crate::scraped;
 
 pub use certificates::CertificateMetrics;
 pub use devices::DeviceMetrics;
@@ -72,7 +72,7 @@ const REFUSALS: &[&str] = &[
     "UnexpectedAdmissionError",
 ];
 
-/// Counters that are older than the custom of ending in `_total`, without which none may call itself one.
+/// Counters that are older than the custom of ending in `_total`.
 const OLD_NAMES: &[&str] = &[
     "kubelet_certificate_manager_client_expiration_renew_errors",
     "kubelet_container_aligned_compute_resources_count",
@@ -324,16 +324,9 @@ impl Metrics {
         let now = jiff::Timestamp::now();
         self.client_certificate.look(now);
         self.server_certificate.look(now);
-        let mut text = String::new();
-        for registry in [&self.registry, &self.others] {
-            // Each ends the text.
-            text.truncate(text.trim_end_matches("# EOF\n").len());
-            encode(&mut text, registry).expect("a String takes every write");
-        }
+        let mut text = scraped::text(&[&self.registry, &self.others]);
         for name in OLD_NAMES {
-            text = text
-                .replace(&format!("{name}_total"), name)
-                .replace(&format!("{name} counter"), &format!("{name} unknown"));
+            text = text.replace(&format!("{name}_total"), name);
         }
         for name in volumes::NAMES {
             text = text.replace(name, name.trim_start_matches("kubelet_"));
@@ -516,6 +509,8 @@ mod tests {
             "kubelet_pleg_relist_duration_seconds_count 1",
             "kubelet_runtime_operations_total{operation_type=\"run_podsandbox\"} 1",
             "kubelet_runtime_operations_errors_total{operation_type=\"run_podsandbox\"} 1",
+            "# TYPE kubelet_preemptions counter",
+            "# TYPE kubelet_runtime_operations_total counter",
             "kubelet_preemptions{preemption_signal=\"memory\"} 1",
             "kubelet_evictions{eviction_signal=\"nodefs.available\"} 1",
             "kubelet_image_garbage_collected_total{reason=\"age\"} 1",

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::model::{ContainerName, Pod, ProbeKind, Target};
+use crate::scraped;
 
 type Totals = Family<[(&'static str, String); 6], Counter>;
 type Durations = Family<[(&'static str, String); 4], Histogram, fn() -> Histogram>;
@@ -53,9 +53,7 @@ impl Default for ProbeMetrics {
 impl ProbeMetrics {
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes every write");
-        text
+        scraped::text(&[&self.registry])
     }
 
     pub(crate) fn succeeded(&self, target: &Target<'_>, kind: ProbeKind, took: Duration) {

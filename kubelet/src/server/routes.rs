@@ -164,9 +164,7 @@ async fn count(
     next.run(request).await
 }
 
-type OpenMetrics = ([(http::HeaderName, &'static str); 1], String);
-
-async fn metrics(State(shown): State<Shown>) -> OpenMetrics {
+async fn metrics(State(shown): State<Shown>) -> stats::Text {
     let Exhibits {
         metrics,
         figures,
@@ -176,22 +174,9 @@ async fn metrics(State(shown): State<Shown>) -> OpenMetrics {
     if let Err(error) = pleg::count(runtime.as_ref(), metrics).await {
         debug!(%error, "what runs cannot be counted");
     }
-    let counted = metrics.text();
-    let measured = figures.kubelet_metrics().await;
-    open_metrics(match counted.strip_suffix(END) {
-        Some(counted) => format!("{counted}{measured}{END}"),
-        None => counted,
-    })
+    stats::text(metrics.text() + &figures.kubelet_metrics().await)
 }
 
-async fn probe_metrics(State(shown): State<Shown>) -> OpenMetrics {
-    open_metrics(shown.exhibits.metrics.probes().text())
-}
-
-/// How such a text ends.
-const END: &str = "# EOF\n";
-
-fn open_metrics(text: String) -> OpenMetrics {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(http::header::CONTENT_TYPE, TYPE)], text)
+async fn probe_metrics(State(shown): State<Shown>) -> stats::Text {
+    stats::text(shown.exhibits.metrics.probes().text())
 }

@@ -9,7 +9,8 @@ use super::refusal::Refusal;
 use super::{Shown, json};
 use crate::summary::{CONTENT_TYPE, Extent};
 
-type Text = ([(HeaderName, &'static str); 1], String);
+/// A text that is scraped.
+pub(super) type Text = ([(HeaderName, &'static str); 1], String);
 
 pub(super) async fn summary(
     State(shown): State<Shown>,
@@ -35,6 +36,7 @@ pub(super) async fn cadvisor(State(shown): State<Shown>) -> Result<Text, Refusal
     Ok(text(shown.exhibits.figures.cadvisor_metrics().await?))
 }
 
-fn text(text: String) -> Text {
+/// An answer to who scrapes.
+pub(super) fn text(text: String) -> Text {
     ([(http::header::CONTENT_TYPE, CONTENT_TYPE)], text)
 }

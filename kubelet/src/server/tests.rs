@@ -230,9 +230,12 @@ async fn metrics_of_probes_are_served_for_themselves() {
     let stage = Stage::new();
     let (status, text) = stage.get("/metrics/probes").await;
     assert_eq!(status, StatusCode::OK);
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    let (_, text) = stage.get("/metrics").await;
-    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert_eq!(text, "", "nothing was probed");
+    for path in ["/metrics", "/metrics/probes", "/metrics/resource"] {
+        let answer = stage.ask(path).await;
+        let kind = &answer.headers()[http::header::CONTENT_TYPE];
+        assert_eq!(*kind, "text/plain; version=0.0.4; charset=utf-8", "{path}");
+    }
 }
 
 #[tokio::test]
