@@ -4,6 +4,7 @@
 //! error to a gRPC code; the services hold no state.
 
 mod calls;
+mod deadline;
 mod decode;
 mod encode;
 mod events;

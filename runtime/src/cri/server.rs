@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::calls::Calls;
+use super::deadline::Deadlines;
 use super::exec_sync::WithExecSync;
 use super::image_service::Images;
 use super::node_service::Node;
@@ -113,6 +114,7 @@ pub async fn serve(
         .max_encoding_message_size(MESSAGE_LIMIT);
     let serving = Server::builder()
         .layer(calls)
+        .layer(Deadlines)
         .add_service(runtime)
         .add_service(images)
         .add_service(node)
