@@ -20,6 +20,7 @@ use podling_proto::runtime::v1 as cri;
 use self::family::{Facts, Family, OfContainer, OfInterface};
 use super::stats::Statistics;
 use crate::lifecycle::PodSnapshot;
+use crate::model::ContainerConfig;
 use crate::stats::{Detail, PodReading, Storage};
 
 /// What every metric is labelled with.
@@ -86,7 +87,7 @@ fn of_pod(
     let containers = read.containers.iter().map(|reading| {
         let record = &pod.containers[&reading.id];
         let (id, config) = (record.id.as_str(), &record.config);
-        let labels = labels(id, &config.image, &config.metadata.name);
+        let labels = labels(id, image_of(config), &config.metadata.name);
         let facts = Facts {
             record,
             reading,
@@ -111,6 +112,14 @@ fn of_pod(
             })
             .collect(),
         container_metrics: containers.collect(),
+    }
+}
+
+/// The image by the name that the pod has it by: a kubelet asks for it by its id.
+fn image_of(config: &ContainerConfig) -> &str {
+    match config.user_specified_image.as_str() {
+        "" => &config.image,
+        name => name,
     }
 }
 

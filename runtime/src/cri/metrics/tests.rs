@@ -19,7 +19,8 @@ fn pod() -> PodSnapshot {
     config.metadata.namespace = "shop".to_owned();
     let sandbox_id = SandboxId::from_random([1; 32]);
     let mut asked = ContainerConfig {
-        image: "nginx:1".to_owned(),
+        image: "sha256:1234".to_owned(),
+        user_specified_image: "nginx:1".to_owned(),
         ..Default::default()
     };
     asked.metadata.name = "nginx".to_owned();
