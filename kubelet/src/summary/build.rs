@@ -135,7 +135,9 @@ fn sum_of_swap(containers: &[ContainerStats]) -> Option<SwapStats> {
     let all = || containers.iter().filter_map(|one| one.swap.as_ref());
     Some(SwapStats {
         time: all().next()?.time,
-        swap_available_bytes: None,
+        swap_available_bytes: all()
+            .any(|swap| swap.swap_available_bytes.is_some())
+            .then(|| all().filter_map(|swap| swap.swap_available_bytes).sum()),
         swap_usage_bytes: Some(all().filter_map(|swap| swap.swap_usage_bytes).sum()),
     })
 }

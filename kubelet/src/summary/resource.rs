@@ -65,7 +65,7 @@ fn node(text: &mut Exposition, summary: &Summary) {
 
 fn containers(text: &mut Exposition, pods: &[PodStats]) {
     type Of = fn(&super::shape::ContainerStats) -> Option<Sample>;
-    let families: [(&str, &str, Kind, Of); 3] = [
+    let families: [(&str, &str, Kind, Of); 4] = [
         (
             "container_cpu_usage_seconds_total",
             "Processor time of the container, in seconds of a core",
@@ -83,6 +83,12 @@ fn containers(text: &mut Exposition, pods: &[PodStats]) {
             "Swap that the container uses, in bytes",
             Kind::Gauge,
             |one| swap(one.swap.as_ref()),
+        ),
+        (
+            "container_swap_limit_bytes",
+            "Swap that the container may use, in bytes",
+            Kind::Gauge,
+            |one| swap_limit(one.swap.as_ref()),
         ),
     ];
     for (name, help, kind, of) in families {
@@ -167,4 +173,10 @@ fn working_set(stats: Option<&MemoryStats>) -> Option<Sample> {
 fn swap(stats: Option<&SwapStats>) -> Option<Sample> {
     let stats = stats?;
     Some((stats.swap_usage_bytes? as f64, stats.time))
+}
+
+fn swap_limit(stats: Option<&SwapStats>) -> Option<Sample> {
+    let stats = stats?;
+    let limit = stats.swap_available_bytes? + stats.swap_usage_bytes.unwrap_or_default();
+    Some((limit as f64, stats.time))
 }

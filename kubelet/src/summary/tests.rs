@@ -151,7 +151,7 @@ fn a_pod_is_told_as_upstream_tells_it() {
         },
         "ephemeral-storage": filesystem("2023-11-14T22:13:21Z", 4176, 3),
         "process_stats": { "process_count": 3 },
-        "swap": { "time": "2023-11-14T22:13:20Z", "swapUsageBytes": 5 },
+        "swap": { "time": "2023-11-14T22:13:20Z", "swapAvailableBytes": 50, "swapUsageBytes": 5 },
     });
     assert_eq!(serde_json::to_value(pod).unwrap(), expected);
 }
@@ -261,6 +261,7 @@ fn the_resource_metrics_have_upstreams_names_and_labels() {
         "container_cpu_usage_seconds_total{container=\"web\",namespace=\"default\",pod=\"web-node\"} 1.5 1700000000000",
         "container_memory_working_set_bytes{container=\"web\",namespace=\"default\",pod=\"web-node\"} 200 1700000000000",
         "container_swap_usage_bytes{container=\"web\",namespace=\"default\",pod=\"web-node\"} 5 1700000000000",
+        "container_swap_limit_bytes{container=\"web\",namespace=\"default\",pod=\"web-node\"} 55 1700000000000",
         "container_start_time_seconds{container=\"web\",namespace=\"default\",pod=\"web-node\"} 1699999990",
         "pod_cpu_usage_seconds_total{namespace=\"default\",pod=\"web-node\"} 3 1700000000000",
         "pod_memory_working_set_bytes{namespace=\"default\",pod=\"web-node\"} 200 1700000000000",
