@@ -189,6 +189,8 @@ impl Cluster {
             self.delete(&path, None).await;
         }
         self.delete("/api/v1/persistentvolumes", None).await;
+        self.delete("/apis/storage.k8s.io/v1/volumeattachments", None)
+            .await;
         let pods = self.get("/api/v1/pods").await.unwrap_or_default();
         for pod in pods["items"].as_array().into_iter().flatten() {
             let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();

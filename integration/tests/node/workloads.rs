@@ -2,6 +2,8 @@
 //!
 //! These stories need a real cluster (docs/cluster.md); `make cluster-test CLUSTER=DIR` tells them.
 
+mod volumes;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
