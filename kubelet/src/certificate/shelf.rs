@@ -35,7 +35,7 @@ pub(crate) enum ShelfError {
     /// A file cannot be read or written.
     #[error("cannot {attempt} {file}")]
     File {
-        /// `read`, `write`.
+        /// `read`, `write`, `remove`.
         attempt: &'static str,
         /// Which.
         file: PathBuf,
@@ -97,6 +97,19 @@ impl Shelf {
             Ok(pem) => pair_of(&pem, &file.display().to_string()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(failed("read", &file)(source)),
+        }
+    }
+
+    /// The one that counts does so no more; it stays beside where it was.
+    pub(crate) fn set_aside(&self) -> Result<(), ShelfError> {
+        let link = self.current_file();
+        match fs::symlink_metadata(&link) {
+            Ok(there) if there.is_symlink() => {
+                fs::remove_file(&link).map_err(failed("remove", &link))
+            }
+            Ok(_) => Err(ShelfError::NoLink(link)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(failed("read", &link)(source)),
         }
     }
 

@@ -11,6 +11,8 @@ mod error;
 mod login;
 mod pace;
 mod program;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
@@ -79,6 +81,8 @@ struct Parts {
     counter: Counter,
     /// The connections, and what they show.
     http: Mutex<Option<(Connected, reqwest::Client)>>,
+    /// How often they were made anew.
+    epoch: watch::Sender<u64>,
 }
 
 /// What connections were made with.
@@ -118,7 +122,15 @@ impl Client {
             pace,
             gate,
             http: Mutex::new(None),
+            epoch: watch::Sender::new(0),
         }))
+    }
+
+    /// Looks whether something else is to be shown: if it is, streams that were opened with what was shown
+    /// before end, and whoever reads them opens others.
+    pub(super) async fn look(&self) -> Result<(), LoginError> {
+        let shown = self.0.login.current().await?;
+        self.0.connections(&shown).map(drop)
     }
 
     /// Counts requests from now on.
@@ -175,6 +187,8 @@ impl Client {
     pub(super) async fn watch(&self, path: &str) -> Result<Changes, ApiError> {
         let ask = describe(&Method::GET, path);
         self.0.be_let_in(&ask).await?;
+        // Heard from before the request is made: what is shown may change while it is.
+        let epoch = self.0.epoch.subscribe();
         let began = self.0.turn(&Method::GET).await;
         let sent = async {
             let request = self.request(Method::GET, path).await?;
@@ -186,6 +200,7 @@ impl Client {
         let response = sent?;
         Ok(Changes {
             ask,
+            epoch,
             response,
             line: Vec::new(),
         })
@@ -292,7 +307,8 @@ impl Parts {
         }
     }
 
-    /// Connections that show this; those that showed something else are left to who uses them.
+    /// Connections that show this; requests under way go on over those that showed something else, and
+    /// streams of changes end.
     fn connections(&self, shown: &Shown) -> Result<reqwest::Client, LoginError> {
         let needed = Connected {
             pem: shown.pem.clone(),
@@ -305,7 +321,9 @@ impl Parts {
             return Ok(client.clone());
         }
         let client = self.connect(&needed)?;
-        *http = Some((needed, client.clone()));
+        if http.replace((needed, client.clone())).is_some() {
+            self.epoch.send_modify(|epoch| *epoch += 1);
+        }
         Ok(client)
     }
 
@@ -364,14 +382,16 @@ pub(super) fn plain() -> Result<reqwest::Client, reqwest::Error> {
 /// A stream of changes.
 pub(super) struct Changes {
     ask: String,
+    /// Whether its connection shows what is to be shown.
+    epoch: watch::Receiver<u64>,
     response: Response,
     /// What has come of the next line.
     line: Vec<u8>,
 }
 
 impl Changes {
-    /// The next change; nothing once the server has ended the stream. Nothing is lost when it is
-    /// cancelled.
+    /// The next change; nothing once the server has ended the stream, or something else is to be shown.
+    /// Nothing is lost when it is cancelled.
     pub(super) async fn next(&mut self) -> Result<Option<Value>, ApiError> {
         loop {
             if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
@@ -383,12 +403,12 @@ impl Changes {
                     source,
                 });
             }
-            match self
-                .response
-                .chunk()
-                .await
-                .map_err(unreachable(&self.ask))?
-            {
+            // What has come and is not read is told again by the next stream.
+            let chunk = tokio::select! {
+                Ok(()) = self.epoch.changed() => return Ok(None),
+                chunk = self.response.chunk() => chunk,
+            };
+            match chunk.map_err(unreachable(&self.ask))? {
                 Some(bytes) => self.line.extend_from_slice(&bytes),
                 None => return Ok(None),
             }

@@ -8,6 +8,7 @@
 //! rotateCertificates   its certificate, then others   (with bootstrap) the same
 //! ```
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -53,6 +54,9 @@ pub(in crate::api) fn enter(
                 "using bootstrap kubeconfig to generate TLS client cert, key and kubeconfig file"
             );
             let first = read_kubeconfig(bootstrap, "--bootstrap-kubeconfig")?;
+            if is_missing(&written) {
+                forget_certificate(&shelf);
+            }
             rewrite(&settings.kubeconfig, &first, &shelf)?;
             (first.clone(), first)
         }
@@ -102,6 +106,23 @@ fn with_keeper(
     Entry {
         client,
         keeper: Some(keeper),
+    }
+}
+
+fn is_missing(kubeconfig: &Result<Kubeconfig, JoinError>) -> bool {
+    let Err(JoinError::Read { source, .. }) = kubeconfig else {
+        return false;
+    };
+    source.kind() == io::ErrorKind::NotFound
+}
+
+/// A certificate whose kubeconfig is gone may be of another cluster: nobody can tell, so another is asked
+/// for. It is forgotten before the kubeconfig names its place again, so that who is killed in between does
+/// not take it for the new one.
+fn forget_certificate(shelf: &Shelf) {
+    if let Err(error) = shelf.set_aside() {
+        let error = &error as &dyn std::error::Error;
+        warn!(error, "a certificate that was here before may be shown");
     }
 }
 

@@ -247,6 +247,9 @@ impl Keeper {
             expiration = %leaf.until,
             "a certificate was issued"
         );
+        // Streams that were opened with the old one are opened anew. One that cannot be used is told by who
+        // asks next.
+        let _ = own.look().await;
         if let Some(old) = current {
             metrics.rotated(now.duration_since(old.since));
         }
