@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{Behaviour, FakeNode};
-use super::{Input, RuntimePod};
+use super::{Input, Prober, RuntimePod};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::{
     Demise, EphemeralContainer, FailureReason, Pod, PodChange, Probe, ProbeAction, ProbeKind,
@@ -530,6 +530,22 @@ async fn a_ready_pod_stays_ready_when_the_kubelet_starts_again() {
     harness.until("asked", |node| node.probed().len() > 1).await;
     assert!(is_ready(&harness.node), "two bad answers are no verdict");
     assert!(harness.node.probed()[0].contains("Readiness"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_is_kept_before_anybody_sees_it() {
+    let harness = Harness::start().await;
+    harness.node.script("web", &[Behaviour::Stubborn]);
+    harness.node.answer("web", &vec![bad(); 100]);
+    let web = probed(Always, &[ProbeKind::Readiness]);
+    harness.add(&web).await;
+    harness.until_phase("Running").await;
+    harness.remove(&web).await;
+    harness.node.answer("web", &[]);
+    harness.until("ready while it ends", is_ready).await;
+    let kept = harness.node.recall(&"uid-1".into()).await;
+    let verdict = kept.of(&"web".into(), &"web#0".into(), ProbeKind::Readiness);
+    assert_eq!(verdict, Some(Verdict::Success));
 }
 
 #[tokio::test(start_paused = true)]

@@ -115,11 +115,6 @@ impl Probing {
         self.view.send_replace(view);
     }
 
-    /// The verdicts as they are.
-    pub(super) fn results(&self) -> ProbeResults {
-        self.news.borrow().clone()
-    }
-
     /// The verdicts as they are; from now on only others are news.
     pub(super) fn take_news(&mut self) -> ProbeResults {
         self.news.borrow_and_update().clone()

@@ -221,6 +221,7 @@ impl<R: Roles> Worker<R> {
         let Some(observation) = self.observe().await else {
             return Next::Retry(AFTER_ERROR);
         };
+        self.recall_verdicts(pod).await;
         if self.publish(pod, &observation, None).is_terminal() {
             self.state = State::Terminating(Ending::Finished);
             return Next::Step;
@@ -359,7 +360,10 @@ impl<R: Roles> Worker<R> {
             tokio::select! {
                 report = &mut work => return report,
                 // Verdicts stay in their channel.
-                () = news.come() => { self.publish(pod, observation, None); }
+                () = news.come() => {
+                    self.verdicts().await;
+                    self.publish(pod, observation, None);
+                }
             }
         }
     }
@@ -388,22 +392,25 @@ impl<R: Roles> Worker<R> {
         }
         let actions = end_pod(self.pod.as_deref(), &observation, orders.grace());
         let mut changed = self.orders.clone();
-        let mut shorter = std::pin::pin!(changed.wait_for(|new| {
-            new.grace() < orders.grace() || new.is_ending() != orders.is_ending()
-        }));
+        let is_shorter =
+            |new: &Orders| new.grace() < orders.grace() || new.is_ending() != orders.is_ending();
+        let mut shorter = std::pin::pin!(async { changed.wait_for(is_shorter).await.is_ok() });
         let executor = self.world.executor.clone();
         let mut news = self.probing.news();
         let mut work = std::pin::pin!(executor.terminate(&observation, &actions));
         loop {
             tokio::select! {
                 // Killing is given up only to kill again with less grace.
-                Ok(_) = &mut shorter => return Next::Step,
+                true = &mut shorter => return Next::Step,
                 ended = &mut work => return match ended {
                     Ok(()) => Next::Step,
                     Err(error) => self.failed(&error),
                 },
                 // Whether it can serve is told until it has ended.
-                () = news.come() => self.publish_ending(&ending, &observation),
+                () = news.come() => {
+                    self.verdicts().await;
+                    self.publish_ending(&ending, &observation);
+                }
             }
         }
     }

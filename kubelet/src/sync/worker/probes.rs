@@ -21,9 +21,16 @@ impl<R: Roles> Worker<R> {
         if self.probing.is_started() || !has_probes(pod) {
             return;
         }
-        let known = self.world.prober.recall(&self.uid).await;
-        self.remembered = known.clone();
-        self.probing.start(pod, known, &self.world);
+        self.recall_verdicts(pod).await;
+        self.probing
+            .start(pod, self.remembered.clone(), &self.world);
+    }
+
+    /// What an earlier kubelet knew, as long as no probe of this one runs.
+    pub(super) async fn recall_verdicts(&mut self, pod: &Pod) {
+        if !self.probing.is_started() && has_probes(pod) {
+            self.remembered = self.world.prober.recall(&self.uid).await;
+        }
     }
 
     /// The verdicts as they are, kept for a kubelet that starts again.

@@ -27,7 +27,8 @@ impl<R: Roles> Worker<R> {
         observation: &PodObservation,
         demise: Option<&Demise>,
     ) -> Phase {
-        let probes = self.probing.results();
+        // Only what a kubelet that starts again would know too: it shall take nothing back.
+        let probes = self.remembered.clone();
         let (mut status, phase) = generate(&StatusInput {
             pod,
             observation,
