@@ -1,5 +1,5 @@
-//! The subresource `resize` of pods: of what is sent only what containers ask for of CPU and memory, and
-//! their resize policies, become the pod's; pure.
+//! The subresource `resize` of pods: of what is sent only what the pod and its containers ask for of CPU and
+//! memory, and their resize policies, become the pod's; pure.
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,11 @@ pub(super) fn resized(before: &Value, sent: &Value) -> Result<Value, String> {
         return Err("Forbidden: static pods cannot be resized".to_owned());
     }
     let mut after = before.clone();
+    let (old, new) = (&before["spec"]["resources"], &sent["spec"]["resources"]);
+    check("spec", old, new)?;
+    if !new.is_null() {
+        after["spec"]["resources"] = new.clone();
+    }
     for list in LISTS {
         let (old, new) = (entries(before, list), entries(sent, list));
         if old.len() != new.len() {
@@ -48,7 +53,8 @@ pub(super) fn has_other_resources(before: &Value, after: &Value) -> bool {
         let all = LISTS.iter().flat_map(|list| entries(pod, list));
         all.map(|one| one["resources"].clone()).collect()
     };
-    resources(before) != resources(after)
+    let is_whole_other = before["spec"]["resources"] != after["spec"]["resources"];
+    is_whole_other || resources(before) != resources(after)
 }
 
 fn entries<'a>(pod: &'a Value, list: &str) -> &'a [Value] {
@@ -81,7 +87,11 @@ fn check(field: &str, old: &Value, new: &Value) -> Result<(), String> {
 
 /// The class that follows from what is asked for.
 fn class(pod: &Value) -> &'static str {
-    let all: Vec<_> = LISTS.iter().flat_map(|list| entries(pod, list)).collect();
+    let whole = &pod["spec"];
+    let all: Vec<_> = match whole["resources"].is_null() {
+        true => LISTS.iter().flat_map(|list| entries(pod, list)).collect(),
+        false => vec![whole],
+    };
     let amounts = |one: &Value, name: &str| {
         let resources = &one["resources"];
         let limit = resources["limits"][name].clone();

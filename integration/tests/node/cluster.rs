@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{one, pod, shell};
 
-const PODS: &str = "/api/v1/namespaces/default/pods";
-const NODE: &str = "/api/v1/nodes/node";
-const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node";
+pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(crate) const NODE: &str = "/api/v1/nodes/node";
+pub(crate) const LEASE: &str =
+    "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node";
 
-async fn join(cluster: &Cluster) -> Node {
+pub(crate) async fn join(cluster: &Cluster) -> Node {
     Node::start_with(Options {
         start: cluster.joining(),
         ..Options::default()
@@ -20,27 +21,27 @@ async fn join(cluster: &Cluster) -> Node {
 }
 
 /// A pod for the node, without the token that only a whole cluster has for it.
-fn placed(name: &str, mut spec: Value) -> Value {
+pub(crate) fn placed(name: &str, mut spec: Value) -> Value {
     spec["nodeName"] = "node".into();
     spec["automountServiceAccountToken"] = false.into();
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name }, "spec": spec })
 }
 
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!("{PODS}/{name}")
 }
 
-fn is_ready(object: &Value) -> bool {
+pub(crate) fn is_ready(object: &Value) -> bool {
     let pod = Pod(object.clone());
     pod.phase() == "Running" && pod.is_ready()
 }
 
-fn holds(object: &Value, condition: &str) -> bool {
+pub(crate) fn holds(object: &Value, condition: &str) -> bool {
     Pod(object.clone()).has(condition)
 }
 
 /// The id and the restarts of the container `main`.
-fn main_of(object: &Value) -> (String, i64) {
+pub(crate) fn main_of(object: &Value) -> (String, i64) {
     let pod = Pod(object.clone());
     let main = pod.main().expect("it has a container");
     (main.id().to_owned(), main.restarts())

@@ -12,6 +12,9 @@ use std::path::Path;
 use crate::model::{ContainerId, Size};
 use crate::whole::write_private;
 
+/// The name under which the size of the pod as a whole is: no container has such an id.
+pub(crate) const WHOLE: &str = "pod";
+
 /// Sizes by container.
 pub(crate) type Given = BTreeMap<String, Size>;
 
@@ -26,10 +29,19 @@ pub(crate) fn read(file: &Path) -> io::Result<Given> {
 
 /// Writes down that these containers have these sizes now. The file is whole, old or new, whenever the
 /// machine stops.
-pub(crate) fn note(file: &Path, sizes: &[(ContainerId, Size)]) -> io::Result<()> {
-    let mut given = read(file).unwrap_or_default();
+pub(crate) fn note(
+    file: &Path,
+    sizes: &[(ContainerId, Size)],
+    whole: Option<Size>,
+) -> io::Result<()> {
+    let before = read(file).unwrap_or_default();
+    let mut given = before.clone();
     let sizes = sizes.iter();
     given.extend(sizes.map(|(id, size)| (id.to_string(), *size)));
+    given.extend(whole.map(|size| (WHOLE.to_owned(), size)));
+    if given == before {
+        return Ok(());
+    }
     write_private(file, serde_json::to_vec(&given)?)
 }
 
@@ -43,8 +55,11 @@ mod tests {
         let file = root.path().join("sizes.json");
         assert_eq!(read(&file).unwrap(), Given::new());
         for id in ["a", "b"] {
-            note(&file, &[(id.into(), Size::default())]).unwrap();
+            note(&file, &[(id.into(), Size::default())], None).unwrap();
         }
-        assert_eq!(read(&file).unwrap().len(), 2);
+        note(&file, &[], Some(Size::default())).unwrap();
+        let given = read(&file).unwrap();
+        let names: Vec<_> = given.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a", "b", WHOLE]);
     }
 }

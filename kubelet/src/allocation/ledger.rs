@@ -16,9 +16,25 @@ pub struct Allotment {
     /// Each container's.
     #[serde(rename = "ContainerResources", default)]
     pub containers: BTreeMap<String, core::ResourceRequirements>,
-    /// The pod's own, which is not handled.
+    /// The pod's own, if it says something as a whole.
     #[serde(rename = "PodLevelResources", default)]
     pub pod: Option<core::ResourceRequirements>,
+}
+
+/// What a pod has been given where that is not what its manifest says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Differing {
+    /// Of its containers.
+    pub containers: BTreeMap<ContainerName, core::ResourceRequirements>,
+    /// As a whole; empty for nothing.
+    pub whole: Option<core::ResourceRequirements>,
+}
+
+impl Differing {
+    /// Whether it has been given what its manifest says.
+    pub fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.whole.is_none()
+    }
 }
 
 /// What every pod has been given.
@@ -38,17 +54,22 @@ impl Ledger {
         &self.entries
     }
 
-    /// What containers of a pod have been given where that is not what its manifest says.
-    pub fn differing(&self, pod: &Pod) -> BTreeMap<ContainerName, core::ResourceRequirements> {
+    /// What a pod has been given where that is not what its manifest says.
+    pub fn differing(&self, pod: &Pod) -> Differing {
         let Some(allotment) = self.entries.get(&pod.uid) else {
-            return BTreeMap::new();
+            return Differing::default();
         };
         let written = written(pod);
         let differing = written.filter_map(|(name, wanted)| {
             let given = allotment.containers.get(name)?;
             (size(given)? != size(&wanted)?).then(|| (name.into(), given.clone()))
         });
-        differing.collect()
+        let (given, wanted) = (allotment.pod.as_ref(), written_whole(pod));
+        let is_other = whole_size(given) != whole_size(wanted);
+        Differing {
+            containers: differing.collect(),
+            whole: is_other.then(|| given.cloned().unwrap_or_default()),
+        }
     }
 
     /// Writes down what a pod is given now.
@@ -59,7 +80,13 @@ impl Ledger {
         });
         let allotment = Allotment {
             containers: containers.collect(),
-            pod: None,
+            pod: pod
+                .resize
+                .whole
+                .as_ref()
+                .or(written_whole(pod))
+                .filter(|whole| **whole != core::ResourceRequirements::default())
+                .cloned(),
         };
         self.entries.insert(pod.uid.clone(), allotment);
     }
@@ -75,14 +102,15 @@ impl Ledger {
     }
 }
 
-/// The spec with what its containers have been given.
-pub fn with_given(
-    mut spec: PodSpec,
-    given: &BTreeMap<ContainerName, core::ResourceRequirements>,
-) -> PodSpec {
+/// The spec with what the pod has been given.
+pub fn with_given(mut spec: PodSpec, given: &Differing) -> PodSpec {
+    if let Some(whole) = given.whole.as_ref().and_then(read_requirements) {
+        spec.resources = whole;
+    }
     let containers = spec.init_containers.iter_mut().chain(&mut spec.containers);
     for container in containers {
-        let given = given.get(&container.name).and_then(read_requirements);
+        let given = given.containers.get(&container.name);
+        let given = given.and_then(read_requirements);
         if let Some(given) = given {
             container.resources = given;
         }
@@ -101,6 +129,16 @@ fn written(pod: &Pod) -> impl Iterator<Item = (&str, core::ResourceRequirements)
         let resources = one.resources.clone().unwrap_or_default();
         (one.name.as_str(), resources)
     })
+}
+
+/// What a pod asks for as a whole, as it is written.
+fn written_whole(pod: &Pod) -> Option<&core::ResourceRequirements> {
+    pod.manifest.spec.as_ref()?.resources.as_ref()
+}
+
+/// Nothing said is as nothing asked for.
+fn whole_size(whole: Option<&core::ResourceRequirements>) -> Option<Size> {
+    whole.map_or(Some(Size::default()), size)
 }
 
 fn size(requirements: &core::ResourceRequirements) -> Option<Size> {

@@ -25,7 +25,7 @@ mod tests;
 pub use asked::{Asked, asked};
 pub use decide::{ManagerPolicy, Question, ResizeRules, Verdict, decide};
 pub use keep::AllocationFile;
-pub use ledger::{Allotment, Ledger, with_given};
+pub use ledger::{Allotment, Differing, Ledger, with_given};
 pub(crate) use message::{Sizes, sentence};
 pub use order::{Candidate, in_order, increases};
 

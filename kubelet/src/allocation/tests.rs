@@ -192,6 +192,44 @@ fn a_pod_is_run_at_what_it_was_given_and_not_at_what_it_asks_for() {
     assert_eq!(ledger, Ledger::default());
 }
 
+/// The same pod, which asks for so much as a whole.
+fn whole(mut pod: Pod, cpu: &str) -> Pod {
+    let resources = fixture::requests(cpu, "2Gi");
+    let written = serde_json::from_value(resources).unwrap();
+    pod.spec.resources = crate::source::read_requirements(&written).unwrap();
+    let manifest = std::sync::Arc::make_mut(&mut pod.manifest);
+    manifest.spec.as_mut().unwrap().resources = Some(written);
+    pod
+}
+
+#[test]
+fn what_a_pod_was_given_as_a_whole_stays_until_more_is_granted() {
+    let mut ledger = Ledger::default();
+    let alone = pod("a", "500m", "1Gi", 1);
+    let (first, wish) = (whole(alone.clone(), "1"), whole(alone.clone(), "2"));
+    ledger.give(&first);
+    assert!(ledger.differing(&first).is_empty());
+    let differing = ledger.differing(&wish);
+    assert!(differing.containers.is_empty());
+    let given = with_given(wish.spec.clone(), &differing);
+    assert_eq!(given.resources, first.spec.resources);
+    // It is written down as it is, whatever its manifest says by now.
+    let mut as_it_is = wish.clone();
+    as_it_is.resize.whole = differing.whole;
+    ledger.give(&as_it_is);
+    assert!(ledger.differing(&first).is_empty());
+    assert_eq!(
+        answer(&wish, &first, &[pod("b", "500m", "1Gi", 1)]),
+        "Deferred: Node didn't have enough resource: cpu, requested: 2000, used: 500, capacity: 2000"
+    );
+    ledger.give(&wish);
+    assert!(ledger.differing(&wish).is_empty());
+    ledger.give(&alone);
+    let differing = ledger.differing(&wish);
+    let given = with_given(wish.spec.clone(), &differing);
+    assert!(!given.has_resources(), "nothing was given as a whole");
+}
+
 #[test]
 fn the_ledger_is_in_upstreams_form() {
     let mut ledger = Ledger::default();
@@ -231,7 +269,7 @@ fn events_tell_the_sizes_of_all_containers() {
     );
     let mut ledger = Ledger::default();
     ledger.give(&pod("a", "500m", "1Gi", 1));
-    wish.resize.allocated = ledger.differing(&wish);
+    wish.resize.allocated = ledger.differing(&wish).containers;
     let told = sentence("Pod resize completed", (&wish, Sizes::Given), 2, None);
     assert!(told.contains("\"cpu\":\"500m\""), "{told}");
 }

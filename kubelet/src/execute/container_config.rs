@@ -17,7 +17,7 @@ use crate::labels;
 use crate::layout::log_file;
 use crate::model::{
     Container, ContainerId, ContainerName, Pod, PodName, ProcMount, Protocol, SeccompProfile,
-    SecurityIdentity, Size, StringMap,
+    SecurityIdentity, StringMap,
 };
 use crate::resource::{Shape, container_resources, shape};
 
@@ -174,7 +174,7 @@ fn annotations(pod: &Pod, container: &Container, restart_count: u32) -> StringMa
         (labels::RESTART_COUNT, restart_count.to_string()),
         (
             labels::CONTAINER_SIZE,
-            Size::of(&container.resources).to_text(),
+            pod.spec.size_of(container).to_text(),
         ),
         (labels::TERMINATION_MESSAGE_PATH, message.path.clone()),
         (

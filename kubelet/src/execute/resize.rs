@@ -7,7 +7,8 @@ use super::sandbox::chain;
 use crate::allocation::given;
 use crate::cri::{self, PodStats, RuntimeError};
 use crate::model::{
-    ContainerName, Pod, PodObservation, PodSpec, ResizeContainer, ResizePod, SandboxId, Size,
+    ContainerName, Pod, PodObservation, PodSpec, ResizeContainer, ResizePod, ResizeWhole,
+    SandboxId, Size,
 };
 use crate::resource::{
     CgroupError, PodChange, PodChanges, PodLimits, changes, container_resources, pod_limits,
@@ -70,7 +71,11 @@ impl PodExecutor {
         resize: &ResizePod,
     ) -> Option<String> {
         let began = std::time::Instant::now();
-        let before = pod_limits(&as_it_is(&pod.spec, observation));
+        let mut as_it_is = as_it_is(&pod.spec, observation);
+        if let Some(whole) = &resize.whole {
+            as_it_is.resources = whole.from.requirements();
+        }
+        let before = pod_limits(&as_it_is);
         let changing = Changing {
             pod,
             sandbox,
@@ -90,9 +95,12 @@ impl PodExecutor {
     ) -> Result<(), ResizeError> {
         self.check_usage(changing, before, resize).await?;
         let (memory, cpu) = changes(before, &changing.after);
-        self.change(changing, Resource::Memory, &resize.memory, memory)
+        let whole = |resource| resize.whole.and_then(|whole| whole_after(resource, &whole));
+        let of_memory = (resize.memory.as_slice(), whole(Resource::Memory));
+        self.change(changing, Resource::Memory, of_memory, memory)
             .await?;
-        self.change(changing, Resource::Cpu, &resize.cpu, cpu).await
+        let of_cpu = (resize.cpu.as_slice(), whole(Resource::Cpu));
+        self.change(changing, Resource::Cpu, of_cpu, cpu).await
     }
 
     /// A limit below what is used would end containers.
@@ -104,7 +112,9 @@ impl PodExecutor {
     ) -> Result<(), ResizeError> {
         let after = changing.after.memory;
         let of_pod = after.filter(|after| before.memory.is_none_or(|before| *after < before));
-        let of_pod = of_pod.filter(|_| !resize.memory.is_empty());
+        let is_memory = |whole: &ResizeWhole| whole.from.memory_bytes != whole.to.memory_bytes;
+        let is_of_whole = resize.whole.as_ref().is_some_and(is_memory);
+        let of_pod = of_pod.filter(|_| is_of_whole || !resize.memory.is_empty());
         let of_containers: Vec<_> = resize.memory.iter().filter_map(decreasing).collect();
         if of_pod.is_none() && of_containers.is_empty() {
             return Ok(());
@@ -125,10 +135,10 @@ impl PodExecutor {
         &self,
         changing: &Changing<'_>,
         resource: Resource,
-        containers: &[ResizeContainer],
+        (containers, whole): (&[ResizeContainer], Option<Size>),
         changes: PodChanges,
     ) -> Result<(), ResizeError> {
-        if containers.is_empty() {
+        if containers.is_empty() && whole.is_none() {
             return Ok(());
         }
         self.change_pod(changing, changes.first).await?;
@@ -141,7 +151,7 @@ impl PodExecutor {
         self.change_pod(changing, changes.last).await?;
         // Last: a kubelet that is killed before that begins again.
         let file = self.layout.sizes(&changing.pod.uid);
-        let noted = tokio::task::spawn_blocking(move || given::note(&file, &sizes)).await;
+        let noted = tokio::task::spawn_blocking(move || given::note(&file, &sizes, whole)).await;
         noted
             .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
             .map_err(ResizeError::Note)
@@ -223,9 +233,12 @@ fn is_unknown(error: &RuntimeError) -> bool {
     error.is_unimplemented() || error.explanation().contains("not implemented")
 }
 
-/// The spec with the sizes that its running containers have.
+/// The spec with the sizes that the pod as a whole and its running containers have.
 pub(super) fn as_it_is(spec: &PodSpec, observation: &PodObservation) -> PodSpec {
     let mut spec = spec.clone();
+    if let Some(whole) = observation.size {
+        spec.resources = whole.requirements();
+    }
     let containers = spec.init_containers.iter_mut().chain(&mut spec.containers);
     for container in containers {
         let newest = observation.newest(&container.name);
@@ -245,6 +258,18 @@ fn size_after(resource: Resource, resize: &ResizeContainer) -> Size {
             ..resize.from
         },
         Resource::Cpu => resize.to,
+    }
+}
+
+/// The same of the pod as a whole, if anything of it changes.
+fn whole_after(resource: Resource, resize: &ResizeWhole) -> Option<Size> {
+    let ResizeWhole { from, to } = *resize;
+    match resource {
+        Resource::Memory => (from.memory_bytes != to.memory_bytes).then_some(Size {
+            memory_bytes: to.memory_bytes,
+            ..from
+        }),
+        Resource::Cpu => (from.cpu_millis != to.cpu_millis).then_some(to),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use tokio::time::Instant;
 
@@ -12,16 +13,30 @@ use super::hostname::{Hostname, hostname};
 use super::report::Reporter;
 use super::sandbox_config::{Place, sandbox_config};
 use super::users;
+use crate::allocation::given;
 use crate::credential::PullSecret;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::metrics::Users;
 use crate::model::{
-    CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, PodSpec, SandboxId,
+    CreateSandbox, NetworkMode, Object, Pod, PodFailure, PodObservation, PodSpec, SandboxId, Size,
     TargetSandbox, UserMode,
 };
 use crate::pinning::Quota;
-use crate::resource::qos_class;
+use crate::resource::{CgroupError, qos_class};
 use crate::volume::Mounted;
+
+/// Notes what the pod's cgroup was made with as a whole, if that says anything or has. What cannot be
+/// noted is found out when it changes.
+fn note_whole(file: &Path, spec: &PodSpec) {
+    let size = Size::of(&spec.resources);
+    let is_known = || given::read(file).is_ok_and(|all| all.contains_key(given::WHOLE));
+    if size == Size::default() && !is_known() {
+        return;
+    }
+    if let Err(error) = given::note(file, &[], Some(size)) {
+        tracing::warn!(file = %file.display(), %error, "the size of a pod is not written down");
+    }
+}
 
 /// A sandbox that containers can be started in, and what was made for it.
 pub(super) struct Standing {
@@ -196,10 +211,16 @@ impl PodExecutor {
         };
         let (spec, uid) = (limits.clone(), pod.uid.clone());
         let began = Instant::now();
-        tokio::task::spawn_blocking(move || cgroups.create(&spec, &uid))
+        let sizes = self.layout.sizes(&pod.uid);
+        let make = move || {
+            cgroups.create(&spec, &uid)?;
+            note_whole(&sizes, &spec);
+            Ok(())
+        };
+        tokio::task::spawn_blocking(make)
             .await
             .map_err(|panicked| fail(report, CGROUP, panicked.to_string()))?
-            .map_err(|error| {
+            .map_err(|error: CgroupError| {
                 let why = chain(&error);
                 fail(
                     report,

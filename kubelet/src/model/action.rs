@@ -233,6 +233,17 @@ pub struct ResizePod {
     pub memory: Vec<ResizeContainer>,
     /// Then: those whose CPU does.
     pub cpu: Vec<ResizeContainer>,
+    /// The pod as a whole, with each of the two.
+    pub whole: Option<ResizeWhole>,
+}
+
+/// A pod that gets another size as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResizeWhole {
+    /// The size that it has.
+    pub from: Size,
+    /// The size that it gets.
+    pub to: Size,
 }
 
 /// A running container that gets another size.

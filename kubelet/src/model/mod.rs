@@ -38,7 +38,7 @@ mod volume;
 
 pub use action::{
     Afterwards, ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions,
-    RemoveContainer, RemoveSandbox, ResizeContainer, ResizePod, SandboxReason, StartContainer,
+    RemoveContainer, RemoveSandbox, ResizeContainer, ResizePod, ResizeWhole, SandboxReason, StartContainer,
     StartReason, StopReason, StopSandbox, TargetSandbox,
 };
 pub use cgroup_driver::CgroupDriver;

@@ -23,6 +23,8 @@ pub struct PodObservation {
     pub containers: Vec<ContainerObservation>,
     /// The next number of containers that only their logs tell of.
     pub logged: BTreeMap<ContainerName, u32>,
+    /// The size that the pod as a whole was given last, if it says one and that was written down.
+    pub size: Option<Size>,
 }
 
 impl PodObservation {
@@ -34,6 +36,7 @@ impl PodObservation {
             sandboxes: Vec::new(),
             containers: Vec::new(),
             logged: BTreeMap::new(),
+            size: None,
         }
     }
 

@@ -12,6 +12,8 @@ use super::ContainerName;
 pub struct Resize {
     /// What containers have been given, where that differs from the manifest.
     pub allocated: BTreeMap<ContainerName, core::ResourceRequirements>,
+    /// What the pod as a whole has been given, where that differs from the manifest; empty for nothing.
+    pub whole: Option<core::ResourceRequirements>,
     /// The generation of the newest wish that this kubelet has granted.
     pub granted: Option<i64>,
     /// The wish that is not granted.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Requirements;
+use super::{Container, PodSpec, Requirements};
 
 /// The size of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +70,25 @@ impl Size {
     /// As it stands on containers.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).expect("numbers can always be written")
+    }
+}
+
+impl PodSpec {
+    /// The size that a container of this pod shall have: what it does not limit itself is limited to what
+    /// the pod may use as a whole.
+    pub fn size_of(&self, container: &Container) -> Size {
+        let mut size = Size::of(&container.resources);
+        let whole = Size::of(&self.resources);
+        let within = |own: Option<u64>, whole: Option<u64>| own.filter(|own| *own > 0).or(whole);
+        for (own, whole) in [
+            (&mut size.cpu_millis, whole.cpu_millis),
+            (&mut size.memory_bytes, whole.memory_bytes),
+        ] {
+            if whole.limit.is_some() {
+                own.limit = within(own.limit, whole.limit);
+            }
+        }
+        size
     }
 }
 

@@ -171,6 +171,7 @@ pub(crate) fn seen(
         sandboxes,
         containers,
         logged: BTreeMap::new(),
+        size: None,
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! A container goes on at its new size, or is started again where its policy says so. Of those that
 //! go on the ones that shrink come first: what they give up is there for the others. Init containers
-//! are over soon and stay as they are; sidecars are like the others.
+//! that run are like the others. The pod as a whole changes with them, or alone.
 
 use crate::model::{
     Container, ContainerObservation, ContainerState, OnResize, Pod, PodObservation,
-    ResizeContainer, ResizePod, SandboxId, Size,
+    ResizeContainer, ResizePod, ResizeWhole, SandboxId, Size,
 };
 
 /// The changes of all containers of a pod that go on, if there are any.
@@ -41,7 +41,17 @@ pub(super) fn resize(
     all.memory.sort_by_key(grows);
     let grows = |one: &ResizeContainer| one.to.cpu_millis.is_more_than(&one.from.cpu_millis);
     all.cpu.sort_by_key(grows);
+    all.whole = change_of_whole(pod, observation);
     (all != ResizePod::default()).then_some(all)
+}
+
+/// The size that the pod as a whole has and the one it shall have, if they differ. Where nothing was
+/// written down it is given all of its size once that has changed.
+fn change_of_whole(pod: &Pod, observation: &PodObservation) -> Option<ResizeWhole> {
+    let to = Size::of(&pod.spec.resources);
+    let unknown = || pod.resize.granted.map(|_| Size::default());
+    let from = observation.size.or_else(unknown)?;
+    (from != to).then_some(ResizeWhole { from, to })
 }
 
 /// Whether a running container has to be started again because of its size.
@@ -53,14 +63,15 @@ pub(super) fn requires_restart(
     change(pod, container, newest).is_some_and(|(from, to)| restarts(container, &from, &to))
 }
 
-/// Whether any running container of the pod has another size than it shall have. One that does not
-/// run gets it when it starts.
+/// Whether the pod as a whole, or any running container of it, has another size than it shall have. One
+/// that does not run gets it when it starts.
 pub fn is_resizing(pod: &Pod, observation: &PodObservation) -> bool {
     let Some(sandbox) = observation.newest_sandbox() else {
         return false;
     };
     let mut running = running(pod, observation, &sandbox.id);
-    running.any(|(container, newest)| change(pod, container, newest).is_some())
+    change_of_whole(pod, observation).is_some()
+        || running.any(|(container, newest)| change(pod, container, newest).is_some())
 }
 
 fn running<'a>(
@@ -68,7 +79,8 @@ fn running<'a>(
     observation: &'a PodObservation,
     sandbox: &'a SandboxId,
 ) -> impl Iterator<Item = (&'a Container, &'a ContainerObservation)> {
-    let containers = pod.spec.sidecars().chain(&pod.spec.containers);
+    let containers = pod.spec.init_containers.iter();
+    let containers = containers.chain(&pod.spec.containers);
     containers.filter_map(move |container| {
         let newest = observation.newest(&container.name)?;
         let is_running = matches!(newest.state, ContainerState::Running { .. });
@@ -79,10 +91,12 @@ fn running<'a>(
 /// The size that a container has and the one it shall have, if they differ. Of one that somebody else
 /// has made nothing is known: it is given all of its size once that has changed.
 fn change(pod: &Pod, container: &Container, newest: &ContainerObservation) -> Option<(Size, Size)> {
-    let to = Size::of(&container.resources);
+    let to = pod.spec.size_of(container);
     let unknown = || pod.resize.granted.map(|_| Size::default());
     let from = newest.size.or_else(unknown)?;
-    (from != to).then_some((from, to))
+    // Of one that was made by an earlier podling only its own size is known, until that changes.
+    let is_own = from == Size::of(&container.resources) && pod.resize.granted.is_none();
+    (from != to && !is_own).then_some((from, to))
 }
 
 fn restarts(container: &Container, from: &Size, to: &Size) -> bool {
@@ -191,6 +205,42 @@ mod tests {
         );
         observation.containers[1].state = fixture::exited(0);
         assert!(!is_resizing(&pod, &observation));
+    }
+
+    #[test]
+    fn a_pod_is_resized_as_a_whole_with_the_containers_that_its_limits_are_for() {
+        let own = size(100, 20);
+        let (mut pod, mut observation) = stage(&[("own", own, own), ("free", own, size(300, 30))]);
+        pod.spec.containers[1].resources = crate::model::Requirements::default();
+        observation.containers[1].size = Some(Size {
+            cpu_millis: Range {
+                request: None,
+                limit: Some(300),
+            },
+            memory_bytes: Range {
+                request: None,
+                limit: Some(30),
+            },
+        });
+        pod.spec.resources = size(400, 30).requirements();
+        observation.size = Some(size(300, 30));
+        let found = plan(&pod, &observation).resize.unwrap();
+        let whole = found.whole.expect("it is another");
+        assert_eq!((whole.from, whole.to), (size(300, 30), size(400, 30)));
+        assert_eq!(
+            names(&found.cpu),
+            ["free"],
+            "the other has a limit of its own"
+        );
+        assert!(found.memory.is_empty());
+        assert!(is_resizing(&pod, &observation));
+
+        // Where nothing was written down it is left alone until somebody has asked for another size.
+        observation.size = None;
+        observation.containers[1].size = Some(pod.spec.size_of(&pod.spec.containers[1]));
+        assert!(!is_resizing(&pod, &observation));
+        pod.resize.granted = Some(2);
+        assert!(is_resizing(&pod, &observation));
     }
 
     #[test]

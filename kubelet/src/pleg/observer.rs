@@ -67,18 +67,19 @@ impl RuntimeObserver {
             ),
         )?;
         let mut containers: Vec<_> = containers.into_iter().flatten().collect();
-        self.note_sizes(uid, &mut containers);
+        let size = self.note_sizes(uid, &mut containers);
         Ok(PodObservation {
             uid: uid.clone(),
             name: name.clone(),
             sandboxes: sandboxes.into_iter().flatten().collect(),
             logged: self.logged(uid, name, &containers),
             containers,
+            size,
         })
     }
 
-    /// The sizes that containers were given after they were made.
-    fn note_sizes(&self, uid: &PodUid, containers: &mut [ContainerObservation]) {
+    /// The sizes that containers were given after they were made; that of the pod as a whole.
+    fn note_sizes(&self, uid: &PodUid, containers: &mut [ContainerObservation]) -> Option<Size> {
         let file = self.layout.sizes(uid);
         match given::read(&file) {
             Ok(given) => {
@@ -86,9 +87,11 @@ impl RuntimeObserver {
                     let size = given.get(container.id.as_str()).copied();
                     container.size = size.or(container.size);
                 }
+                given.get(given::WHOLE).copied()
             }
             Err(error) => {
                 tracing::warn!(file = %file.display(), %error, "cannot read sizes of containers");
+                None
             }
         }
     }

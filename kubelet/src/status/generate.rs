@@ -115,7 +115,7 @@ pub fn generate(input: &StatusInput<'_>) -> (PodStatus, Phase) {
         pod_ips: listed(&pod_ips, |ip| PodIP { ip }),
         start_time: Some(started_at(input)),
         qos_class: Some(qos_class(&input.pod.spec).as_str().to_owned()),
-        resources: Some(whole::resources(&input.pod.spec)),
+        resources: Some(whole::resources(&input.pod.spec, input.observation.size)),
         allocated_resources: whole::allocated(&input.pod.spec),
         init_container_statuses: some_unless_empty(init),
         container_statuses: some_unless_empty(regular),

@@ -6,8 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::model::{
-    Container, ContainerName, ContainerObservation, LinuxUser, Pod, RecursiveReadOnly, Size,
-    VolumeMount,
+    Container, ContainerName, ContainerObservation, LinuxUser, Pod, RecursiveReadOnly, VolumeMount,
 };
 
 /// Who its first process was started as, once it was.
@@ -70,7 +69,7 @@ pub(super) fn resources(
     let newest = newest?;
     let mut told = given(pod, &container.name);
     let has = newest.size.filter(|_| newest.state.may_run());
-    let shall = Size::of(&container.resources);
+    let shall = pod.spec.size_of(container);
     if let Some(has) = has.filter(|has| *has != shall) {
         let (cpu, memory) = (has.cpu_millis, has.memory_bytes);
         tell(&mut told.requests, cpu.request, memory.request);

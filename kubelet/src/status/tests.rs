@@ -592,7 +592,7 @@ fn a_pod_tells_what_it_was_given_as_a_whole() {
     pod.spec.containers[0].scalars.requests = [("ephemeral-storage".to_owned(), 1 << 30)].into();
     pod.spec.resources.requests = list(None, Some(64 << 20));
     pod.spec.resources.limits = list(None, Some(128 << 20));
-    let told = serde_json::to_value(whole::resources(&pod.spec)).unwrap();
+    let told = serde_json::to_value(whole::resources(&pod.spec, None)).unwrap();
     let limits = json!({ "memory": "128Mi" });
     let requests = json!({ "cpu": "500m", "memory": "64Mi" });
     let running = json!({ "limits": limits, "requests": requests });

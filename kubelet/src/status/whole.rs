@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 
 use crate::admit::asked_for;
-use crate::model::{EPHEMERAL_STORAGE, PodSpec, Quantity};
+use crate::model::{EPHEMERAL_STORAGE, PodSpec, Quantity, Size};
 use crate::resource::pod_limits;
 
 type Amounts = BTreeMap<String, Text>;
@@ -25,8 +25,14 @@ pub(super) fn allocated(spec: &PodSpec) -> Option<Amounts> {
     Some(all).filter(|all| !all.is_empty())
 }
 
-/// What its cgroup says, or will say once it runs.
-pub(super) fn resources(spec: &PodSpec) -> ResourceRequirements {
+/// What its cgroup says, or will say once it runs; while it is given another size, what it has.
+pub(super) fn resources(spec: &PodSpec, has: Option<Size>) -> ResourceRequirements {
+    let has = has.filter(|has| *has != Size::of(&spec.resources));
+    let as_it_is = has.map(|has| PodSpec {
+        resources: has.requirements(),
+        ..spec.clone()
+    });
+    let spec = as_it_is.as_ref().unwrap_or(spec);
     let limits = pod_limits(spec);
     let pages = spec.scalars.limits.iter();
     let mut most: Amounts = pages

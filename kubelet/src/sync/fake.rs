@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::model::{
     ContainerObservation, ContainerState, EphemeralContainer, Event, Exit, FailureReason, Pod,
     PodActions, PodName, PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults,
-    SandboxObservation, SandboxState, Size, StartFailure, SyncReport, Target, TargetSandbox,
+    SandboxObservation, SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -356,7 +356,7 @@ impl Executor for FakeNode {
                 size: pod
                     .spec
                     .container(&start.name)
-                    .map(|one| Size::of(&one.resources)),
+                    .map(|one| pod.spec.size_of(one)),
                 ..fixture::made(start.name.as_str(), start.restart_count, state)
             };
             let now = self.now();

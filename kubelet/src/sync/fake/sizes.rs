@@ -26,6 +26,10 @@ impl FakeNode {
             }
             done.push(format!("resize {}", one.id));
         }
+        if let Some(whole) = resize.whole {
+            seen.size = Some(whole.to);
+            done.push("resize the pod".to_owned());
+        }
         state.log.extend(done);
         None
     }

@@ -71,7 +71,8 @@ impl Resizes {
         Arc::new(Pod {
             spec: with_given(pod.spec.clone(), &allocated),
             resize: Resize {
-                allocated,
+                allocated: allocated.containers,
+                whole: allocated.whole,
                 granted,
                 pending: pending.and_then(|wish| wish.pending.clone()),
             },
