@@ -59,6 +59,8 @@ pub(super) fn kind(resource: &str) -> String {
         ("persistentvolumes", "PersistentVolume"),
         ("persistentvolumeclaims", "PersistentVolumeClaim"),
         ("certificatesigningrequests", "CertificateSigningRequest"),
+        ("clustertrustbundles", "ClusterTrustBundle"),
+        ("podcertificaterequests", "PodCertificateRequest"),
     ];
     if let Some((_, kind)) = known.iter().find(|(name, _)| *name == plural) {
         return (*kind).to_owned();

@@ -12,8 +12,10 @@
 
 mod address;
 mod der;
+mod discovery;
 mod invitation;
 mod patch;
+mod pod_certificates;
 mod resize;
 mod secure;
 mod select;
@@ -29,6 +31,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use jiff::SignedDuration;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -158,6 +162,12 @@ impl ApiServer {
         authority.map_or_else(String::new, |authority| authority.client(&subject, ends))
     }
 
+    /// What a signer of certificates of pods writes to a request: from when on the next one is to be asked
+    /// for, and how long it is good.
+    pub fn issued(&self, request: &Value, renewed_after: Duration, lifetime: Duration) -> Value {
+        pod_certificates::issued(request, renewed_after, lifetime)
+    }
+
     /// Closes every connection and takes no more.
     pub fn pause(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -188,6 +198,12 @@ impl ApiServer {
         });
         self.address = told.recv().expect("the server listens");
         self.runtime = Some(runtime);
+    }
+
+    /// Sets its clock so many seconds before the machine's, or behind it.
+    pub fn set_clock(&self, ahead: i64) {
+        let ahead = SignedDuration::from_secs(ahead);
+        self.shared.store().set_ahead(ahead);
     }
 
     /// Forgets all changes: who watches from an old version has to list again.

@@ -15,7 +15,7 @@ use super::address::{Address, kind, read};
 use super::secure::{self, Peer, SecureListener};
 use super::select::Selection;
 use super::verbs::{Patching, Refusal};
-use super::{ADMIN, BOOTSTRAP, NODE, Shared, VIEWER, verbs, watch};
+use super::{ADMIN, BOOTSTRAP, NODE, Shared, VIEWER, discovery, pod_certificates, verbs, watch};
 
 /// The largest body.
 const MOST: usize = 4 << 20;
@@ -79,6 +79,9 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
     if matches!(path, "/healthz" | "/readyz" | "/livez") {
         return Ok(said(StatusCode::OK, &json!("ok")));
     }
+    if let Some(resources) = discovery::at(path) {
+        return Ok(said(StatusCode::OK, &resources));
+    }
     let address = read(path).ok_or_else(|| Refusal::not_found(path))?;
     if !secure::may(&user, &parts.method, &address) {
         let message = format!("{} is forbidden: User {user:?} cannot", address.resource);
@@ -97,15 +100,19 @@ async fn act(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal
         .unwrap_or_default();
     if parts.method == Method::GET && address.name.is_none() {
         may_list(&user, &address)?;
+        pod_certificates::may_list(&user, &address, query.get("fieldSelector"))?;
         return Ok(collection(shared, &address, &query));
     }
     let mut store = shared.store();
     let (code, object) = match parts.method {
         Method::GET => (StatusCode::OK, verbs::get(&store, &address)?),
-        Method::POST => (
-            StatusCode::CREATED,
-            verbs::post(&mut store, &address, body)?,
-        ),
+        Method::POST => {
+            pod_certificates::may_ask(&store, &user, &address, &body)?;
+            (
+                StatusCode::CREATED,
+                verbs::post(&mut store, &address, body)?,
+            )
+        }
         Method::PUT => (StatusCode::OK, verbs::put(&mut store, &address, body)?),
         Method::PATCH => {
             let how = Patching::of(content)?;

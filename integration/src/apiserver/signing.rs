@@ -92,6 +92,19 @@ impl Authority {
         signed.expect("it can be signed").pem() + &key.serialize_pem()
     }
 
+    /// A certificate of a pod that has shown that it has a key.
+    pub(super) fn pod(&self, spec: &Value, lifetime: Duration) -> Option<String> {
+        let der = STANDARD.decode(spec["stubPKCS10Request"].as_str()?).ok()?;
+        let asked = der::request(&der)?;
+        let mut params = params(&Subject {
+            name: spec["podName"].as_str()?.to_owned(),
+            groups: Vec::new(),
+        });
+        params.not_before = date_time_ymd(1970, 1, 1) + since(SystemTime::now());
+        params.not_after = date_time_ymd(1970, 1, 1) + since(SystemTime::now() + lifetime);
+        Some(params.signed_by(&asked.key, &self.issuer).ok()?.pem())
+    }
+
     fn sign(&self, spec: &Value, lifetime: Duration) -> Option<String> {
         let pem = STANDARD.decode(spec["request"].as_str()?).ok()?;
         let asked = CertificateSigningRequestDer::from_pem_slice(&pem).ok()?;

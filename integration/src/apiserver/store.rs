@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -33,9 +34,20 @@ pub(super) struct Store {
     /// Changes up to this version are forgotten.
     forgotten: u64,
     seen: watch::Sender<u64>,
+    /// How far its clock is ahead of the machine's.
+    ahead: SignedDuration,
 }
 
 impl Store {
+    /// What time it is here.
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::now() + self.ahead
+    }
+
+    pub(super) fn set_ahead(&mut self, ahead: SignedDuration) {
+        self.ahead = ahead;
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -77,6 +77,7 @@ fn has_status(resource: &str) -> bool {
             | "nodes"
             | "persistentvolumeclaims"
             | "certificatesigningrequests.certificates.k8s.io"
+            | "podcertificaterequests.certificates.k8s.io"
     )
 }
 
@@ -151,7 +152,7 @@ fn create(store: &mut Store, address: &Address, mut object: Value) -> Answer {
         metadata["namespace"] = address.namespace.as_str().into();
     }
     metadata["uid"] = uid(store).into();
-    metadata["creationTimestamp"] = seconds(Timestamp::now()).into();
+    metadata["creationTimestamp"] = seconds(store.now()).into();
     metadata["generation"] = 1.into();
     if let Some(metadata) = metadata.as_object_mut() {
         metadata.remove("deletionTimestamp");
@@ -160,13 +161,13 @@ fn create(store: &mut Store, address: &Address, mut object: Value) -> Answer {
     object["kind"] = kind(&address.resource).into();
     object["apiVersion"] = address.api_version.as_str().into();
     if address.resource == "pods" {
-        complete_pod(&mut object);
+        complete_pod(&mut object, store.now());
     }
     Ok(store.put(key, object))
 }
 
 /// What the server fills in of a pod, as far as a node looks at it.
-fn complete_pod(pod: &mut Value) {
+fn complete_pod(pod: &mut Value, now: Timestamp) {
     let spec = &mut pod["spec"];
     for (name, value) in [
         ("restartPolicy", json!("Always")),
@@ -184,12 +185,12 @@ fn complete_pod(pod: &mut Value) {
     let is_mirror = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
     pod["status"] = json!({ "phase": "Pending", "qosClass": "BestEffort" });
     if !pod["spec"]["nodeName"].is_null() && !is_mirror {
-        pod["status"]["conditions"] = scheduled();
+        pod["status"]["conditions"] = scheduled(now);
     }
 }
 
-fn scheduled() -> Value {
-    let since = seconds(Timestamp::now());
+fn scheduled(now: Timestamp) -> Value {
+    let since = seconds(now);
     json!([{ "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": since }])
 }
 
@@ -200,7 +201,7 @@ fn bind(store: &mut Store, address: &Address, body: &Value) -> Answer {
         return Err(Refusal::conflict("Conflict", message));
     }
     pod["spec"]["nodeName"] = body["target"]["name"].clone();
-    pod["status"]["conditions"] = scheduled();
+    pod["status"]["conditions"] = scheduled(store.now());
     store.put(key, pod);
     Ok(json!({ "kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201 }))
 }
@@ -334,7 +335,7 @@ pub(super) fn delete(store: &mut Store, address: &Address, options: &Value) -> A
     }
     let before = object["metadata"]["deletionGracePeriodSeconds"].as_i64();
     if before.is_none_or(|before| grace < before) {
-        let end = Timestamp::now() + SignedDuration::from_secs(grace);
+        let end = store.now() + SignedDuration::from_secs(grace);
         object["metadata"]["deletionTimestamp"] = seconds(end).into();
         object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
         object = store.put(key, object);
@@ -364,7 +365,7 @@ fn token(store: &mut Store, address: &Address, mut body: Value) -> Answer {
     };
     named(store, &account)?;
     let wanted = body["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
-    let expires = Timestamp::now() + SignedDuration::from_secs(wanted);
+    let expires = store.now() + SignedDuration::from_secs(wanted);
     body["status"] = json!({
         "token": format!("token-of-{}-{}", address.name.as_deref().unwrap_or_default(), store.version()),
         "expirationTimestamp": seconds(expires),

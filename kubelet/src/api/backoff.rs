@@ -44,6 +44,13 @@ impl Backoff {
         self.next = FIRST;
     }
 
+    /// Any number from 0 to 1.
+    pub(super) fn chance(&self) -> f64 {
+        const PARTS: u32 = 1 << 20;
+        let part = self.jitter(u64::from(PARTS));
+        f64::from(u32::try_from(part).unwrap_or(0)) / f64::from(PARTS)
+    }
+
     /// Any number below this one.
     pub(super) fn jitter(&self, below: u64) -> u64 {
         // Each state of the standard library's hashes has random keys.

@@ -26,6 +26,7 @@ mod review;
 mod services;
 mod signing;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,13 +35,14 @@ pub(crate) use csi::{ApiAttachments, DriverKeeper, NodeVolumes};
 pub(crate) use events::EventPoster;
 pub use kubeconfig::KubeconfigError;
 pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};
-pub(crate) use objects::{ApiObjects, Asked, Detection};
+pub(crate) use objects::{ApiObjects, ApiObjectsParts, Asked, Detection};
 pub(crate) use pods::{ApiSource, RemotePods, StatusKeeper, StatusKeeperParts};
 pub(crate) use review::{ApiReviewer, ReviewTimes};
 pub(crate) use services::Services;
 pub(crate) use signing::{Keeper, KeeperParts, Renewal, WishSource};
 
 use crate::metrics::CertificateMetrics;
+use crate::model::ObjectKind;
 use kubeconfig::Kubeconfig;
 
 /// How a cluster is joined.
@@ -64,6 +66,8 @@ pub struct ClusterSettings {
     pub(crate) reviews: ReviewSettings,
     /// How changes of ConfigMaps and Secrets are noticed (`configMapAndSecretChangeDetectionStrategy`).
     pub(crate) detection: Detection,
+    /// Kinds of objects that no pod gets, and the feature gate that keeps them back.
+    pub(crate) closed: BTreeMap<ObjectKind, &'static str>,
     /// What is chosen about the Node.
     pub(crate) node: NodeWishes,
 }

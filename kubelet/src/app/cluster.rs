@@ -1,5 +1,6 @@
 //! What a node of a cluster does beside what every node does.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use tracing::{info, warn};
 
 use super::{Kubelet, Settings};
 use crate::api::{
-    self, ApiAttachments, ApiObjects, ApiReviewer, ApiSource, Asked, Client, ClusterSettings,
-    Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts, LeaseKeeper, NodeVolumes,
-    NodeWishes, Registrar, RegistrarParts, RemotePods, Renewal, ReviewSettings, Services,
-    StatusKeeper, StatusKeeperParts, WishSource,
+    self, ApiAttachments, ApiObjects, ApiObjectsParts, ApiReviewer, ApiSource, Asked, Client,
+    ClusterSettings, Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts,
+    LeaseKeeper, NodeVolumes, NodeWishes, Registrar, RegistrarParts, RemotePods, Renewal,
+    ReviewSettings, Services, StatusKeeper, StatusKeeperParts, WishSource,
 };
 use crate::certificate::Shelf;
 use crate::csi::{Attachments, Mounter};
 use crate::metrics::Metrics;
+use crate::model::ObjectKind;
 use crate::node::Portrait;
 use crate::server::Reviews;
 use crate::source::{Saying, StaticPods};
@@ -46,6 +48,8 @@ pub(super) struct Cluster {
     pub(super) events: (u32, u32),
     reviews: ReviewSettings,
     detection: Detection,
+    /// Kinds of objects that no pod gets, and the feature gate that keeps them back.
+    closed: BTreeMap<ObjectKind, &'static str>,
     /// How long answers about ConfigMaps and Secrets count, when the Node says so.
     answers_age: watch::Sender<Option<Duration>>,
     /// Keeps the certificate that the API server is shown, if somebody has to.
@@ -109,6 +113,7 @@ impl Cluster {
             volumes: OnceLock::new(),
             reviews: settings.reviews,
             detection: settings.detection,
+            closed: settings.closed.clone(),
             answers_age: watch::Sender::new(None),
             uid: watch::Sender::new(None),
             pods: Arc::default(),
@@ -135,7 +140,14 @@ impl Kubelet {
         let (client, pods) = (cluster.client.clone(), Arc::clone(&cluster.pods));
         let age = cluster.answers_age.subscribe();
         let asked = Asked::new(client.clone(), cluster.detection, age);
-        let (objects, changes) = ApiObjects::new(client, pods, local, asked);
+        let (objects, changes) = ApiObjects::new(ApiObjectsParts {
+            client,
+            pods,
+            local,
+            asked,
+            closed: cluster.closed.clone(),
+            events: Arc::clone(&self.events) as _,
+        });
         let (followers, inbox, to_objects) = (Arc::clone(&objects), inbox.clone(), stop.clone());
         parts.spawn(async move {
             followers.run(changes, inbox, to_objects).await;

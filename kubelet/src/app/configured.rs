@@ -1,6 +1,7 @@
 //! From a configuration to settings: pure.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::config::{Configuration, Duration, Loaded};
 use crate::credential::ProviderPlaces;
 use crate::evict;
 use crate::execute::{PodSettings, PullSettings};
-use crate::model::SeccompProfile;
+use crate::model::{ObjectKind, SeccompProfile};
 use crate::node::Reserve;
 use crate::pinning;
 use crate::plan::{Keep, LONGEST_BACKOFF};
@@ -70,6 +71,7 @@ impl Settings {
         self.pinning = pinning::Settings::of(configuration);
         self.eviction = evict::Policy::of(configuration);
         self.image_collection = collect::Policy::of(configuration);
+        self.declared_features = configuration.declared_features();
         self.most_images = usize::try_from(configuration.node_status_max_images).ok();
         // Go's durations may be negative, which switches it off.
         let period = configuration.volume_stats_agg_period;
@@ -182,6 +184,7 @@ fn cluster(loaded: &Loaded, pki: &Path) -> Option<ClusterSettings> {
         ),
         reviews: reviews(configuration),
         detection: Detection::of(&configuration.change_detection_strategy),
+        closed: closed(configuration),
         node: NodeWishes {
             register: configuration.register_node,
             taints: taints
@@ -195,6 +198,21 @@ fn cluster(loaded: &Loaded, pki: &Path) -> Option<ClusterSettings> {
             lease_seconds: number(configuration.node_lease_duration_seconds),
         },
     })
+}
+
+/// Kinds of objects of a cluster that no pod gets while a feature gate is closed.
+fn closed(configuration: &Configuration) -> BTreeMap<ObjectKind, &'static str> {
+    let gates = [
+        (
+            ObjectKind::ClusterTrustBundle,
+            "ClusterTrustBundleProjection",
+        ),
+        (ObjectKind::PodCertificate, "PodCertificateRequest"),
+    ];
+    let closed = gates.into_iter();
+    closed
+        .filter(|(_, gate)| !configuration.is_open(gate))
+        .collect()
 }
 
 /// What is asked of the API server for the server's sake.

@@ -123,5 +123,6 @@ pub(super) fn identity(
         port,
         reserve: settings.reserve.clone(),
         most_images: settings.most_images,
+        declared: settings.declared_features.clone(),
     }
 }

@@ -103,6 +103,8 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
+    /// Features that whoever places or changes pods may count on, in order.
+    pub declared_features: Vec<&'static str>,
     /// Who has CPUs for himself.
     pub pinning: pinning::Settings,
     /// Where the kernel shows the machine's CPUs and memory.
@@ -219,6 +221,7 @@ impl Settings {
             keep: Keep::default(),
             deadlines: Deadlines::default(),
             most_images: Some(50),
+            declared_features: Configuration::default().declared_features(),
             pinning: pinning::Settings::default(),
             system: "/sys/devices/system".into(),
             volume_stats: Some(Duration::from_secs(60)),

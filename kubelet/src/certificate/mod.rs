@@ -14,6 +14,6 @@ mod tests;
 mod wish;
 
 pub(crate) use due::due;
-pub(crate) use read::{Leaf, certificates_of};
+pub(crate) use read::{Leaf, certificates_of, pem_of, pem_of_certificates};
 pub(crate) use shelf::{Shelf, ShelfError};
 pub(crate) use wish::Wish;

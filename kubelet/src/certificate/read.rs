@@ -4,6 +4,8 @@
 //! by who verifies it: here it is only read, and what is not well formed is not read.
 #![deny(clippy::disallowed_methods)]
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -91,6 +93,22 @@ pub(crate) fn certificates_of(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem)
         .filter_map(Result::ok)
         .collect()
+}
+
+/// A certificate as PEM.
+pub(crate) fn pem_of(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let lines: Vec<_> = lines.collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}
+
+/// The same certificates as PEM, without all that is between them.
+pub(crate) fn pem_of_certificates(pem: &[u8]) -> String {
+    certificates_of(pem).iter().map(|one| pem_of(one)).collect()
 }
 
 fn subject(mut names: &[u8]) -> Option<(String, Vec<String>)> {

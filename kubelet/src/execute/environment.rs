@@ -143,7 +143,10 @@ fn add_all(
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
         | Object::CsiDriver(_)
-        | Object::Token(_) => {}
+        | Object::Token(_)
+        | Object::TrustBundle(_)
+        | Object::TrustBundles(_)
+        | Object::PodCertificate(_) => {}
     }
     Ok(())
 }
@@ -178,7 +181,10 @@ fn key(
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
         | Object::CsiDriver(_)
-        | Object::Token(_) => None,
+        | Object::Token(_)
+        | Object::TrustBundle(_)
+        | Object::TrustBundles(_)
+        | Object::PodCertificate(_) => None,
     };
     match value {
         None if !of.optional => Err(EnvironmentError::NoKey {

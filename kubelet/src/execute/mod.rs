@@ -42,6 +42,7 @@ mod start;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod users;
 mod volumes;
 

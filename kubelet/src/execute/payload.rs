@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::environment::{Facts, field, resource};
+use super::trust;
 use crate::model::{
-    DownwardFile, DownwardValue, Files, FilesSource, KeyToPath, Object, ObjectKey, ObjectReference,
-    Token, TokenRequest,
+    CertificatePaths, CertificateWish, DownwardFile, DownwardValue, Files, FilesSource, KeyToPath,
+    Object, ObjectKey, ObjectReference, PodCertificate, PodSpec, Token, TokenRequest, TrustWish,
 };
 use crate::store::LookupError;
 use crate::volume::{Payload, PayloadFile};
@@ -27,10 +28,19 @@ pub(super) fn payload(
         let made = match source {
             FilesSource::Object(of) => of_object(of, files.default_mode, facts, objects),
             FilesSource::Downward(items) => downward(items, files.default_mode, facts),
-            FilesSource::Token { request, path } => token(request, facts, objects).map(|token| {
-                let token = file(token.as_str().as_bytes(), files.default_mode);
-                Payload::from([(path.clone(), token)])
-            }),
+            FilesSource::Token { request, path } => token(request, facts, objects)
+                .map(|token| vec![(path.clone(), token.as_str().as_bytes().to_vec())])
+                .map(|texts| private(texts, files.default_mode, facts)),
+            FilesSource::Trust {
+                wish,
+                optional,
+                path,
+            } => trusted(wish, *optional, facts, objects)
+                .map(|anchors| vec![(path.clone(), anchors)])
+                .map(|texts| private(texts, files.default_mode, facts)),
+            FilesSource::Certificate { wish, paths } => certificate(wish, facts, objects)
+                .map(|found| certificate_files(&found, paths))
+                .map(|texts| private(texts, files.default_mode, facts)),
         };
         match made {
             Ok(made) => payload.extend(made),
@@ -86,10 +96,89 @@ fn token(request: &TokenRequest, facts: Facts<'_>, objects: &Objects) -> Result<
     }
 }
 
+fn trusted(
+    wish: &TrustWish,
+    optional: bool,
+    facts: Facts<'_>,
+    objects: &Objects,
+) -> Result<Vec<u8>, String> {
+    let key = ObjectKey::trust_bundles();
+    match objects.get(&key) {
+        Some(Ok(Object::TrustBundles(bundles))) => {
+            trust::anchors(wish, optional, bundles, &facts.pod.uid)
+        }
+        Some(Err(error)) => Err(whole(error)),
+        Some(Ok(_)) | None => Err(format!("{key} was not looked up")),
+    }
+}
+
+fn certificate(
+    wish: &CertificateWish,
+    facts: Facts<'_>,
+    objects: &Objects,
+) -> Result<PodCertificate, String> {
+    let key = wish.key(&facts.pod.name.namespace);
+    match objects.get(&key) {
+        Some(Ok(Object::PodCertificate(found))) => Ok(found.clone()),
+        Some(Err(error)) => Err(whole(error)),
+        Some(Ok(_)) | None => Err(format!("{key} was not looked up")),
+    }
+}
+
+/// An error with what is behind it.
+fn whole(error: &LookupError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn certificate_files(of: &PodCertificate, paths: &CertificatePaths) -> Vec<(String, Vec<u8>)> {
+    let bundle = format!("{}{}", of.key, of.chain);
+    [
+        (&paths.bundle, bundle.as_str()),
+        (&paths.key, &of.key),
+        (&paths.chain, &of.chain),
+    ]
+    .into_iter()
+    .filter_map(|(path, text)| Some((path.clone()?, text.as_bytes().to_vec())))
+    .collect()
+}
+
+/// What shows who a pod is belongs to the one user that its containers run as, if that is known; he, or
+/// the pod's group, may then read it, and nobody else.
+fn private(texts: Vec<(String, Vec<u8>)>, mode: u32, facts: Facts<'_>) -> Payload {
+    let spec = &facts.pod.spec;
+    let owner = only_user(spec);
+    let mode = match owner.is_some() || spec.security.fs_group.is_some() {
+        true => 0o600,
+        false => mode,
+    };
+    let files = texts.into_iter().map(|(path, bytes)| {
+        let file = PayloadFile { bytes, mode, owner };
+        (path, file)
+    });
+    files.collect()
+}
+
+/// The user of all containers, when each says one and all say the same.
+fn only_user(spec: &PodSpec) -> Option<u32> {
+    let general = spec.security.identity;
+    let mut users = spec
+        .init_containers
+        .iter()
+        .chain(&spec.containers)
+        .map(|one| one.security.identity.or(general).run_as_user);
+    let first = users.next()??;
+    let is_of_all = users.all(|user| user == Some(first));
+    u32::try_from(first).ok().filter(|_| is_of_all)
+}
+
 fn file(bytes: &[u8], mode: u32) -> PayloadFile {
     PayloadFile {
         bytes: bytes.to_vec(),
         mode,
+        owner: None,
     }
 }
 
@@ -106,7 +195,10 @@ fn entries(object: &Object) -> Vec<(&str, &[u8])> {
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
         | Object::CsiDriver(_)
-        | Object::Token(_) => Vec::new(),
+        | Object::Token(_)
+        | Object::TrustBundle(_)
+        | Object::TrustBundles(_)
+        | Object::PodCertificate(_) => Vec::new(),
     }
 }
 
@@ -118,7 +210,10 @@ fn value<'a>(object: &'a Object, key: &str) -> Option<&'a [u8]> {
         | Object::PersistentVolumeClaim(_)
         | Object::RuntimeClass(_)
         | Object::CsiDriver(_)
-        | Object::Token(_) => None,
+        | Object::Token(_)
+        | Object::TrustBundle(_)
+        | Object::TrustBundles(_)
+        | Object::PodCertificate(_) => None,
     }
 }
 

@@ -34,12 +34,13 @@ mod resize;
 mod scalars;
 mod security;
 mod size;
+mod trust;
 mod volume;
 
 pub use action::{
     Afterwards, ContainerRole, CreateSandbox, HeldBack, KillContainer, KillReason, PodActions,
-    RemoveContainer, RemoveSandbox, ResizeContainer, ResizePod, ResizeWhole, SandboxReason, StartContainer,
-    StartReason, StopReason, StopSandbox, TargetSandbox,
+    RemoveContainer, RemoveSandbox, ResizeContainer, ResizePod, ResizeWhole, SandboxReason,
+    StartContainer, StartReason, StopReason, StopSandbox, TargetSandbox,
 };
 pub use cgroup_driver::CgroupDriver;
 pub use change::PodChange;
@@ -91,8 +92,9 @@ pub use security::{
     SeccompProfile, SecurityIdentity, SelinuxOptions, SupplementalGroupsPolicy, Sysctl,
 };
 pub use size::{OnResize, Range, ResizePolicy, Size};
+pub use trust::{CertificateWish, PodCertificate, TrustBundle, TrustBundles, TrustWish};
 pub use volume::{
-    DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind, KeyToPath, Medium,
-    MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeDevice, VolumeMount,
-    VolumePath, VolumeSource,
+    CertificatePaths, DownwardFile, DownwardValue, Files, FilesKind, FilesSource, HostPathKind,
+    KeyToPath, Medium, MountPropagation, ObjectReference, RecursiveReadOnly, Volume, VolumeDevice,
+    VolumeMount, VolumePath, VolumeSource,
 };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CsiDriver, PersistentVolume, PersistentVolumeClaim};
+use super::{
+    CsiDriver, PersistentVolume, PersistentVolumeClaim, PodCertificate, TrustBundle, TrustBundles,
+};
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +25,10 @@ pub enum ObjectKind {
     CsiDriver,
     /// What shows a pod's service account to others.
     ServiceAccountToken,
+    /// Authorities that may be trusted; without a name all that there are.
+    ClusterTrustBundle,
+    /// A certificate of a pod's own.
+    PodCertificate,
 }
 
 impl ObjectKind {
@@ -36,6 +42,8 @@ impl ObjectKind {
             Self::RuntimeClass => "RuntimeClass",
             Self::CsiDriver => "CSIDriver",
             Self::ServiceAccountToken => "ServiceAccountToken",
+            Self::ClusterTrustBundle => "ClusterTrustBundle",
+            Self::PodCertificate => "PodCertificate",
         }
     }
 
@@ -49,6 +57,8 @@ impl ObjectKind {
             Self::RuntimeClass => "runtimeclass.node.k8s.io",
             Self::CsiDriver => "csidriver.storage.k8s.io",
             Self::ServiceAccountToken => "serviceaccount",
+            Self::ClusterTrustBundle => "clustertrustbundle.certificates.k8s.io",
+            Self::PodCertificate => "podcertificate",
         }
     }
 }
@@ -72,6 +82,11 @@ impl ObjectKey {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
+    }
+
+    /// All the bundles of authorities that there are.
+    pub fn trust_bundles() -> Self {
+        Self::new(ObjectKind::ClusterTrustBundle, "", "")
     }
 }
 
@@ -104,6 +119,12 @@ pub enum Object {
     CsiDriver(Arc<CsiDriver>),
     /// What shows a pod's service account to others.
     Token(Token),
+    /// Authorities that may be trusted.
+    TrustBundle(Arc<TrustBundle>),
+    /// All of them.
+    TrustBundles(Arc<TrustBundles>),
+    /// A certificate of a pod's own.
+    PodCertificate(PodCertificate),
 }
 
 /// What shows a pod's service account to others.

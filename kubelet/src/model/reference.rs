@@ -66,6 +66,8 @@ impl VolumeSource {
             FilesSource::Object(of) => Some(ObjectKey::new(of.kind, namespace, &of.name)),
             FilesSource::Downward(_) => None,
             FilesSource::Token { request, .. } => Some(request.key(namespace)),
+            FilesSource::Trust { .. } => Some(ObjectKey::trust_bundles()),
+            FilesSource::Certificate { wish, .. } => Some(wish.key(namespace)),
         };
         match self {
             Self::Files(files) => files.sources.iter().filter_map(of_files).collect(),

@@ -1,6 +1,8 @@
 //! Volumes of a pod and how containers mount them.
 
-use super::{InlineCsi, ObjectKind, PullPolicy, ResourceField, TokenRequest};
+use super::{
+    CertificateWish, InlineCsi, ObjectKind, PullPolicy, ResourceField, TokenRequest, TrustWish,
+};
 
 /// A volume of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +110,33 @@ pub enum FilesSource {
         /// The file inside the volume.
         path: String,
     },
+    /// Whom to trust.
+    Trust {
+        /// Which authorities.
+        wish: TrustWish,
+        /// Whether there may be none.
+        optional: bool,
+        /// The file inside the volume.
+        path: String,
+    },
+    /// A certificate of the pod's own, and its key.
+    Certificate {
+        /// Which.
+        wish: CertificateWish,
+        /// The files inside the volume.
+        paths: CertificatePaths,
+    },
+}
+
+/// The files that a certificate becomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificatePaths {
+    /// The key and after it the chain.
+    pub bundle: Option<String>,
+    /// The key alone.
+    pub key: Option<String>,
+    /// The chain alone.
+    pub chain: Option<String>,
 }
 
 /// A ConfigMap or a Secret of the pod's namespace, as files.

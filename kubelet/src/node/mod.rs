@@ -62,6 +62,8 @@ pub struct Identity {
     pub standing: watch::Receiver<Standing>,
     /// How many images are listed; all without a number.
     pub most_images: Option<usize>,
+    /// Features that whoever places or changes pods may count on, in order.
+    pub declared: Vec<&'static str>,
 }
 
 impl Identity {

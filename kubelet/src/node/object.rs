@@ -49,6 +49,9 @@ pub(super) fn node(
             },
         },
     });
+    if !identity.declared.is_empty() {
+        object["status"]["declaredFeatures"] = json!(identity.declared);
+    }
     if facts.swap > 0 {
         object["status"]["nodeInfo"]["swap"] = json!({ "capacity": facts.swap });
     }

@@ -15,6 +15,7 @@ fn identity(configuration: &Configuration) -> Identity {
         labels: vec![("rack".to_owned(), "7".to_owned())],
         port: Some(10250),
         most_images: Some(50),
+        declared: configuration.declared_features(),
         standing: tokio::sync::watch::channel(crate::evict::Standing::default()).1,
         reserve: Reserve::of(configuration),
     }
@@ -67,6 +68,21 @@ fn a_node_has_what_its_machine_has_but_for_what_is_kept() {
             "hugepages-1Gi": "1Gi", "hugepages-2Mi": "0", "memory": "2849024Ki", "pods": "110",
         })
     );
+}
+
+#[test]
+fn a_node_declares_the_features_that_others_may_count_on() {
+    let mut configuration = Configuration::default();
+    let declared = |configuration: &Configuration| {
+        shown(configuration, &[])["status"]["declaredFeatures"].clone()
+    };
+    assert_eq!(
+        declared(&configuration),
+        json!(configuration.declared_features())
+    );
+    let gate = "NodeDeclaredFeatures".to_owned();
+    configuration.feature_gates.insert(gate, false);
+    assert_eq!(declared(&configuration), json!(null));
 }
 
 #[test]

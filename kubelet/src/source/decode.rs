@@ -4,6 +4,7 @@
 //! pods refer to, or a list of them.
 #![deny(clippy::disallowed_methods)]
 
+use k8s_openapi::api::certificates::v1beta1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::storage::v1::CSIDriver;
@@ -39,6 +40,8 @@ pub enum Written {
     RuntimeClass(Box<RuntimeClass>),
     /// What is said of a driver of volumes.
     CsiDriver(Box<CSIDriver>),
+    /// Authorities that pods may trust.
+    ClusterTrustBundle(Box<ClusterTrustBundle>),
 }
 
 /// The kinds that a manifest may describe.
@@ -51,12 +54,14 @@ enum Kind {
     PersistentVolumeClaim,
     RuntimeClass,
     CsiDriver,
+    ClusterTrustBundle,
 }
 
 /// What may stand in a manifest, for messages.
 const READ_HERE: &str = "a v1 Pod, ConfigMap, Secret, PersistentVolume or \
                          PersistentVolumeClaim, nor a node.k8s.io/v1 RuntimeClass, nor a \
-                         storage.k8s.io/v1 CSIDriver,";
+                         storage.k8s.io/v1 CSIDriver, nor a certificates.k8s.io/v1beta1 \
+                         ClusterTrustBundle,";
 
 impl Kind {
     fn of(header: &Header<'_>) -> Option<Self> {
@@ -68,6 +73,7 @@ impl Kind {
             ("v1", "PersistentVolumeClaim") => Some(Self::PersistentVolumeClaim),
             ("node.k8s.io/v1", "RuntimeClass") => Some(Self::RuntimeClass),
             ("storage.k8s.io/v1", "CSIDriver") => Some(Self::CsiDriver),
+            ("certificates.k8s.io/v1beta1", "ClusterTrustBundle") => Some(Self::ClusterTrustBundle),
             _ => None,
         }
     }
@@ -91,6 +97,7 @@ impl Kind {
             Self::PersistentVolumeClaim => written(tree, Written::PersistentVolumeClaim),
             Self::RuntimeClass => written(tree, Written::RuntimeClass),
             Self::CsiDriver => written(tree, Written::CsiDriver),
+            Self::ClusterTrustBundle => written(tree, Written::ClusterTrustBundle),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::bind::{Bindings, bind};
 use super::{LookupError, Objects};
-use crate::model::{Object, ObjectKey, ObjectNotFound, PodUid};
+use crate::model::{Object, ObjectKey, ObjectKind, ObjectNotFound, PodUid};
 
 /// Everything that is there at one moment.
 type Snapshot = Arc<BTreeMap<ObjectKey, Object>>;
@@ -42,7 +42,7 @@ impl Shelf {
         let new = self.seen.borrow();
         let keys = old.keys().chain(new.keys());
         let changed = keys.filter(|key| old.get(key) != new.get(key));
-        Ok(changed.cloned().collect())
+        Ok(changed.map(looked_up_as).collect())
     }
 }
 
@@ -97,13 +97,32 @@ pub fn shelf(root: &Path) -> (Shelf, LocalObjects) {
     (Shelf { seen, record }, LocalObjects(receiver))
 }
 
+/// Bundles of authorities are looked up all at once.
+fn looked_up_as(key: &ObjectKey) -> ObjectKey {
+    match key.kind {
+        ObjectKind::ClusterTrustBundle => ObjectKey::trust_bundles(),
+        _ => key.clone(),
+    }
+}
+
+fn trust_bundles(all: &BTreeMap<ObjectKey, Object>) -> Object {
+    let bundles = all.iter().filter_map(|(key, object)| match object {
+        Object::TrustBundle(bundle) => Some((key.name.clone(), Arc::clone(bundle))),
+        _ => None,
+    });
+    Object::TrustBundles(Arc::new(bundles.collect()))
+}
+
 impl Objects for LocalObjects {
     fn get<'a>(
         &'a self,
         _reader: &'a PodUid,
         key: &'a ObjectKey,
     ) -> BoxFuture<'a, Result<Object, LookupError>> {
-        let found = self.0.borrow().get(key).cloned();
+        let found = match *key == ObjectKey::trust_bundles() {
+            true => Some(trust_bundles(&self.0.borrow())),
+            false => self.0.borrow().get(key).cloned(),
+        };
         ready(found.ok_or_else(|| ObjectNotFound(key.clone()).into())).boxed()
     }
 
@@ -116,7 +135,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::model::{ConfigMap, ObjectKind};
+    use crate::model::{ConfigMap, TrustBundle};
 
     #[tokio::test]
     async fn what_is_put_out_is_seen_and_what_is_taken_away_is_not() {
@@ -133,5 +152,23 @@ mod tests {
         assert_eq!(shelf.put(BTreeMap::new()).unwrap(), [key.clone()].into());
         let error = objects.get(&uid, &key).await.unwrap_err();
         assert_eq!(error.to_string(), "configmap \"web\" not found");
+    }
+
+    #[tokio::test]
+    async fn bundles_of_authorities_are_looked_up_all_at_once() {
+        let root = TempDir::new().unwrap();
+        let (shelf, objects) = shelf(root.path());
+        let (uid, all) = (PodUid::from("uid"), ObjectKey::trust_bundles());
+        let bundle = Arc::new(TrustBundle {
+            signer: String::new(),
+            labels: BTreeMap::new(),
+            anchors: vec![vec![1]],
+        });
+        let key = ObjectKey::new(ObjectKind::ClusterTrustBundle, "", "own");
+        let put = BTreeMap::from([(key, Object::TrustBundle(Arc::clone(&bundle)))]);
+        assert_eq!(shelf.put(put).unwrap(), [all.clone()].into());
+        let found = objects.get(&uid, &all).await.unwrap();
+        let expected = BTreeMap::from([("own".to_owned(), bundle)]);
+        assert_eq!(found, Object::TrustBundles(Arc::new(expected)));
     }
 }

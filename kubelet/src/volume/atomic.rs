@@ -35,6 +35,8 @@ pub struct PayloadFile {
     pub bytes: Vec<u8>,
     /// Its mode bits.
     pub mode: u32,
+    /// The user it belongs to, if not to root.
+    pub owner: Option<u32>,
 }
 
 /// Whether files were ever written to a volume.
@@ -164,6 +166,7 @@ fn write_file(path: &Path, file: &PayloadFile) -> io::Result<()> {
     let mut open = fs::OpenOptions::new();
     let mut opened = open.write(true).create_new(true).mode(0o600).open(path)?;
     opened.write_all(&file.bytes)?;
+    std::os::unix::fs::fchown(&opened, file.owner, None)?;
     opened.set_permissions(fs::Permissions::from_mode(file.mode & 0o777))
 }
 
@@ -191,12 +194,19 @@ fn show(volume: &Path, payload: &Payload) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn payload(files: &[(&str, &str)]) -> Payload {
         let file = |(path, text): &(&str, &str)| {
             let bytes = text.as_bytes().to_vec();
-            ((*path).to_owned(), PayloadFile { bytes, mode: 0o644 })
+            let file = PayloadFile {
+                bytes,
+                mode: 0o644,
+                owner: None,
+            };
+            ((*path).to_owned(), file)
         };
         files.iter().map(file).collect()
     }
@@ -254,6 +264,18 @@ mod tests {
         write(volume.path(), &files, None).unwrap();
         let mode = fs::metadata(volume.path().join("a")).unwrap().permissions();
         assert_eq!(mode.mode() & 0o7777, 0o466);
+    }
+
+    #[test]
+    fn a_file_belongs_to_whom_it_is_for() {
+        let volume = tempfile::TempDir::new().unwrap();
+        let mut files = payload(&[("a", "1")]);
+        let file = files.get_mut("a").unwrap();
+        (file.mode, file.owner) = (0o600, Some(1234));
+        write(volume.path(), &files, None).unwrap();
+        let found = fs::metadata(volume.path().join("a")).unwrap();
+        let expected = (1234, 0o600);
+        assert_eq!((found.uid(), found.mode() & 0o777), expected);
     }
 
     #[test]

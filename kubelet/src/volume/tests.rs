@@ -153,6 +153,7 @@ fn with_key(stage: &Stage, key: &str) -> SetUp {
     let file = PayloadFile {
         bytes: key.as_bytes().to_vec(),
         mode: 0o600,
+        owner: None,
     };
     let payload: Payload = [("key".to_owned(), file)].into();
     SetUp {

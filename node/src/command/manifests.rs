@@ -51,6 +51,7 @@ fn name(written: &Written) -> Option<String> {
         Written::PersistentVolumeClaim(claim) => ("persistentvolumeclaim", &claim.metadata),
         Written::RuntimeClass(class) => ("runtimeclass", &class.metadata),
         Written::CsiDriver(driver) => ("csidriver", &driver.metadata),
+        Written::ClusterTrustBundle(bundle) => ("clustertrustbundle", &bundle.metadata),
     };
     Some(format!("{kind}/{}", metadata.name.as_ref()?))
 }

@@ -25,13 +25,14 @@ const OWN_LABELS: [&str; 10] = [
 ];
 
 /// Parts of a status that are replaced as a whole, each when it differs.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
     "daemonEndpoints",
     "nodeInfo",
     "images",
     "runtimeHandlers",
     "volumesInUse",
     "features",
+    "declaredFeatures",
 ];
 
 /// The Node that is made.

@@ -86,6 +86,8 @@ pub(super) fn collection(key: &ObjectKey) -> Option<String> {
         ObjectKind::PersistentVolume => Some("/api/v1/persistentvolumes".to_owned()),
         ObjectKind::RuntimeClass => Some("/apis/node.k8s.io/v1/runtimeclasses".to_owned()),
         ObjectKind::CsiDriver => Some("/apis/storage.k8s.io/v1/csidrivers".to_owned()),
-        ObjectKind::ServiceAccountToken => None,
+        ObjectKind::ServiceAccountToken
+        | ObjectKind::ClusterTrustBundle
+        | ObjectKind::PodCertificate => None,
     }
 }

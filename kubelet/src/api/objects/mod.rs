@@ -11,8 +11,11 @@
 
 mod asked;
 mod asked_again;
+mod bundles;
+mod certificate;
 mod follow;
 mod token;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,8 +32,9 @@ use super::client::Client;
 use super::pods::RemotePods;
 use crate::model::{Object, ObjectKey, ObjectKind, ObjectNotFound, PodUid};
 use crate::store::{LocalObjects, LookupError, Objects};
-use crate::sync::Input;
+use crate::sync::{EventRecorder, Input};
 pub(crate) use asked::{Asked, Detection, age_of};
+use told::Told;
 
 /// How long a pod waits for an object, before it says so and tries again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,7 +52,7 @@ enum Seen {
     Wrong(String),
 }
 
-/// An object; a token is also somebody's.
+/// An object; a token or a certificate is also somebody's.
 type Place = (Option<PodUid>, ObjectKey);
 
 /// Somebody follows an object.
@@ -66,10 +70,24 @@ pub(crate) struct ApiObjects {
     local: LocalObjects,
     /// Who asks for ConfigMaps and Secrets, when they are not followed.
     asked: Option<Asked>,
+    /// Kinds that no pod gets, and the feature gate that keeps them back.
+    closed: BTreeMap<ObjectKind, &'static str>,
+    events: Arc<dyn EventRecorder>,
     changed: mpsc::UnboundedSender<ObjectKey>,
     followed: Mutex<BTreeMap<Place, Followed>>,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// What it is made of.
+pub(crate) struct ApiObjectsParts {
+    pub(crate) client: Client,
+    pub(crate) pods: Arc<RemotePods>,
+    pub(crate) local: LocalObjects,
+    pub(crate) asked: Option<Asked>,
+    /// Kinds that no pod gets, and the feature gate that keeps them back.
+    pub(crate) closed: BTreeMap<ObjectKind, &'static str>,
+    pub(crate) events: Arc<dyn EventRecorder>,
 }
 
 /// Where what changed comes out.
@@ -77,12 +95,15 @@ pub(crate) type ChangedObjects = mpsc::UnboundedReceiver<ObjectKey>;
 
 impl ApiObjects {
     /// Nobody reads anything yet.
-    pub(crate) fn new(
-        client: Client,
-        pods: Arc<RemotePods>,
-        local: LocalObjects,
-        asked: Option<Asked>,
-    ) -> (Arc<Self>, ChangedObjects) {
+    pub(crate) fn new(parts: ApiObjectsParts) -> (Arc<Self>, ChangedObjects) {
+        let ApiObjectsParts {
+            client,
+            pods,
+            local,
+            asked,
+            closed,
+            events,
+        } = parts;
         // A follower tells of a change now and then.
         let (changed, changes) = mpsc::unbounded_channel();
         let objects = Self {
@@ -90,6 +111,8 @@ impl ApiObjects {
             pods,
             local,
             asked,
+            closed,
+            events,
             changed,
             followed: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -123,8 +146,11 @@ impl ApiObjects {
 
     /// What is known of an object from now on, and from a follower that is there or begins.
     fn follow(&self, reader: &PodUid, key: &ObjectKey) -> watch::Receiver<Seen> {
-        let is_token = key.kind == ObjectKind::ServiceAccountToken;
-        let place = (is_token.then(|| reader.clone()), key.clone());
+        let is_own = matches!(
+            key.kind,
+            ObjectKind::ServiceAccountToken | ObjectKind::PodCertificate
+        );
+        let place = (is_own.then(|| reader.clone()), key.clone());
         let mut followed = self.followed();
         let entry = followed
             .entry(place)
@@ -138,16 +164,34 @@ impl ApiObjects {
         let end = self.stop.child_token();
         let (client, key) = (self.client.clone(), key.clone());
         let (changed, to_follower) = (self.changed.clone(), end.clone());
-        if key.kind == ObjectKind::ServiceAccountToken {
-            let pod = self.pods.with_uid(reader);
-            let tokens = token::Tokens { client, key, pod };
-            self.tasks.spawn(tokens.follow(tell, changed, to_follower));
-        } else if asked_again::is_for(key.kind) {
-            self.tasks
-                .spawn(asked_again::ask(client, key, (tell, changed), to_follower));
-        } else {
-            self.tasks
-                .spawn(follow::follow(client, key, (tell, changed), to_follower));
+        let told = (tell, changed);
+        match key.kind {
+            ObjectKind::ServiceAccountToken => {
+                let pod = self.pods.with_uid(reader);
+                let tokens = token::Tokens { client, key, pod };
+                self.tasks.spawn(tokens.follow(told.0, told.1, to_follower));
+            }
+            ObjectKind::PodCertificate => {
+                let certificates = certificate::Certificates {
+                    client,
+                    pod: self.pods.with_uid(reader),
+                    events: Arc::clone(&self.events),
+                    told: Told::new(key, told),
+                };
+                self.tasks.spawn(certificates.follow(to_follower));
+            }
+            ObjectKind::ClusterTrustBundle => {
+                let told = Told::new(key, told);
+                self.tasks.spawn(bundles::follow(client, told, to_follower));
+            }
+            kind if asked_again::is_for(kind) => {
+                let asking = asked_again::ask(client, key, told, to_follower);
+                self.tasks.spawn(asking);
+            }
+            _ => {
+                let following = follow::follow(client, key, told, to_follower);
+                self.tasks.spawn(following);
+            }
         }
         Followed {
             readers: BTreeSet::new(),
@@ -167,6 +211,10 @@ impl ApiObjects {
             let key = key.clone();
             LookupError::Unavailable { key, source }
         };
+        if let Some(gate) = self.closed.get(&key.kind) {
+            let why = format!("the feature gate {gate} is closed");
+            return Err(unavailable(why.into()));
+        }
         let seen = match self.asked.as_ref().filter(|_| Asked::is_for(key.kind)) {
             Some(asked) => asked
                 .find(reader, key)

@@ -84,6 +84,7 @@ fn settings(folder: &Path, renewal: Renewal) -> ClusterSettings {
             },
         },
         detection: Detection::Watch,
+        closed: std::collections::BTreeMap::new(),
         node: NodeWishes {
             register: true,
             taints: Vec::new(),
@@ -176,4 +177,24 @@ fn a_certificate_that_is_renewed_begins_with_the_one_of_the_kubeconfig() {
     let before = fs::read_link(&current).unwrap();
     entered(folder.path(), Renewal::InTime).unwrap();
     assert_eq!(fs::read_link(&current).unwrap(), before);
+}
+
+#[test]
+fn a_certificate_whose_kubeconfig_is_gone_does_not_count_and_one_beside_an_old_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubelet.conf");
+    let current = folder.path().join("pki/kubelet-client-current.pem");
+    fs::write(&file, with_certificate(2090)).unwrap();
+    fs::write(folder.path().join("bootstrap.conf"), BOOTSTRAP).unwrap();
+    entered(folder.path(), Renewal::InTime).unwrap();
+    let kept = fs::canonicalize(&current).unwrap();
+    // What was issued later counts when that of the kubeconfig has ended.
+    fs::write(&file, with_certificate(2001)).unwrap();
+    entered(folder.path(), Renewal::InTime).unwrap();
+    assert_eq!(fs::canonicalize(&current).unwrap(), kept);
+    // Of a cluster that was left nothing is shown to another one.
+    fs::remove_file(&file).unwrap();
+    entered(folder.path(), Renewal::InTime).unwrap();
+    assert!(!current.exists());
+    assert!(kept.exists(), "it can be found again");
 }

@@ -1,6 +1,7 @@
 //! Feature gates: which there are, which are open, and which may not be set.
 #![deny(clippy::disallowed_methods)]
 
+mod declared;
 mod table;
 
 use super::Configuration;
@@ -9,17 +10,21 @@ use super::Configuration;
 const OF_STAGES: [(&str, Stage); 2] = [("AllAlpha", Stage::Alpha), ("AllBeta", Stage::Beta)];
 
 /// Gates that change what this kubelet does, or what it takes for valid.
-const WITH_EFFECT: [&str; 12] = [
+const WITH_EFFECT: [&str; 16] = [
     "AllAlpha",
     "AllBeta",
     "CPUManagerPolicyAlphaOptions",
     "CPUManagerPolicyBetaOptions",
+    "ClusterTrustBundle",
+    "ClusterTrustBundleProjection",
     "CustomCPUCFSQuotaPeriod",
     "DisableCPUQuotaWithExclusiveCPUs",
     "GracefulNodeShutdown",
     "GracefulNodeShutdownBasedOnPodPriority",
     "KubeletCrashLoopBackOffMax",
     "KubeletEnsureSecretPulledImages",
+    "NodeDeclaredFeatures",
+    "PodCertificateRequest",
     "QOSReserved",
     "RotateKubeletServerCertificate",
 ];

@@ -3,12 +3,13 @@
 use k8s_openapi::api::core::v1 as core;
 
 use crate::model::{
-    DownwardFile, DownwardValue, Files, FilesKind, FilesSource, KeyToPath, ObjectKind,
-    ObjectReference, TokenRequest,
+    CertificateWish, DownwardFile, DownwardValue, Files, FilesKind, FilesSource, KeyToPath,
+    ObjectKind, ObjectReference, TokenRequest,
 };
 use crate::source::problem::Problems;
 
 use super::environment::{is_subscripted, object_name, resource_field};
+use super::trust;
 use super::volume::has_dots;
 
 /// Fields of a pod that a file may show.
@@ -56,7 +57,12 @@ pub(super) fn files(
         default_mode: default_mode(&path, projected.default_mode, problems),
         sources: sources
             .filter_map(|(index, source)| {
-                projection(&format!("{path}.sources[{index}]"), source, spec, problems)
+                let wish = CertificateWish {
+                    volume: volume.name.clone(),
+                    source: index,
+                };
+                let path = format!("{path}.sources[{index}]");
+                projection(&path, source, wish, spec, problems)
             })
             .collect(),
     })
@@ -73,18 +79,17 @@ fn one(kind: FilesKind, default_mode: u32, source: FilesSource) -> Files {
 fn projection(
     path: &str,
     source: &core::VolumeProjection,
+    wish: CertificateWish,
     spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> Option<FilesSource> {
-    // What only an API server can give, and is not asked of one yet.
-    let refused = [
-        ("clusterTrustBundle", source.cluster_trust_bundle.is_some()),
-        ("podCertificate", source.pod_certificate.is_some()),
-    ];
-    if let Some((field, _)) = refused.iter().find(|(_, is_set)| *is_set) {
-        let message = "Forbidden: it is not handled yet";
-        problems.invalid(format!("{path}.{field}"), message);
-        return None;
+    if let Some(bundle) = &source.cluster_trust_bundle {
+        let path = format!("{path}.clusterTrustBundle");
+        return trust::anchors(&path, bundle, problems);
+    }
+    if let Some(certificate) = &source.pod_certificate {
+        let path = format!("{path}.podCertificate");
+        return Some(trust::certificate(&path, certificate, wish, spec, problems));
     }
     if let Some(token) = &source.service_account_token {
         let path = format!("{path}.serviceAccountToken");
@@ -235,8 +240,12 @@ fn downward_value(
 }
 
 /// A file inside the volume, without what says nothing.
-fn file_path(path: &str, file: &str, problems: &mut Problems) -> String {
-    let field = format!("{path}.path");
+pub(super) fn file_path(path: &str, file: &str, problems: &mut Problems) -> String {
+    inner_path(&format!("{path}.path"), file, problems)
+}
+
+/// The same, in a field of this name.
+pub(super) fn inner_path(field: &str, file: &str, problems: &mut Problems) -> String {
     if file.is_empty() {
         problems.required(field);
     } else if file.starts_with('/') {

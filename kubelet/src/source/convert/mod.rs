@@ -22,6 +22,7 @@ mod resize;
 mod resources;
 mod restart;
 mod security;
+mod trust;
 mod volume;
 mod whole;
 

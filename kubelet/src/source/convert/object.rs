@@ -16,7 +16,7 @@ use crate::source::decode::Written;
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
 
-use super::{csi, persistent, resources};
+use super::{csi, persistent, resources, trust};
 
 /// What an API server stores of one object at most.
 const MOST_BYTES: usize = 1 << 20;
@@ -30,6 +30,7 @@ pub(in crate::source) fn object(written: Written) -> Result<(ObjectKey, Object),
         Written::PersistentVolumeClaim(claim) => persistent::claim(*claim),
         Written::RuntimeClass(class) => runtime_class(*class),
         Written::CsiDriver(driver) => csi::driver(*driver),
+        Written::ClusterTrustBundle(bundle) => trust::bundle(*bundle),
         Written::Pod(pod) => {
             let problem = Problem {
                 field: "kind".to_owned(),
@@ -58,7 +59,12 @@ pub fn read_object(kind: ObjectKind, object: Value) -> Result<Object, String> {
         ObjectKind::CsiDriver => {
             serde_json::from_value(object).map(|one| Written::CsiDriver(Box::new(one)))
         }
-        ObjectKind::ServiceAccountToken => return Err("a token is no object".to_owned()),
+        ObjectKind::ClusterTrustBundle => {
+            serde_json::from_value(object).map(|one| Written::ClusterTrustBundle(Box::new(one)))
+        }
+        ObjectKind::ServiceAccountToken | ObjectKind::PodCertificate => {
+            return Err(format!("a {} is no object", kind.as_str()));
+        }
     };
     let written = written.map_err(|error| error.to_string())?;
     let read = self::object(written).map_err(|(what, problems)| {
@@ -151,7 +157,9 @@ pub(super) fn checked(
     }
     let namespace = match kind {
         ObjectKind::PersistentVolume | ObjectKind::RuntimeClass | ObjectKind::CsiDriver => "",
-        ObjectKind::ServiceAccountToken => "",
+        ObjectKind::ServiceAccountToken
+        | ObjectKind::ClusterTrustBundle
+        | ObjectKind::PodCertificate => "",
         ObjectKind::ConfigMap | ObjectKind::Secret | ObjectKind::PersistentVolumeClaim => {
             let written = metadata.namespace.as_deref().unwrap_or_default();
             let namespace = if written.is_empty() {

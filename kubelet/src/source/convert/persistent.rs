@@ -71,7 +71,7 @@ pub(super) fn claim(claim: core::PersistentVolumeClaim) -> Result<(ObjectKey, Ob
                 problems,
             ),
             storage_class: spec.storage_class_name.unwrap_or_default(),
-            selector: selector(spec.selector, problems),
+            selector: selector("spec.selector", spec.selector, problems),
         }))
     })
 }
@@ -187,7 +187,12 @@ fn path(field: &str, path: &str, problems: &mut Problems) {
     }
 }
 
-fn selector(selector: Option<meta::LabelSelector>, problems: &mut Problems) -> LabelSelector {
+/// What labels must be; nothing is asked of them when nothing is said.
+pub(super) fn selector(
+    field: &str,
+    selector: Option<meta::LabelSelector>,
+    problems: &mut Problems,
+) -> LabelSelector {
     let selector = selector.unwrap_or_default();
     let labels = selector.match_labels.unwrap_or_default().into_iter();
     let mut all: Vec<_> = labels
@@ -195,7 +200,7 @@ fn selector(selector: Option<meta::LabelSelector>, problems: &mut Problems) -> L
         .collect();
     let expressions = selector.match_expressions.unwrap_or_default();
     for (index, one) in expressions.into_iter().enumerate() {
-        let field = format!("spec.selector.matchExpressions[{index}].operator");
+        let field = format!("{field}.matchExpressions[{index}].operator");
         let values = one.values.unwrap_or_default();
         all.extend(requirement(
             &field,

@@ -97,6 +97,22 @@ const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
     ),
     (
         "/spec/volumes",
+        r#"[{"name": "v", "projected": {"sources": [{"clusterTrustBundle": {"path": "t"}}]}}]"#,
+        "spec.volumes[0].projected.sources[0].clusterTrustBundle: Required value: either name or signerName",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "projected": {"sources": [{"clusterTrustBundle": {"signerName": "me", "path": "t"}}]}}]"#,
+        "spec.volumes[0].projected.sources[0].clusterTrustBundle.signerName: Invalid",
+    ),
+    (
+        "/spec/volumes",
+        r#"[{"name": "v", "projected": {"sources": [{"podCertificate":
+            {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "k"}}]}}]"#,
+        "spec.volumes[0].projected.sources[0].podCertificate: Forbidden",
+    ),
+    (
+        "/spec/volumes",
         r#"[{"name": "v", "configMap": {"name": "m", "items": [{"key": "k", "path": "../k"}]}}]"#,
         "spec.volumes[0].configMap.items[0].path: Invalid",
     ),

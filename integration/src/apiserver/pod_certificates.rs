@@ -1,0 +1,94 @@
+//! Certificates of pods: what a node may ask for and see, and how a signer answers.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::address::Address;
+use super::signing::Authority;
+use super::store::{Key, Store};
+use super::verbs::Refusal;
+
+const REQUESTS: &str = "podcertificaterequests.certificates.k8s.io";
+
+/// A node asks for its own pods, and says truly whose they are.
+pub(super) fn may_ask(
+    store: &Store,
+    user: &str,
+    address: &Address,
+    body: &Value,
+) -> Result<(), Refusal> {
+    let Some(node) = user.strip_prefix("system:node:") else {
+        return Ok(());
+    };
+    if address.resource != REQUESTS {
+        return Ok(());
+    }
+    let spec = &body["spec"];
+    let word = |name: &str| spec[name].as_str().unwrap_or_default();
+    let uid_of = |resource: &str, namespace: &str, name: &str| {
+        let key = Key {
+            resource: resource.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        store
+            .get(&key)
+            .map(|object| object["metadata"]["uid"].clone())
+    };
+    let namespace = &address.namespace;
+    let is_true = word("nodeName") == node
+        && uid_of("nodes", "", node) == Some(spec["nodeUID"].clone())
+        && uid_of("pods", namespace, word("podName")) == Some(spec["podUID"].clone())
+        && uid_of("serviceaccounts", namespace, word("serviceAccountName"))
+            == Some(spec["serviceAccountUID"].clone());
+    match is_true {
+        true => Ok(()),
+        false => Err(forbidden(format!(
+            "{user} may not ask for the certificate of {spec}"
+        ))),
+    }
+}
+
+/// A node sees the requests that are its own.
+pub(super) fn may_list(user: &str, address: &Address, fields: Option<&str>) -> Result<(), Refusal> {
+    let Some(node) = user.strip_prefix("system:node:") else {
+        return Ok(());
+    };
+    let own = format!("spec.nodeName={node}");
+    let mut fields = fields.unwrap_or_default().split(',');
+    match address.resource != REQUESTS || fields.any(|field| field == own) {
+        true => Ok(()),
+        false => Err(forbidden(
+            "can only list/watch podcertificaterequests with nodeName field selector".to_owned(),
+        )),
+    }
+}
+
+fn forbidden(message: String) -> Refusal {
+    Refusal(StatusCode::FORBIDDEN, "Forbidden", message)
+}
+
+/// The status of a request that was issued: from when on the next one is asked for, and how long it is good.
+pub(super) fn issued(request: &Value, renewed_after: Duration, lifetime: Duration) -> Value {
+    let authority = Authority::new();
+    let now = Timestamp::now();
+    let after = |time: Duration| {
+        let time = SignedDuration::try_from(time).expect("it is short");
+        (now + time).to_string()
+    };
+    let chain = authority.pod(&request["spec"], lifetime);
+    let chain = chain.expect("the request is well formed") + &authority.pem;
+    json!({ "status": {
+        "conditions": [{
+            "type": "Issued", "status": "True", "reason": "Test", "message": "the test says so",
+            "lastTransitionTime": now.to_string(),
+        }],
+        "certificateChain": chain,
+        "notBefore": now.to_string(),
+        "beginRefreshAt": after(renewed_after),
+        "notAfter": after(lifetime),
+    }})
+}
