@@ -12,6 +12,7 @@ mod certificates;
 mod cgroups;
 mod churn;
 mod cluster;
+mod cluster_broken;
 mod cluster_trust;
 mod cluster_whole;
 mod cni;
