@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// The driver's name.
 pub const DRIVER: &str = "toy.csi.example.com";
@@ -37,6 +37,8 @@ pub enum Manner {
     Answers,
     /// It refuses this call, and says why.
     Refuses(&'static str, &'static str),
+    /// It refuses this call with this code, and says why.
+    RefusesAs(Code, &'static str, &'static str),
     /// It does not answer this call, and does nothing.
     Hangs(&'static str),
 }
@@ -127,8 +129,11 @@ impl Toy {
         let said = *manner.borrow_and_update();
         match said {
             Manner::Refuses(of, why) if of == call => Err(Status::internal(why)),
+            Manner::RefusesAs(code, of, why) if of == call => Err(Status::new(code, why)),
             Manner::Hangs(of) if of == call => std::future::pending().await,
-            Manner::Answers | Manner::Refuses(..) | Manner::Hangs(_) => Ok(()),
+            Manner::Answers | Manner::Refuses(..) | Manner::RefusesAs(..) | Manner::Hangs(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -296,6 +301,12 @@ impl Service for Toy {
         let bytes = request
             .capacity_range
             .map_or(0, |range| range.required_bytes);
+        if let Some(password) = request.secrets.get("password") {
+            self.note(format!("expand with {password}"));
+        }
+        let staged = PathBuf::from(&request.staging_target_path);
+        self.note(format!("expand at {}", request.volume_path));
+        self.note(format!("expand staged at {}", staged.display()));
         self.note(format!("expand to {bytes}"));
         Ok(Response::new(v1::NodeExpandVolumeResponse {
             capacity_bytes: bytes,

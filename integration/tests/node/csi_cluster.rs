@@ -13,7 +13,7 @@ const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
 const CSI_NODE: &str = "/apis/storage.k8s.io/v1/csinodes/node";
 const ATTACHMENTS: &str = "/apis/storage.k8s.io/v1/volumeattachments";
 
-async fn join(cluster: &Cluster) -> Node {
+pub(crate) async fn join(cluster: &Cluster) -> Node {
     Node::start_with(Options {
         start: cluster.joining(),
         ..Options::default()
@@ -21,13 +21,13 @@ async fn join(cluster: &Cluster) -> Node {
     .await
 }
 
-fn serve(node: &Node) -> Driver {
+pub(crate) fn serve(node: &Node) -> Driver {
     let kubelet = node.root().join("var/lib/podling/kubelet");
     Driver::serve(&kubelet, &node.folder().join("store"))
 }
 
 /// A pod for the node that runs a script and has a claim at /room.
-fn using(name: &str, image: &str, claim: &str, script: &str) -> Value {
+pub(crate) fn using(name: &str, image: &str, claim: &str, script: &str) -> Value {
     let mut spec = shell(image, script);
     spec["containers"][0]["volumeMounts"] = json!([{ "name": "room", "mountPath": "/room" }]);
     spec["volumes"] = json!([{ "name": "room", "persistentVolumeClaim": { "claimName": claim } }]);
@@ -38,7 +38,7 @@ fn using(name: &str, image: &str, claim: &str, script: &str) -> Value {
 }
 
 /// A volume, and a claim that is bound to it, as a cluster's controller does it.
-async fn bound(cluster: &Cluster, name: &str, source: Value) {
+pub(crate) async fn bound(cluster: &Cluster, name: &str, source: Value) {
     let claim = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": name },
         "spec": {
@@ -68,7 +68,7 @@ async fn bound(cluster: &Cluster, name: &str, source: Value) {
         .await;
 }
 
-fn is_ready(object: &Value) -> bool {
+pub(crate) fn is_ready(object: &Value) -> bool {
     let pod = Pod(object.clone());
     pod.phase() == "Running" && pod.is_ready()
 }

@@ -22,6 +22,7 @@ mod containers;
 mod cpus;
 mod csi;
 mod csi_cluster;
+mod csi_growth;
 mod deadlines;
 mod detection;
 mod devices;

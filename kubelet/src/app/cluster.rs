@@ -12,13 +12,13 @@ use tracing::{info, warn};
 
 use super::{Kubelet, Settings};
 use crate::api::{
-    self, ApiAttachments, ApiObjects, ApiObjectsParts, ApiReviewer, ApiSource, Asked, Client,
-    ClusterSettings, Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts,
+    self, ApiAttachments, ApiClaims, ApiObjects, ApiObjectsParts, ApiReviewer, ApiSource, Asked,
+    Client, ClusterSettings, Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts,
     LeaseKeeper, NodeVolumes, NodeWishes, Registrar, RegistrarParts, RemotePods, Renewal,
     ReviewSettings, Services, StatusKeeper, StatusKeeperParts, WishSource,
 };
 use crate::certificate::Shelf;
-use crate::csi::{Attachments, Mounter};
+use crate::csi::{Attachments, Claims, Mounter};
 use crate::metrics::Metrics;
 use crate::model::ObjectKind;
 use crate::node::Portrait;
@@ -82,6 +82,11 @@ impl Cluster {
     /// Who knows what is attached.
     pub(super) fn attachments(&self, csi: &Mounter) -> Arc<dyn Attachments> {
         Arc::new(ApiAttachments::new(self.client.clone(), self.volumes(csi)))
+    }
+
+    /// Who has claims.
+    pub(super) fn claims(&self) -> Arc<dyn Claims> {
+        Arc::new(ApiClaims::new(self.client.clone()))
     }
 
     /// The cluster that the settings name, if they do; its API server is then asked who may ask the

@@ -418,6 +418,7 @@ impl Kubelet {
             pinning: Arc::clone(&self.pinning),
             csi: self.csi.clone(),
             attachments: self.cluster.as_ref().map(|one| one.attachments(&self.csi)),
+            claims: self.cluster.as_ref().map(Cluster::claims),
             node_facts: self.node.subscribe(),
             node: Node {
                 name: settings.node_name.clone(),

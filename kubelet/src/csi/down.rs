@@ -68,6 +68,8 @@ impl Parts {
         }
         if users == 0 {
             self.uses.end(name);
+            self.troubles
+                .over(&(name.driver.clone(), name.handle.clone()));
             if name.mode == VolumeMode::Block {
                 let (layout, of) = (self.layout.clone(), name.clone());
                 let gone = blocking(move || record::forget_device(&layout, &of)).await;

@@ -18,6 +18,7 @@ type Operation = [&'static str; 2];
 
 pub(super) const MOUNT: Operation = ["volume_mount", "map_volume"];
 pub(super) const UNMOUNT: Operation = ["volume_unmount", "unmap_volume"];
+pub(super) const RESIZE: Operation = ["volume_fs_resize"; 2];
 pub(super) const UNMOUNT_DEVICE: Operation = ["unmount_device", "unmap_device"];
 
 impl Parts {
@@ -49,9 +50,13 @@ impl Parts {
 
     /// What holds for this boot.
     pub(super) async fn phase(&self, spot: &Spot) -> io::Result<Option<Phase>> {
-        let (directory, boot) = (spot.directory.clone(), self.boot.clone());
-        let record = blocking(move || record::read(&directory)).await?;
-        Ok(record.map(|record| record.phase_now(&boot)))
+        let record = self.read(spot).await?;
+        Ok(record.map(|record| record.phase_now(&self.boot)))
+    }
+
+    pub(super) async fn read(&self, spot: &Spot) -> io::Result<Option<Record>> {
+        let directory = spot.directory.clone();
+        blocking(move || record::read(&directory)).await
     }
 
     pub(super) async fn write(&self, spot: &Spot, record: &Record) -> io::Result<()> {

@@ -9,16 +9,17 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Wanted;
 use super::drivers::Drivers;
+use super::grow::{Growth, Troubles};
 use super::keep::{MOUNT, UNMOUNT, blocking};
 use super::lanes::{Key, Lanes};
 use super::place::Name;
 use super::plan::Phase;
 use super::record;
 use super::uses::Uses;
+use super::{Claims, Larger, Wanted};
 use crate::layout::Layout;
-use crate::model::{PodUid, VolumeMode};
+use crate::model::{PodUid, Quantity, VolumeMode};
 use crate::summary::Room;
 use crate::volume::VolumeError;
 
@@ -38,6 +39,8 @@ pub(super) struct Parts {
     pub(super) boot: String,
     lanes: Lanes,
     pub(super) uses: Uses,
+    /// What did not become larger.
+    pub(super) troubles: Troubles,
     /// Something was left that upkeep has to do again.
     pub(super) left: Notify,
 }
@@ -54,6 +57,7 @@ impl Mounter {
             node: node.to_owned(),
             boot: boot.trim().to_owned(),
             lanes: Lanes::default(),
+            troubles: Troubles::default(),
             left: Notify::new(),
         }))
     }
@@ -103,6 +107,29 @@ impl Mounter {
             parts.count(&wanted.name(), MOUNT, (began, &mounted));
             mounted
         };
+        self.0.lanes.run(key, work).await
+    }
+
+    /// How much is known of a pod's volume; nothing as long as it was not looked at.
+    pub(crate) async fn size(
+        &self,
+        uid: &PodUid,
+        volume: &str,
+        mode: VolumeMode,
+    ) -> Option<Quantity> {
+        let spot = self.0.layout.published(uid, volume, mode);
+        self.0.read(&spot).await.ok()??.size()
+    }
+
+    /// How long a driver's volume that did not become larger is left alone.
+    pub(crate) fn pause(&self, driver: &str, handle: &str) -> Option<Duration> {
+        self.0.pause_of(&(driver.to_owned(), handle.to_owned()))
+    }
+
+    /// Makes a volume larger, if it has to be. It goes on when nobody waits for it any more.
+    pub(crate) async fn grow(&self, larger: Larger, claims: Arc<dyn Claims>) -> Growth {
+        let (parts, key) = (Arc::clone(&self.0), key(&larger.name()));
+        let work = async move { parts.grow(&larger, claims.as_ref()).await };
         self.0.lanes.run(key, work).await
     }
 

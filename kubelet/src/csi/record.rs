@@ -3,7 +3,7 @@
 //! A record is whole, old or new, whenever the machine stops. What it says was done holds as long as
 //! the machine is up: mounts do not outlive it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::place::{DEVICES, Name, RECORD, Spot};
 use super::plan::Phase;
 use crate::layout::Layout;
-use crate::model::{PodUid, VolumeMode};
+use crate::model::{PodUid, Quantity, VolumeMode};
+use crate::whole::write_private;
 
 /// What is recorded. Upstream knows the first fields, reads texts alone, and passes over the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -38,6 +39,9 @@ pub(super) struct Record {
     /// Whether it has to be attached.
     #[serde(rename = "podling.attached", skip_serializing_if = "String::is_empty")]
     pub(super) attached: String,
+    /// How much the driver has made of it, once that was looked at.
+    #[serde(rename = "podling.size", skip_serializing_if = "String::is_empty")]
+    pub(super) size: String,
     #[serde(rename = "podling.phase")]
     pub(super) phase: Phase,
     /// When the machine was started for which it holds.
@@ -82,6 +86,16 @@ impl Record {
         }
     }
 
+    /// How much it holds here, if that was looked at.
+    pub(super) fn size(&self) -> Option<Quantity> {
+        Quantity::parse(&self.size).ok()
+    }
+
+    /// It holds so much here.
+    pub(super) fn set_size(&mut self, size: Quantity) {
+        self.size = size.binary();
+    }
+
     fn is_of(&self, name: &Name) -> bool {
         self.driver == name.driver && self.handle == name.handle
     }
@@ -99,12 +113,7 @@ pub(super) fn read(directory: &Path) -> io::Result<Option<Record>> {
 /// Records it.
 pub(super) fn write(directory: &Path, record: &Record) -> io::Result<()> {
     make_directory(directory)?;
-    let unfinished = directory.join(format!(".{RECORD}"));
-    let file = File::create(&unfinished)?;
-    serde_json::to_writer(&file, record)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, directory.join(RECORD))?;
-    File::open(directory)?.sync_all()
+    write_private(&directory.join(RECORD), serde_json::to_vec(record)?)
 }
 
 /// Makes a directory that only root looks into.
@@ -122,7 +131,12 @@ pub(super) fn forget(spot: &Spot) -> io::Result<()> {
         Err(error) => Err(error),
     };
     gone(removed)?;
-    for name in [format!(".{RECORD}"), RECORD.to_owned()] {
+    // The first is what earlier kubelets did not finish, the second what this one did not.
+    for name in [
+        format!(".{RECORD}"),
+        format!("{RECORD}.new"),
+        RECORD.to_owned(),
+    ] {
         gone(fs::remove_file(spot.directory.join(name)))?;
     }
     gone(fs::remove_dir(&spot.directory))
@@ -183,12 +197,23 @@ pub(super) fn attached(layout: &Layout) -> io::Result<Vec<Name>> {
 
 /// The pods that have a volume or want it, and how far that has come.
 pub(super) fn users(layout: &Layout, name: &Name) -> io::Result<Vec<(PodUid, Phase)>> {
+    let users = records_of(layout, name)?.into_iter();
+    Ok(users.map(|(uid, record)| (uid, record.phase)).collect())
+}
+
+/// How much each pod's record says that a volume holds.
+pub(super) fn sizes(layout: &Layout, name: &Name) -> io::Result<Vec<Quantity>> {
+    let users = records_of(layout, name)?.into_iter();
+    Ok(users.filter_map(|(_, record)| record.size()).collect())
+}
+
+fn records_of(layout: &Layout, name: &Name) -> io::Result<Vec<(PodUid, Record)>> {
     let mut users = Vec::new();
     for entry in entries(&layout.pods())? {
         let uid = PodUid::from(entry.file_name().to_string_lossy().into_owned());
         let mut records = of_pod(layout, &uid)?.into_iter();
         if let Some(record) = records.find(|one| one.is_of(name)) {
-            users.push((uid, record.phase));
+            users.push((uid, record));
         }
     }
     Ok(users)

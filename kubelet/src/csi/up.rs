@@ -59,6 +59,10 @@ impl Parts {
         }
         let (driver, can) = self.meet(wanted, stands).await?;
         let mut record = self.record(wanted);
+        if stands.published == Some(Phase::Done) {
+            let before = self.read(&spot).await.map_err(io_failed(&failed))?;
+            record.size = before.unwrap_or_default().size;
+        }
         if stands.published.is_none() {
             self.write(&spot, &record)
                 .await

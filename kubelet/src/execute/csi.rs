@@ -73,10 +73,12 @@ impl PodExecutor {
         pod: &Pod,
         described: &Described<'_>,
     ) -> Result<PathBuf, VolumeError> {
-        match self.standing(pod, described).await {
-            Some(path) => Ok(path),
-            None => self.ask(pod, described, Again::OnlyIfNeeded).await,
-        }
+        let path = match self.standing(pod, described).await {
+            Some(path) => path,
+            None => self.ask(pod, described, Again::OnlyIfNeeded).await?,
+        };
+        self.grow_as_mounted(pod, described).await?;
+        Ok(path)
     }
 
     async fn standing(&self, pod: &Pod, described: &Described<'_>) -> Option<PathBuf> {
@@ -211,6 +213,16 @@ impl PodExecutor {
     }
 
     async fn secret(&self, pod: &Pod, name: &SecretName, field: &str) -> Result<StringMap, String> {
+        let found = self.find_secret(pod, name).await;
+        found.map_err(|why| format!("fetching {field} {name} failed: {why}"))
+    }
+
+    /// What a Secret says that a driver wants to see.
+    pub(super) async fn find_secret(
+        &self,
+        pod: &Pod,
+        name: &SecretName,
+    ) -> Result<StringMap, String> {
         let why = match self.objects.get(&pod.uid, &name.key()).await {
             Ok(Object::Secret(secret)) => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -227,8 +239,7 @@ impl PodExecutor {
             name: of,
         } = name;
         Err(format!(
-            "fetching {field} {name} failed: kubernetes.io/csi: failed to find the secret {of} in the \
-             namespace {namespace} with error: {why}"
+            "kubernetes.io/csi: failed to find the secret {of} in the namespace {namespace} with error: {why}"
         ))
     }
 
@@ -274,7 +285,7 @@ impl PodExecutor {
 }
 
 /// The pod's volumes that a driver mounts.
-fn of_drivers<'a>(
+pub(super) fn of_drivers<'a>(
     pod: &'a Pod,
     claims: &'a Claims,
 ) -> impl Iterator<Item = (&'a Volume, Described<'a>)> {

@@ -25,6 +25,7 @@ pub(super) struct Described<'a> {
     pub(super) attributes: StringMap,
     pub(super) stage_secret: Option<SecretName>,
     pub(super) publish_secret: Option<SecretName>,
+    pub(super) expand_secret: Option<SecretName>,
     /// The persistent volume, if it is one.
     pub(super) persistent: Option<&'a PersistentVolume>,
 }
@@ -64,6 +65,7 @@ impl<'a> Described<'a> {
                 namespace: pod.name.namespace.to_string(),
                 name,
             }),
+            expand_secret: None,
             persistent: None,
         }
     }
@@ -88,6 +90,7 @@ impl<'a> Described<'a> {
             attributes: csi.attributes.clone(),
             stage_secret: csi.stage_secret.clone(),
             publish_secret: csi.publish_secret.clone(),
+            expand_secret: csi.expand_secret.clone(),
             persistent: Some(volume),
         })
     }

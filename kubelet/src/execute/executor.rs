@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::PodStatus;
@@ -14,7 +15,7 @@ use super::resize::as_it_is;
 use super::sandbox::Standing;
 use crate::admit::NodeFacts;
 use crate::cri::Runtime;
-use crate::csi::{Attachments, Mounter};
+use crate::csi::{Attachments, Claims, Mounter};
 use crate::device::{Desk, NotReserved};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub csi: Mounter,
     /// Knows what is attached to the node, if it is one of a cluster.
     pub(crate) attachments: Option<Arc<dyn Attachments>>,
+    /// Has the claims of the cluster, if there is one.
+    pub(crate) claims: Option<Arc<dyn Claims>>,
     /// The node as pods are let in to it: its labels.
     pub node_facts: watch::Receiver<Arc<NodeFacts>>,
     /// What pods see of the node.
@@ -81,6 +84,7 @@ pub struct PodExecutor {
     pub(super) pinning: Arc<pinning::Desk>,
     pub(super) csi: Mounter,
     pub(super) attachments: Option<Arc<dyn Attachments>>,
+    pub(super) claims: Option<Arc<dyn Claims>>,
     pub(super) node_facts: watch::Receiver<Arc<NodeFacts>>,
     pub(super) node: Node,
     pub(super) volumes: Volumes,
@@ -104,6 +108,7 @@ impl PodExecutor {
             pinning,
             csi,
             attachments,
+            claims,
             node_facts,
             node,
             images,
@@ -123,6 +128,7 @@ impl PodExecutor {
             pinning,
             csi,
             attachments,
+            claims,
             node_facts,
             node,
             metrics,
@@ -220,8 +226,8 @@ impl Executor for PodExecutor {
         self.devices.tell_health(pod, status);
     }
 
-    async fn refresh(&self, pod: &Pod) {
-        self.refresh_volumes(pod).await;
+    async fn refresh(&self, pod: &Pod) -> Option<Duration> {
+        self.refresh_volumes(pod).await
     }
 
     async fn terminate(

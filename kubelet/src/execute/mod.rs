@@ -23,6 +23,7 @@ mod environment;
 mod executor;
 mod expand;
 mod granted;
+mod grow;
 mod hooks;
 mod hostname;
 mod hosts;

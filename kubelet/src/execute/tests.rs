@@ -95,6 +95,7 @@ impl Stage {
             pinning: crate::pinning::Desk::empty(),
             csi: Mounter::new(layout.clone(), Drivers::default(), "node-a"),
             attachments: None,
+            claims: None,
             node_facts: watch::Sender::new(Arc::new(NodeFacts::boundless())).subscribe(),
             node,
             images: ImageParts::default(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -54,8 +55,9 @@ impl PodExecutor {
         Ok(volumes)
     }
 
-    /// Writes what has changed of the files that the pod's containers see.
-    pub(super) async fn refresh_volumes(&self, pod: &Pod) {
+    /// Writes what has changed of the files that the pod's containers see, and has volumes become as large
+    /// as they shall be; when that shall be done again, if it did not work.
+    pub(super) async fn refresh_volumes(&self, pod: &Pod) -> Option<Duration> {
         let can_change = |source: &VolumeSource| match source {
             VolumeSource::Files(_) | VolumeSource::Csi(_) | VolumeSource::Claim { .. } => true,
             VolumeSource::EmptyDir { .. }
@@ -64,7 +66,7 @@ impl PodExecutor {
             | VolumeSource::NotHandled { .. } => false,
         };
         if !pod.spec.volumes.iter().any(|one| can_change(&one.source)) {
-            return;
+            return None;
         }
         let report = self.report(&pod.name, &pod.uid);
         let volumes = self.volumes.clone();
@@ -77,6 +79,7 @@ impl PodExecutor {
             Err(panicked) => report.warning(FAILED_MOUNT, panicked.to_string()),
         }
         tell(&report, &self.republish(pod, &claims).await);
+        self.grow_all(pod, &claims).await
     }
 
     /// The volume that a claim is bound to.

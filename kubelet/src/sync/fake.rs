@@ -312,7 +312,9 @@ impl Executor for FakeNode {
 
     fn tell_devices(&self, _: &Pod, _: &mut PodStatus) {}
 
-    async fn refresh(&self, _: &Pod) {}
+    async fn refresh(&self, _: &Pod) -> Option<Duration> {
+        None
+    }
 
     async fn sync(&self, pod: &Pod, _: &PodObservation, actions: &PodActions) -> SyncReport {
         if self.lock().hangs {

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
@@ -39,8 +40,8 @@ pub trait Executor: Send + Sync + 'static {
     ) -> impl Future<Output = SyncReport> + Send;
 
     /// Brings what the pod's containers read of the node up to date while they run. What fails is an
-    /// event, and tried again with the next look.
-    fn refresh(&self, pod: &Pod) -> impl Future<Output = ()> + Send;
+    /// event, and tried again with the next look; when that shall be, if soon.
+    fn refresh(&self, pod: &Pod) -> impl Future<Output = Option<Duration>> + Send;
 
     /// Kills, stops and removes what the plan names, of a pod that may not be known any more.
     /// Returns when everything named has ended.

@@ -119,6 +119,16 @@ pub enum VolumeError {
         /// Why not.
         problem: String,
     },
+    /// A driver's volume is mounted, and not as large as it shall be.
+    #[error("{operation} failed while expanding volume for volume {volume:?} : {problem}")]
+    Growing {
+        /// What was attempted, in upstream's words.
+        operation: &'static str,
+        /// The persistent volume's name.
+        volume: String,
+        /// Why not.
+        problem: String,
+    },
     /// What is at a host path is not what the pod says.
     #[error(
         "MountVolume.SetUp failed for volume {volume:?} : \

@@ -8,8 +8,8 @@ use podling_proto::csi::volume_capability::access_mode::Mode;
 use podling_proto::csi::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use podling_proto::csi::volume_usage::Unit;
 
-use crate::csi::Wanted;
 use crate::csi::drivers::NodeInfo;
+use crate::csi::{Larger, Wanted};
 use crate::model::{self, VolumeMode};
 use crate::summary::Room;
 
@@ -20,6 +20,8 @@ pub(in crate::csi) struct Capabilities {
     pub(in crate::csi) stages: bool,
     /// It tells pods of a node apart.
     tells_pods_apart: bool,
+    /// It makes volumes larger.
+    pub(in crate::csi) grows: bool,
     /// It tells how full volumes are.
     pub(in crate::csi) measures: bool,
     /// It gives files to a group itself.
@@ -36,6 +38,7 @@ pub(super) fn capabilities(answer: v1::NodeGetCapabilitiesResponse) -> Capabilit
     Capabilities {
         stages: can(Call::StageUnstageVolume),
         tells_pods_apart: can(Call::SingleNodeMultiWriter),
+        grows: can(Call::ExpandVolume),
         measures: can(Call::GetVolumeStats),
         gives_to_groups: can(Call::VolumeMountGroup),
     }
@@ -85,6 +88,23 @@ pub(super) fn volume(wanted: &Wanted, can: Capabilities) -> v1::VolumeCapability
         }
     };
     let mode = access_mode(wanted.access, can);
+    v1::VolumeCapability {
+        access_type: Some(access_type),
+        access_mode: Some(AccessMode { mode: mode.into() }),
+    }
+}
+
+/// How a volume that becomes larger is used.
+pub(super) fn larger(larger: &Larger, can: Capabilities) -> v1::VolumeCapability {
+    let access_type = match larger.mode {
+        VolumeMode::Block => AccessType::Block(BlockVolume {}),
+        VolumeMode::Filesystem => AccessType::Mount(MountVolume {
+            fs_type: larger.fs_type.clone(),
+            mount_flags: larger.mount_options.clone(),
+            ..MountVolume::default()
+        }),
+    };
+    let mode = access_mode(larger.access, can);
     v1::VolumeCapability {
         access_type: Some(access_type),
         access_mode: Some(AccessMode { mode: mode.into() }),

@@ -22,6 +22,17 @@ impl CallError {
         self.code
     }
 
+    /// Whether it does not do it as long as the volume is used.
+    pub(in crate::csi) fn is_in_use(&self) -> bool {
+        self.code == word(Code::FailedPrecondition)
+    }
+
+    /// Whether it can never do it.
+    pub(in crate::csi) fn is_infeasible(&self) -> bool {
+        let never = [Code::InvalidArgument, Code::OutOfRange, Code::NotFound];
+        never.into_iter().any(|code| self.code == word(code))
+    }
+
     /// Whether what was asked may have been done.
     pub(in crate::csi) fn outcome(&self) -> Outcome {
         self.outcome

@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::Wanted;
 use super::drivers::NodeInfo;
+use super::{Larger, Secrets, Wanted};
 use crate::cri::unix_channel;
 use crate::metrics::VolumeMetrics;
-use crate::model::StringMap;
+use crate::model::{Quantity, StringMap};
 use crate::summary::Room;
 pub(super) use convert::Capabilities;
 pub(super) use error::CallError;
@@ -106,6 +106,31 @@ impl Driver {
         };
         let mut client = self.client.clone();
         self.call("NodePublishVolume", client.node_publish_volume(request))
+            .await?;
+        Ok(())
+    }
+
+    /// Makes it hold so much, where it is for a pod and where it is staged.
+    pub(super) async fn expand(
+        &self,
+        larger: &Larger,
+        (target, staged): (&Path, &Path),
+        (size, secrets): (Quantity, &Secrets),
+        can: Capabilities,
+    ) -> Result<(), CallError> {
+        let request = v1::NodeExpandVolumeRequest {
+            volume_id: larger.handle.clone(),
+            volume_path: text(target),
+            capacity_range: Some(v1::CapacityRange {
+                required_bytes: i64::try_from(size.units()).unwrap_or(i64::MAX),
+                limit_bytes: 0,
+            }),
+            staging_target_path: text(staged),
+            volume_capability: Some(convert::larger(larger, can)),
+            secrets: secrets.0.clone(),
+        };
+        let mut client = self.client.clone();
+        self.call("NodeExpandVolume", client.node_expand_volume(request))
             .await?;
         Ok(())
     }

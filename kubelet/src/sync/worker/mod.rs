@@ -308,8 +308,8 @@ impl<R: Roles> Worker<R> {
             .fold(resync(&self.uid, self.world.pace.resync), Duration::min);
         if actions.is_empty() {
             self.last_plan = actions;
-            self.world.executor.refresh(pod).await;
-            return Next::Pause(pause);
+            let again = self.world.executor.refresh(pod).await;
+            return Next::Pause(again.map_or(pause, |again| pause.min(again)));
         }
         self.act(pod, &observation, actions)
             .await
