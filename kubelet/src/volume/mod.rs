@@ -7,6 +7,7 @@
 mod atomic;
 mod claim;
 mod empty_dir;
+mod error;
 mod files;
 mod host_path;
 mod mounts;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use atomic::{Payload, PayloadFile};
 pub(crate) use claim::is_on_node;
+pub use error::VolumeError;
 pub(crate) use ownership::{Access, Ownership};
 pub(crate) use read::read_inside;
 pub(crate) use remove::remove_tree;
@@ -35,153 +37,7 @@ use crate::model::{
     FilesKind, Medium, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource,
 };
 use files::FilesVolume;
-use mounts::{InMemory, unmount_below};
-
-/// Why a volume could not be made, or taken away.
-#[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
-    /// The directory of an emptyDir could not be made or mounted.
-    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot {attempt} {path}")]
-    EmptyDir {
-        /// The volume's name.
-        volume: String,
-        /// What was attempted.
-        attempt: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What the files of a volume are made from is not to be had.
-    #[error("MountVolume.SetUp failed for volume {volume:?} : {problem}")]
-    Missing {
-        /// The volume's name.
-        volume: String,
-        /// What is missing.
-        problem: String,
-    },
-    /// The files of a volume could not be written.
-    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot write to {path}")]
-    Files {
-        /// The volume's name.
-        volume: String,
-        /// Where it is.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A claim has no volume that could be mounted here.
-    #[error(
-        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], \
-         failed to process volumes=[{volume}]: {problem}"
-    )]
-    Unprocessed {
-        /// The volume's name.
-        volume: String,
-        /// Why not.
-        problem: String,
-    },
-    /// A volume is not attached to the node in time.
-    #[error(
-        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached \
-         volumes=[{volume}], failed to process volumes=[]: context deadline exceeded"
-    )]
-    Unattached {
-        /// The pod's name for it.
-        volume: String,
-    },
-    /// Another pod has a volume that only one may have.
-    #[error(
-        "MountVolume.SetUp failed for volume {volume:?} : volume uses the ReadWriteOncePod access \
-         mode and is already in use by another pod"
-    )]
-    InUse {
-        /// The persistent volume's name.
-        volume: String,
-    },
-    /// A persistent volume cannot be used on this node.
-    #[error("MountVolume.SetUp failed for volume {volume:?} : {problem}")]
-    Persistent {
-        /// The persistent volume's name.
-        volume: String,
-        /// Why not.
-        problem: String,
-    },
-    /// A driver's volume is not mounted.
-    #[error("{operation} failed for volume {volume:?} : {problem}")]
-    Csi {
-        /// What was attempted, in upstream's words.
-        operation: &'static str,
-        /// The persistent volume's name, or the pod's name for its own.
-        volume: String,
-        /// Why not.
-        problem: String,
-    },
-    /// A driver's volume is mounted, and not as large as it shall be.
-    #[error("{operation} failed while expanding volume for volume {volume:?} : {problem}")]
-    Growing {
-        /// What was attempted, in upstream's words.
-        operation: &'static str,
-        /// The persistent volume's name.
-        volume: String,
-        /// Why not.
-        problem: String,
-    },
-    /// What is at a host path is not what the pod says.
-    #[error(
-        "MountVolume.SetUp failed for volume {volume:?} : \
-         hostPath type check failed: {path} is not {expected}"
-    )]
-    WrongType {
-        /// The volume's name.
-        volume: String,
-        /// The host path.
-        path: String,
-        /// What it should have been.
-        expected: &'static str,
-    },
-    /// A host path could not be looked at or made.
-    #[error("MountVolume.SetUp failed for volume {volume:?} : cannot use host path {path}")]
-    HostPath {
-        /// The volume's name.
-        volume: String,
-        /// The host path.
-        path: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A kind of volume that is not made here.
-    #[error(
-        "MountVolume.SetUp failed for volume {volume:?} : volumes of kind {kind} are not supported"
-    )]
-    NotHandled {
-        /// The volume's name.
-        volume: String,
-        /// The manifest's name of the kind.
-        kind: String,
-    },
-    /// The pod's directory could not be made.
-    #[error("cannot make the pod's directory {path}")]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What a pod left behind could not be taken away.
-    #[error("cannot remove {path}")]
-    Remove {
-        /// What was to be removed.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-}
+use mounts::{InMemory, unmount_below, unmount_if_mounted};
 
 /// What a pod's volumes are made from.
 #[derive(Clone, Debug)]
@@ -354,9 +210,54 @@ impl Volumes {
             return Ok(());
         }
         let _turn = take_turn(&directory)?;
+        self.unmount_sub_paths(uid)?;
+        for (plugin, path) in standing(&self.layout.volumes(uid))? {
+            let began = std::time::Instant::now();
+            let gone = unmount_below(&path)
+                .and_then(|()| unmount(&path))
+                .and_then(|()| remove_tree(&path));
+            let of = (plugin.as_str(), "volume_unmount");
+            self.metrics.operation(of, began.elapsed(), &gone);
+            gone?;
+        }
         unmount_below(&directory)?;
         remove_tree(&directory)
     }
+}
+
+/// The volumes that stand in a pod's directory of them, each with the name of what made it. Those of
+/// drivers are gone by then, and counted where their drivers are asked.
+fn standing(volumes: &Path) -> Result<Vec<(String, PathBuf)>, VolumeError> {
+    let failed = |source| VolumeError::Remove {
+        path: volumes.to_owned(),
+        source,
+    };
+    let mut standing = Vec::new();
+    for of_plugin in entries(volumes).map_err(failed)? {
+        let plugin = of_plugin.file_name().to_string_lossy().replace('~', "/");
+        for volume in entries(&of_plugin.path()).map_err(failed)? {
+            let is_whole = !volume.file_name().as_encoded_bytes().starts_with(b".");
+            if is_whole && plugin != "kubernetes.io/csi" {
+                standing.push((plugin.clone(), volume.path()));
+            }
+        }
+    }
+    Ok(standing)
+}
+
+fn entries(directory: &Path) -> std::io::Result<Vec<std::fs::DirEntry>> {
+    match std::fs::read_dir(directory) {
+        Ok(entries) => entries.collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn unmount(path: &Path) -> Result<(), VolumeError> {
+    unmount_if_mounted(path).map_err(|source| VolumeError::Remove {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What the kubelet makes for the pod, and local volumes that may be written to. A path of the host keeps
