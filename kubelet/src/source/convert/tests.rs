@@ -133,6 +133,11 @@ const MISTAKES_IN_PODS: &[(&str, &str, &str)] = &[
     ),
     (
         "/spec/volumes",
+        r#"[{"name": "v", "emptyDir": {"medium": "HugePages-2Mi"}}]"#,
+        "spec.volumes[0].emptyDir.medium: Invalid",
+    ),
+    (
+        "/spec/volumes",
         r#"[{"name": "v", "hostPath": {"path": ""}}]"#,
         "spec.volumes[0].hostPath.path: Required",
     ),

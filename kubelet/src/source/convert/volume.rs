@@ -162,9 +162,14 @@ fn medium(
         "Memory" => Some(Medium::Memory),
         "HugePages" => only_page(&field, spec, problems),
         other => match other.strip_prefix("HugePages-").map(Quantity::parse) {
-            Some(Ok(page)) if page.units() > 0 => Some(Medium::HugePages {
-                page: u64::try_from(page.units()).unwrap_or(u64::MAX),
-            }),
+            Some(Ok(page)) if page.units() > 0 => {
+                let page = u64::try_from(page.units()).unwrap_or(u64::MAX);
+                let is_asked_for = pages(spec).contains(&page);
+                if !is_asked_for {
+                    problems.invalid(field, no_pages(other));
+                }
+                is_asked_for.then_some(Medium::HugePages { page })
+            }
             _ => {
                 let known = ["", "Memory", "HugePages", "HugePages-<size>"];
                 problems.unsupported(field, other, &known);
@@ -174,25 +179,34 @@ fn medium(
     }
 }
 
-/// Without a size, pages are of the one size that the pod's containers ask for.
-fn only_page(field: &str, spec: &core::PodSpec, problems: &mut Problems) -> Option<Medium> {
+/// What upstream says of a volume of pages that no container asks for.
+fn no_pages(medium: &str) -> String {
+    format!(
+        "Invalid value: medium {medium}: hugePages storage requested, but there is no resource request \
+         for huge pages"
+    )
+}
+
+/// The sizes of huge pages that the pod and its containers ask for.
+fn pages(spec: &core::PodSpec) -> BTreeSet<u64> {
     let init = spec.init_containers.iter().flatten();
     let resources = init
         .chain(&spec.containers)
         .filter_map(|one| one.resources.as_ref());
-    let pages: BTreeSet<_> = resources
+    resources
         .filter_map(|resources| resources.requests.as_ref())
         .flat_map(|requests| requests.keys())
         .filter_map(|name| name.strip_prefix("hugepages-"))
         .chain(whole::pages(spec))
         .filter_map(|size| u64::try_from(Quantity::parse(size).ok()?.units()).ok())
-        .collect();
-    match pages.iter().copied().collect::<Vec<_>>().as_slice() {
+        .collect()
+}
+
+/// Without a size, pages are of the one size that the pod's containers ask for.
+fn only_page(field: &str, spec: &core::PodSpec, problems: &mut Problems) -> Option<Medium> {
+    match pages(spec).iter().copied().collect::<Vec<_>>().as_slice() {
         [page] => return Some(Medium::HugePages { page: *page }),
-        [] => problems.invalid(
-            field,
-            "Invalid value: no container asks for huge pages: medium HugePages has no size",
-        ),
+        [] => problems.invalid(field, no_pages("HugePages")),
         _ => problems.invalid(
             field,
             "Invalid value: medium: HugePages can't be used if container requests multiple huge \
