@@ -31,7 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use client::Client;
-pub(crate) use csi::{ApiAttachments, ApiClaims, DriverKeeper, NodeVolumes};
+pub(crate) use csi::{ApiAttachments, ApiClaims, DriverKeeper, DriverLimits, NodeVolumes};
 pub(crate) use events::EventPoster;
 pub use kubeconfig::KubeconfigError;
 pub(crate) use node::{LeaseKeeper, NodeWishes, Registrar, RegistrarParts};

@@ -13,12 +13,12 @@ use tracing::{info, warn};
 use super::{Kubelet, Settings};
 use crate::api::{
     self, ApiAttachments, ApiClaims, ApiObjects, ApiObjectsParts, ApiReviewer, ApiSource, Asked,
-    Client, ClusterSettings, Detection, DriverKeeper, EventPoster, JoinError, Keeper, KeeperParts,
-    LeaseKeeper, NodeVolumes, NodeWishes, Registrar, RegistrarParts, RemotePods, Renewal,
-    ReviewSettings, Services, StatusKeeper, StatusKeeperParts, WishSource,
+    Client, ClusterSettings, Detection, DriverKeeper, DriverLimits, EventPoster, JoinError, Keeper,
+    KeeperParts, LeaseKeeper, NodeVolumes, NodeWishes, Registrar, RegistrarParts, RemotePods,
+    Renewal, ReviewSettings, Services, StatusKeeper, StatusKeeperParts, WishSource,
 };
 use crate::certificate::Shelf;
-use crate::csi::{Attachments, Claims, Mounter};
+use crate::csi::{Attachments, Claims, Mounter, NoAttachments};
 use crate::metrics::Metrics;
 use crate::model::ObjectKind;
 use crate::node::Portrait;
@@ -81,6 +81,9 @@ impl Cluster {
 
     /// Who knows what is attached.
     pub(super) fn attachments(&self, csi: &Mounter) -> Arc<dyn Attachments> {
+        if !self.node.controller_attaches {
+            return Arc::new(NoAttachments);
+        }
         Arc::new(ApiAttachments::new(self.client.clone(), self.volumes(csi)))
     }
 
@@ -273,6 +276,12 @@ impl Kubelet {
             "keeper of the node's lease"
         });
         let drivers = self.csi.drivers().clone();
+        let limits = DriverLimits::new(cluster.client.clone(), drivers.clone());
+        let to_limits = stop.clone();
+        parts.spawn(async move {
+            limits.run(to_limits).await;
+            "asker of drivers' limits"
+        });
         let keeper = DriverKeeper::new(cluster.client.clone(), name, drivers);
         let (uid, to_keeper) = (cluster.uid.subscribe(), stop.clone());
         parts.spawn(async move {

@@ -1,5 +1,6 @@
 //! Volumes that have to be at the node before they can be staged.
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::place::{attachment_name, unique_name};
@@ -35,12 +36,26 @@ impl Attachable {
 pub(crate) enum NotAttached {
     /// It takes long.
     InTime,
+    /// It takes long, and the driver says that the node has no room for one more.
+    BeyondLimit,
     /// Somebody says why.
     Because(String),
+    /// Nobody attaches volumes to this node.
+    ByNobody,
 }
 
 /// Knows what is attached to the node.
 pub(crate) trait Attachments: Send + Sync + 'static {
     /// Waits until a volume is; what was said then.
     fn wait<'a>(&'a self, volume: &'a Attachable) -> BoxFuture<'a, Result<StringMap, NotAttached>>;
+}
+
+/// No controller attaches volumes (`enableControllerAttachDetach: false`), and drivers leave it to
+/// controllers.
+pub(crate) struct NoAttachments;
+
+impl Attachments for NoAttachments {
+    fn wait<'a>(&'a self, _: &'a Attachable) -> BoxFuture<'a, Result<StringMap, NotAttached>> {
+        std::future::ready(Err(NotAttached::ByNobody)).boxed()
+    }
 }

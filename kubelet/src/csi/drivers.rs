@@ -108,6 +108,24 @@ impl Drivers {
         });
     }
 
+    /// Asks a driver once more what it can take here.
+    pub(crate) async fn ask_again(&self, name: &str) -> Result<(), String> {
+        let known = self.get(name);
+        let known = known.ok_or_else(|| NoDriver(name.to_owned()).to_string())?;
+        let info = self.at(name, &known.endpoint).node_info().await;
+        let info = info.map_err(|error| error.to_string())?;
+        self.known.send_if_modified(|all| match all.get_mut(name) {
+            // Another one may have come meanwhile.
+            Some(now) if now.socket == known.socket && !info.id.is_empty() => {
+                let is_news = now.info != info;
+                now.info = info;
+                is_news
+            }
+            _ => false,
+        });
+        Ok(())
+    }
+
     /// Whoever was found there is gone; its name.
     pub(super) fn remove(&self, socket: &Path) -> Option<String> {
         let mut name = None;

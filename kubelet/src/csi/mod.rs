@@ -29,7 +29,7 @@ mod uses;
 mod wanted;
 mod wire;
 
-pub(crate) use attach::{Attachable, Attachments, NotAttached};
+pub(crate) use attach::{Attachable, Attachments, NoAttachments, NotAttached};
 pub(crate) use door::run as let_in;
 pub use drivers::{Drivers, NoDriver, NodeInfo};
 pub(crate) use grow::{ClaimNow, Claims, Larger, Mark, Moment};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::described::{Described, about_pod, group, is_attached, lifecycle_problem};
 use super::executor::PodExecutor;
@@ -153,7 +154,8 @@ impl PodExecutor {
             again,
         };
         if is_attached {
-            wanted.publish_context = self.attached(&wanted, described).await?;
+            let limits = driver.as_deref().and_then(|driver| driver.limit_period);
+            wanted.publish_context = self.attached(&wanted, described, limits).await?;
         }
         self.csi.set_up(wanted).await
     }
@@ -163,17 +165,43 @@ impl PodExecutor {
         &self,
         wanted: &Wanted,
         described: &Described<'_>,
+        limits: Option<Duration>,
     ) -> Result<StringMap, VolumeError> {
         let Some(attachments) = &self.attachments else {
             return Ok(StringMap::new());
         };
         self.csi.intend(wanted).await?;
         let volume = Attachable::of(&wanted.driver, &wanted.handle, &self.node.name);
-        let said = attachments.wait(&volume).await;
-        said.map_err(|problem| match problem {
-            NotAttached::InTime => described.unattached(),
-            NotAttached::Because(why) => described.failed(ATTACH, why),
-        })
+        match attachments.wait(&volume).await {
+            Ok(said) => Ok(said),
+            Err(why) => Err(self.unattached(described, (why, limits)).await),
+        }
+    }
+
+    /// What a pod is told of a volume that is not attached.
+    async fn unattached(
+        &self,
+        described: &Described<'_>,
+        (why, limits): (NotAttached, Option<Duration>),
+    ) -> VolumeError {
+        match (why, limits) {
+            (NotAttached::BeyondLimit, Some(_)) => {
+                // What the node can have has changed since the driver said it.
+                if let Err(why) = self.csi.drivers().ask_again(&described.driver).await {
+                    tracing::warn!(
+                        driver = described.driver,
+                        why,
+                        "a driver does not tell its limit"
+                    );
+                }
+                described.beyond_limit()
+            }
+            (NotAttached::InTime | NotAttached::BeyondLimit, _) => described.unattached(),
+            (NotAttached::Because(why), _) => described.failed(ATTACH, why),
+            (NotAttached::ByNobody, _) => VolumeError::NotAttachable {
+                volume: described.volume.to_owned(),
+            },
+        }
     }
 
     /// Refuses a volume that is not at this node.

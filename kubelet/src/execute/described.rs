@@ -119,6 +119,13 @@ impl<'a> Described<'a> {
         }
     }
 
+    /// It is not attached because the node has as many as it can have.
+    pub(super) fn beyond_limit(&self) -> VolumeError {
+        VolumeError::BeyondLimit {
+            volume: self.outer.to_owned(),
+        }
+    }
+
     /// Whether it is written to from one node, as far as is known.
     fn is_written_once(&self) -> bool {
         self.persistent.is_none_or(|volume| {
@@ -226,6 +233,7 @@ mod tests {
             tokens: Vec::new(),
             tokens_in_secrets: false,
             requires_republish: false,
+            limit_period: None,
         }
     }
 

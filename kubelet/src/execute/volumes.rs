@@ -13,12 +13,14 @@ use super::payload::{Objects, payload};
 use super::report::Reporter;
 use super::sandbox::{chain, fail};
 use crate::model::{
-    Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure, VolumeSource,
+    BEYOND_VOLUME_LIMIT, Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure,
+    VolumeSource,
 };
 use crate::resource::pod_limits;
 use crate::volume::{Mounted, SetUp, VolumeError};
 
 const FAILED_MOUNT: &str = "FailedMount";
+const FAILED_ATTACH: &str = "FailedAttachVolume";
 
 impl PodExecutor {
     /// What containers and files may show of the pod and its node.
@@ -49,7 +51,7 @@ impl PodExecutor {
             .map_err(|error| fail(report, FAILED_MOUNT, chain(&error)))?;
         tell(report, &ready.stale);
         let of_drivers = self.set_up_csi(pod, &claims).await;
-        let of_drivers = of_drivers.map_err(|error| fail(report, FAILED_MOUNT, chain(&error)))?;
+        let of_drivers = of_drivers.map_err(|error| not_mounted(report, &error))?;
         let mut volumes = ready.volumes;
         volumes.extend(of_drivers);
         Ok(volumes)
@@ -155,6 +157,19 @@ impl PodExecutor {
             node_labels: self.labels(),
             memory: limit.map_or(node, |limit| limit.min(node)),
         }
+    }
+}
+
+/// Says why a volume of a driver is not there; of a pod that is rejected for it others say so.
+fn not_mounted(report: &Reporter<'_>, error: &VolumeError) -> PodFailure {
+    let message = chain(error);
+    match error {
+        VolumeError::BeyondLimit { .. } => PodFailure {
+            reason: BEYOND_VOLUME_LIMIT,
+            message,
+        },
+        VolumeError::NotAttachable { .. } => fail(report, FAILED_ATTACH, message),
+        _ => fail(report, FAILED_MOUNT, message),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use super::{ObjectKey, ObjectKind, StringMap};
 
@@ -118,4 +119,6 @@ pub struct CsiDriver {
     pub tokens_in_secrets: bool,
     /// Whether it publishes again and again.
     pub requires_republish: bool,
+    /// How often it is asked how many volumes a node can have, if that changes.
+    pub limit_period: Option<Duration>,
 }

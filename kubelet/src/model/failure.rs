@@ -42,6 +42,16 @@ pub struct PodFailure {
     pub message: String,
 }
 
+/// The node has as many volumes attached as it can have.
+pub const BEYOND_VOLUME_LIMIT: &str = "VolumeAttachmentLimitExceeded";
+
+impl PodFailure {
+    /// Whether the pod is not wanted here any more: trying again would not help.
+    pub fn is_rejection(&self) -> bool {
+        self.reason == BEYOND_VOLUME_LIMIT
+    }
+}
+
 /// Why a container could not be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartFailure {

@@ -57,7 +57,7 @@ pub use environment::{
     Amount, EnvFrom, EnvValue, EnvVar, FileKey, KeyReference, NodeResource, ResourceField,
 };
 pub use event::{Event, EventKind};
-pub use failure::{FailureReason, PodFailure, StartFailure, SyncReport};
+pub use failure::{BEYOND_VOLUME_LIMIT, FailureReason, PodFailure, StartFailure, SyncReport};
 pub use hook::{Hook, Lifecycle};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, repository, with_default_tag, written_name};

@@ -21,9 +21,10 @@ use crate::allocation::Ledger;
 use crate::device::NotReserved;
 use crate::metrics::Metrics;
 use crate::model::{
-    ContainerObservation, ContainerState, EphemeralContainer, Event, Exit, FailureReason, Pod,
-    PodActions, PodName, PodObservation, PodUid, Probe, ProbeKind, ProbeOutcome, ProbeResults,
-    SandboxObservation, SandboxState, StartFailure, SyncReport, Target, TargetSandbox,
+    BEYOND_VOLUME_LIMIT, ContainerObservation, ContainerState, EphemeralContainer, Event, Exit,
+    FailureReason, Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, Probe, ProbeKind,
+    ProbeOutcome, ProbeResults, SandboxObservation, SandboxState, StartFailure, SyncReport, Target,
+    TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -32,6 +33,8 @@ use crate::status::Facts;
 /// What a container does when it is started.
 #[derive(Clone, Debug)]
 pub(super) enum Behaviour {
+    /// The node cannot have its pod.
+    IsRejected,
     /// Exits after that many seconds with that code.
     Exits(u64, i32),
     /// Cannot be started.
@@ -329,6 +332,13 @@ impl Executor for FakeNode {
         };
         for start in &actions.start {
             let behaviour = self.next_behaviour(start.name.as_str());
+            if let Some(Behaviour::IsRejected) = behaviour {
+                report.pod = Some(PodFailure {
+                    reason: BEYOND_VOLUME_LIMIT,
+                    message: "scripted".to_owned(),
+                });
+                return report;
+            }
             if let Some(Behaviour::Fails(reason)) = behaviour {
                 let failure = StartFailure {
                     reason,

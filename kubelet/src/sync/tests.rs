@@ -223,6 +223,25 @@ async fn an_image_that_cannot_be_pulled_is_tried_again_and_the_status_says_so() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_the_node_cannot_attach_for_is_rejected() {
+    let harness = Harness::start().await;
+    harness.node.script("web", &[Behaviour::IsRejected]);
+    harness.add(&pod(Always, &[], &["web"])).await;
+    harness.until_phase("Failed").await;
+    let status = harness.node.status("uid-1").unwrap();
+    assert_eq!(
+        status.reason.as_deref(),
+        Some("VolumeAttachmentLimitExceeded")
+    );
+    assert_eq!(
+        status.message.as_deref(),
+        Some("Pod was rejected: scripted")
+    );
+    harness.until_logged("stop s0").await;
+    assert_eq!(harness.node.log(), ["0s sandbox 0", "0s stop s0"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn news_of_a_failing_pod_does_not_make_it_try_without_pause() {
     let harness = Harness::start().await;
     harness.node.script(

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(123);
 /// How often the cluster is asked what was said when it was attached.
 const ASK: Duration = Duration::from_millis(500);
 
+/// The code of gRPC for what there is no more of.
+const RESOURCE_EXHAUSTED: i32 = 8;
+
 const ATTACHMENTS: &str = "/apis/storage.k8s.io/v1/volumeattachments";
 
 /// Attachments of the cluster.
@@ -38,6 +41,15 @@ impl ApiAttachments {
             seen.wait_for(|seen| seen.in_use.contains(name) && seen.attached.contains(name));
         if is_there.await.is_err() {
             std::future::pending().await
+        }
+    }
+
+    /// Why nobody says that it is attached.
+    async fn why_late(&self, volume: &Attachable) -> NotAttached {
+        let path = format!("{ATTACHMENTS}/{}", volume.attachment);
+        match self.client.get(&path).await {
+            Ok(attachment) if is_beyond_limit(&attachment) => NotAttached::BeyondLimit,
+            Ok(_) | Err(_) => NotAttached::InTime,
         }
     }
 
@@ -66,7 +78,9 @@ impl Attachments for ApiAttachments {
     fn wait<'a>(&'a self, volume: &'a Attachable) -> BoxFuture<'a, Result<StringMap, NotAttached>> {
         async move {
             let on_node = timeout(PATIENCE, self.on_node(&volume.name)).await;
-            on_node.map_err(|_| NotAttached::InTime)?;
+            if on_node.is_err() {
+                return Err(self.why_late(volume).await);
+            }
             let said = timeout(PATIENCE, self.said(volume)).await;
             let said = said.unwrap_or_else(|_| {
                 let (driver, handle) = (&volume.driver, &volume.handle);
@@ -79,6 +93,11 @@ impl Attachments for ApiAttachments {
         }
         .boxed()
     }
+}
+
+/// Whether the driver refused because the node can have no more.
+fn is_beyond_limit(attachment: &Value) -> bool {
+    attachment["status"]["attachError"]["errorCode"] == RESOURCE_EXHAUSTED
 }
 
 /// What was said when it was attached; nothing when it is not yet.
@@ -116,6 +135,11 @@ mod tests {
         );
         let failed = of(json!({ "attached": false, "attachError": { "message": "no slot" } }));
         assert_eq!(failed, Err("no slot".to_owned()));
+        let full = |code: Value| {
+            let error = json!({ "message": "full", "errorCode": code });
+            is_beyond_limit(&json!({ "status": { "attachError": error } }))
+        };
+        assert!(full(json!(8)) && !full(json!(13)) && !full(Value::Null));
         let going = verdict(&json!({ "metadata": { "deletionTimestamp": "now" } }));
         assert_eq!(going, Err("volume attachment is being deleted".to_owned()));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1::CSIDriver;
@@ -57,6 +58,11 @@ pub(super) fn driver(driver: CSIDriver) -> Result<(ObjectKey, Object), Invalid> 
                 .collect(),
             tokens_in_secrets: spec.service_account_token_in_secrets == Some(true),
             requires_republish: spec.requires_republish == Some(true),
+            limit_period: spec
+                .node_allocatable_update_period_seconds
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
         }))
     })
 }

@@ -332,6 +332,10 @@ impl<R: Roles> Worker<R> {
             .note_starts(pod, observation, &actions, self.world.clock.now());
         let report = self.carry_out(pod, observation, &actions).await;
         self.note(&report);
+        if let Some(rejected) = report.pod.as_ref().filter(|one| one.is_rejection()) {
+            self.reject(rejected.reason, rejected.message.clone());
+            return None;
+        }
         if let Some(why) = &report.resize {
             self.resize_failed(pod, why);
         }

@@ -39,17 +39,22 @@ impl<R: Roles> Worker<R> {
                 return Some(Next::Pause(BUSY));
             }
             Err(NotReserved::Refused(Refused { reason, message })) => {
-                self.world.metrics.refused(reason);
-                self.warn(reason, message.clone());
-                let demise = Demise {
-                    reason: reason.into(),
-                    message: format!("Pod was rejected: {message}"),
-                    disruption: None,
-                };
-                self.state = State::Terminating(Ending::Failed(Arc::new(demise)));
+                self.reject(reason, message);
                 return Some(Next::Step);
             }
         }
         None
+    }
+
+    /// Ends a pod that this node cannot have, and says why.
+    pub(super) fn reject(&mut self, reason: &'static str, message: String) {
+        self.world.metrics.refused(reason);
+        self.warn(reason, message.clone());
+        let demise = Demise {
+            reason: reason.into(),
+            message: format!("Pod was rejected: {message}"),
+            disruption: None,
+        };
+        self.state = State::Terminating(Ending::Failed(Arc::new(demise)));
     }
 }
