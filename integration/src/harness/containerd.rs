@@ -92,6 +92,11 @@ impl Containerd {
         vec!["nsenter".to_owned(), namespace, "--".to_owned()]
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Imports an archive.
     pub fn import(&self, archive: &Path) {
         let mut ctr = Command::new(tool("ctr"));

@@ -1,8 +1,10 @@
 //! A CSI driver, played by a test: its volumes are directories, which it mounts where it is told to. It
-//! can refuse what it is asked, never answer, go away and come back.
+//! can refuse what it is asked, never answer, go away and come back. It mounts where the node's daemon looks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use podling_proto::csi as v1;
@@ -18,6 +20,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
+
+use super::Node;
 
 /// The driver's name.
 pub const DRIVER: &str = "toy.csi.example.com";
@@ -48,25 +52,31 @@ pub enum Manner {
 pub struct Driver {
     manner: watch::Sender<Manner>,
     told: Arc<Mutex<Vec<String>>>,
+    most: Arc<AtomicI64>,
     sockets: [PathBuf; 2],
     servers: Vec<JoinHandle<()>>,
 }
 
 impl Driver {
-    /// Serves below the kubelet's directory; its volumes are in `store`.
-    pub fn serve(kubelet: &Path, store: &Path) -> Self {
+    /// Serves below the directory of a node's kubelet; its volumes are in `store`, beside the root.
+    pub fn serve(node: &Node) -> Self {
+        let kubelet = node.root().join("var/lib/podling/kubelet");
+        let store = node.folder().join("store");
         let registry = kubelet.join("plugins_registry");
         let own = kubelet.join("plugins").join(DRIVER);
-        for directory in [&registry, &own, &store.to_owned()] {
+        for directory in [&registry, &own, &store] {
             fs::create_dir_all(directory).expect("it can be made");
         }
         let sockets = [own.join("csi.sock"), registry.join("toy-reg.sock")];
         let (manner, told) = (watch::Sender::new(Manner::Answers), Arc::default());
+        let most = Arc::new(AtomicI64::new(7));
         let toy = Toy {
-            store: store.to_owned(),
+            store,
+            mounts: Mounts(node.namespace()),
             endpoint: sockets[0].clone(),
             manner: manner.subscribe(),
             told: Arc::clone(&told),
+            most: Arc::clone(&most),
         };
         let servers = sockets.iter().map(|socket| {
             let _ = fs::remove_file(socket);
@@ -83,6 +93,7 @@ impl Driver {
             servers: servers.collect(),
             manner,
             told,
+            most,
             sockets,
         }
     }
@@ -90,6 +101,11 @@ impl Driver {
     /// From now on it answers so.
     pub fn behave(&self, manner: Manner) {
         self.manner.send_replace(manner);
+    }
+
+    /// From now on a node can have so many of its volumes.
+    pub fn limit(&self, volumes: i64) {
+        self.most.store(volumes, Ordering::Relaxed);
     }
 
     /// What it was told, in order: `stage HANDLE`, `publish HANDLE`, …
@@ -112,9 +128,11 @@ impl Drop for Driver {
 #[derive(Clone)]
 struct Toy {
     store: PathBuf,
+    mounts: Mounts,
     endpoint: PathBuf,
     manner: watch::Receiver<Manner>,
     told: Arc<Mutex<Vec<String>>>,
+    most: Arc<AtomicI64>,
 }
 
 impl Toy {
@@ -145,49 +163,72 @@ impl Toy {
     }
 }
 
-fn is_mounted(path: &str) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounts
-        .lines()
-        .any(|line| line.split(' ').nth(4) == Some(path))
-}
+/// Mounts as the process with this id sees them, or as the test does.
+#[derive(Clone, Copy, Debug)]
+struct Mounts(Option<u32>);
 
-/// Mounts a directory, unless it is there.
-fn bind(from: &Path, to: &str) -> Result<(), Status> {
-    fs::create_dir_all(to)?;
-    if !is_mounted(to) {
-        rustix::mount::mount_bind(from, to).map_err(std::io::Error::from)?;
+impl Mounts {
+    fn is_mounted(self, path: &str) -> bool {
+        let process = self.0.map_or("self".to_owned(), |id| id.to_string());
+        let mounts = fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap_or_default();
+        mounts
+            .lines()
+            .any(|line| line.split(' ').nth(4) == Some(path))
     }
-    Ok(())
-}
 
-/// Puts a device there, unless it is there: a loop device that nobody uses.
-fn bind_device(device: &Path, to: &str) -> Result<(), Status> {
-    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-    if !device.exists() {
-        let mode = Mode::from_raw_mode(0o600);
-        let made = mknodat(CWD, device, FileType::BlockDevice, mode, makedev(7, 250));
-        made.map_err(std::io::Error::from)?;
+    /// Mounts a directory, unless it is there.
+    fn bind(self, from: &Path, to: &str) -> Result<(), Status> {
+        fs::create_dir_all(to)?;
+        self.mount(from, to)
     }
-    if !is_mounted(to) {
-        fs::File::create(to)?;
-        rustix::mount::mount_bind(device, to).map_err(std::io::Error::from)?;
+
+    /// Puts a device there, unless it is there: a loop device that nobody uses.
+    fn bind_device(self, device: &Path, to: &str) -> Result<(), Status> {
+        use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+        if !device.exists() {
+            let mode = Mode::from_raw_mode(0o600);
+            let made = mknodat(CWD, device, FileType::BlockDevice, mode, makedev(7, 250));
+            made.map_err(std::io::Error::from)?;
+        }
+        if !self.is_mounted(to) {
+            fs::File::create(to)?;
+        }
+        self.mount(device, to)
     }
-    Ok(())
+
+    fn mount(self, from: &Path, to: &str) -> Result<(), Status> {
+        if self.is_mounted(to) {
+            return Ok(());
+        }
+        let from = from.to_string_lossy();
+        self.run(&["mount", "--bind", &from, to])
+    }
+
+    /// Makes a mount not be there.
+    fn unbind(self, path: &str) -> Result<(), Status> {
+        match self.is_mounted(path) {
+            true => self.run(&["umount", path]),
+            false => Ok(()),
+        }
+    }
+
+    fn run(self, words: &[&str]) -> Result<(), Status> {
+        let process = self.0.map_or("self".to_owned(), |id| id.to_string());
+        let done = Command::new("nsenter")
+            .arg(format!("--mount=/proc/{process}/ns/mnt"))
+            .arg("--")
+            .args(words)
+            .output()?;
+        match done.status.success() {
+            true => Ok(()),
+            false => Err(Status::internal(String::from_utf8_lossy(&done.stderr))),
+        }
+    }
 }
 
 fn is_device(capability: Option<&v1::VolumeCapability>) -> bool {
     let access = capability.and_then(|one| one.access_type.as_ref());
     matches!(access, Some(AccessType::Block(_)))
-}
-
-/// Makes a mount not be there.
-fn unbind(path: &str) -> Result<(), Status> {
-    if is_mounted(path) {
-        let flags = rustix::mount::UnmountFlags::empty();
-        rustix::mount::unmount(path, flags).map_err(std::io::Error::from)?;
-    }
-    Ok(())
 }
 
 /// What a volume's files are owned by, as the driver is told.
@@ -214,7 +255,7 @@ impl Service for Toy {
         }
         let files = self.files(&request.volume_id)?;
         if !is_device(request.volume_capability.as_ref()) {
-            bind(&files, &request.staging_target_path)?;
+            self.mounts.bind(&files, &request.staging_target_path)?;
         }
         Ok(Response::new(v1::NodeStageVolumeResponse {}))
     }
@@ -225,7 +266,7 @@ impl Service for Toy {
     ) -> Result<Response<v1::NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
         self.hear("unstage", &request.volume_id).await?;
-        unbind(&request.staging_target_path)?;
+        self.mounts.unbind(&request.staging_target_path)?;
         Ok(Response::new(v1::NodeUnstageVolumeResponse {}))
     }
 
@@ -241,20 +282,23 @@ impl Service for Toy {
         for (key, value) in &request.publish_context {
             self.note(format!("publish at {key}={value}"));
         }
+        for (key, value) in &request.secrets {
+            self.note(format!("publish secretly {key}={value}"));
+        }
         let group = group_of(request.volume_capability.as_ref());
         if !group.is_empty() {
             self.note(format!("publish for group {group}"));
         }
         if is_device(request.volume_capability.as_ref()) {
             let device = self.store.join(format!("{}.dev", request.volume_id));
-            bind_device(&device, &request.target_path)?;
+            self.mounts.bind_device(&device, &request.target_path)?;
             return Ok(Response::new(v1::NodePublishVolumeResponse {}));
         }
         let from = match request.staging_target_path.as_str() {
             "" => self.files(&request.volume_id)?,
             staged => PathBuf::from(staged),
         };
-        bind(&from, &request.target_path)?;
+        self.mounts.bind(&from, &request.target_path)?;
         Ok(Response::new(v1::NodePublishVolumeResponse {}))
     }
 
@@ -264,7 +308,7 @@ impl Service for Toy {
     ) -> Result<Response<v1::NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
         self.hear("unpublish", &request.volume_id).await?;
-        unbind(&request.target_path)?;
+        self.mounts.unbind(&request.target_path)?;
         // The place is the driver's to remove.
         let _ = fs::remove_dir(&request.target_path);
         let _ = fs::remove_file(&request.target_path);
@@ -339,7 +383,7 @@ impl Service for Toy {
         let segments = [("topology.toy.example.com/rack".to_owned(), "r1".to_owned())];
         Ok(Response::new(v1::NodeGetInfoResponse {
             node_id: "toy-node".to_owned(),
-            max_volumes_per_node: 7,
+            max_volumes_per_node: self.most.load(Ordering::Relaxed),
             accessible_topology: Some(v1::Topology {
                 segments: segments.into(),
             }),

@@ -52,6 +52,20 @@ pub fn mounts(root: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Takes away all that is mounted below a directory, the newest first.
+pub fn remove_mounts(below: &Path) {
+    let mut points: Vec<_> = mounts(below)
+        .iter()
+        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
+        .filter(|point| point.starts_with(below))
+        .collect();
+    points.reverse();
+    for point in points {
+        // It may be gone already, which is as good.
+        let _ = rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
 /// Every directory of a cgroup, in each hierarchy.
 pub fn cgroups(cgroup: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -77,6 +91,9 @@ pub fn sweep() {
         }
         remove_network(&range);
         remove_cgroups(&range.cgroup());
+        if let Some(folder) = range.folder() {
+            remove_mounts(&folder);
+        }
     }
 }
 

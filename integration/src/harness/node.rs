@@ -59,6 +59,7 @@ impl Node {
         let root = options.root.unwrap_or_else(|| folder.path().join("root"));
         fs::create_dir_all(root.join("etc/podling/manifests")).expect("the root can be made");
         let range = Range::take();
+        range.keep(folder.path());
         let containerd = match containerd::is_wanted() {
             true => Some(Containerd::start(&root, &range).await),
             false => None,
@@ -88,6 +89,11 @@ impl Node {
     /// A directory of this test, beside the root.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A process that sees the mounts that the daemon sees; nothing when those are the machine's.
+    pub fn namespace(&self) -> Option<u32> {
+        self.containerd.as_ref().map(Containerd::pid)
     }
 
     /// The daemon's process id.
@@ -386,6 +392,9 @@ impl Drop for Node {
         for _ in 0..3 {
             processes::kill(&processes::of_node(&self.root, &self.range.cgroup()));
         }
+        // What a driver of the story has mounted would keep its folder from being removed.
+        leftovers::remove_mounts(&self.root);
+        leftovers::remove_mounts(self.folder.path());
         leftovers::remove_network(&self.range);
         leftovers::remove_cgroups(&self.range.cgroup());
     }

@@ -1,10 +1,15 @@
 //! What a node needs of the machine that no other node may have.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+
+/// What the names of links to folders of nodes begin with.
+const PLACE: &str = "podling-range-";
 
 /// A network range with a bridge and a cgroup named after it.
 #[derive(Debug)]
@@ -27,16 +32,31 @@ impl Range {
         }
     }
 
-    /// Those whose bridge is there although their test has ended: it was killed. They are this test's
-    /// now, to be taken away.
+    /// Those whose bridge or folder is there although their test has ended: it was killed. They are this
+    /// test's now, to be taken away.
     pub fn abandoned() -> Vec<Self> {
-        let interfaces = fs::read_dir("/sys/class/net").expect("/sys is mounted");
-        let names = interfaces.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let numbers = names.filter_map(|name| {
-            let (x, y) = name.strip_prefix("plt-")?.split_once('-')?;
-            Some((x.parse().ok()?, y.parse().ok()?))
-        });
-        numbers.filter_map(|(x, y)| Self::mark(x, y)).collect()
+        let bridges = numbers(Path::new("/sys/class/net"), "plt-");
+        let folders = numbers(&std::env::temp_dir(), PLACE);
+        let all = bridges.union(&folders).copied();
+        all.filter_map(|(x, y)| Self::mark(x, y)).collect()
+    }
+
+    /// Writes down in which folder the node with this range is, for who takes away what is left of it.
+    pub fn keep(&self, folder: &Path) {
+        // One that a test has left before is of no use; without any, nothing is taken away later.
+        let _ = fs::remove_file(self.place());
+        let _ = std::os::unix::fs::symlink(folder, self.place());
+    }
+
+    /// The folder of a node that was killed, if it is there.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let folder = fs::read_link(self.place()).ok()?;
+        let is_a_tests = folder.to_string_lossy().contains("/podling-test-");
+        is_a_tests.then_some(folder)
+    }
+
+    fn place(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("{PLACE}{}-{}", self.x, self.y))
     }
 
     fn mark(x: u8, y: u8) -> Option<Self> {
@@ -72,4 +92,22 @@ impl Range {
     pub fn cgroup(&self) -> String {
         format!("/podling-test-{}-{}", self.x, self.y)
     }
+}
+
+impl Drop for Range {
+    fn drop(&mut self) {
+        // There is none when the range was only looked at.
+        let _ = fs::remove_file(self.place());
+    }
+}
+
+/// The numbers of ranges that names in a directory speak of.
+fn numbers(directory: &Path, prefix: &str) -> BTreeSet<(u8, u8)> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let numbers = names.filter_map(|name| {
+        let (x, y) = name.strip_prefix(prefix)?.split_once('-')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    });
+    numbers.collect()
 }

@@ -20,11 +20,11 @@ fn store(node: &Node) -> PathBuf {
 }
 
 fn serve(node: &Node) -> Driver {
-    Driver::serve(&kubelet(node), &store(node))
+    Driver::serve(node)
 }
 
 /// A persistent volume of the driver, and a claim that it is for.
-fn disk(name: &str, mode: &str) -> String {
+pub(crate) fn disk(name: &str, mode: &str) -> String {
     let volume = json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
         "spec": {
@@ -51,7 +51,7 @@ fn disk(name: &str, mode: &str) -> String {
 }
 
 /// A pod that runs a script and has the claim at /room.
-fn using(image: &str, claim: &str, script: &str) -> Value {
+pub(crate) fn using(image: &str, claim: &str, script: &str) -> Value {
     json!({
         "containers": [{
             "name": "main", "image": image, "command": ["sh", "-c", script],
@@ -389,6 +389,19 @@ async fn how_full_volumes_are_is_told() {
         ),
     ] {
         assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
+    }
+    node.remove_manifest("a.yaml");
+    node.wait_gone("a").await;
+    for plugin in [plugin.as_str(), "kubernetes.io/empty-dir"] {
+        let line = format!(
+            "storage_operation_duration_seconds_count{{volume_plugin=\"{plugin}\",\
+             operation_name=\"volume_unmount\",status=\"success\",migrated=\"false\"}} 1"
+        );
+        wait_until(DEADLINE, "its end is counted", || {
+            let metrics = node.kubelet("/metrics").expect("it is told").text();
+            metrics.lines().any(|one| one == line)
+        })
+        .await;
     }
     node.stop().await;
 }

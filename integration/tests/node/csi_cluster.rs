@@ -22,8 +22,7 @@ pub(crate) async fn join(cluster: &Cluster) -> Node {
 }
 
 pub(crate) fn serve(node: &Node) -> Driver {
-    let kubelet = node.root().join("var/lib/podling/kubelet");
-    Driver::serve(&kubelet, &node.folder().join("store"))
+    Driver::serve(node)
 }
 
 /// A pod for the node that runs a script and has a claim at /room.

@@ -114,7 +114,7 @@ async fn a_claim_grows_while_it_is_used_even_if_the_daemon_dies_in_between() {
     .await;
     node.kill9();
     driver.behave(Manner::Answers);
-    node.restart().await;
+    node.restart_with(&cluster.joining()).await;
     let is_larger = |claim: &Value| has_grown(claim, "2Gi");
     cluster.wait(CLAIM, "has grown", is_larger).await;
     let told = driver.told();
@@ -174,7 +174,7 @@ async fn a_pod_begins_when_its_volume_is_as_large_as_it_shall_be_and_is_told_why
     driver.behave(Manner::RefusesAs(Code::OutOfRange, "expand", "too large"));
     grow(&cluster, "9Gi").await;
     node.kill9();
-    node.restart().await;
+    node.restart_with(&cluster.joining()).await;
     let is_given_up = |claim: &Value| state(claim) == "NodeResizeInfeasible";
     cluster.wait(CLAIM, "is given up", is_given_up).await;
     let failed = "NodeExpandVolume.NodeExpandVolume failed for volume \"disk\" : \
@@ -184,10 +184,10 @@ async fn a_pod_begins_when_its_volume_is_as_large_as_it_shall_be_and_is_told_why
     assert!(is_ready(&a), "it goes on with what it has");
 
     // Who only reads does not need it.
-    driver.behave(Manner::Answers);
-    grow(&cluster, "3Gi").await;
     cluster.delete(&path("a"), None).await;
     cluster.wait_gone(&path("a")).await;
+    driver.behave(Manner::Answers);
+    grow(&cluster, "3Gi").await;
     let asked = driver.told().len();
     let mut reader = using("reader", &image, "disk", "sleep 1000");
     reader["spec"]["volumes"][0]["persistentVolumeClaim"]["readOnly"] = true.into();

@@ -14,8 +14,7 @@ const SCRIPT: &str = "echo run >> /room/runs; cat /room/runs; \
                       trap 'exit 0' TERM; sleep 1000000 & wait";
 
 fn serve(node: &Node) -> Driver {
-    let kubelet = node.root().join("var/lib/podling/kubelet");
-    Driver::serve(&kubelet, &node.folder().join("store"))
+    Driver::serve(node)
 }
 
 /// A volume of the driver, and a claim that asks for it by name.
