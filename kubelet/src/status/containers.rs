@@ -11,9 +11,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::model::{
     Container, ContainerObservation, ContainerRole, ContainerState, HeldBack, PodSpec, in_words,
 };
-use crate::plan::{has_started, is_ready, wants_restart};
+use crate::plan::{has_started, is_ready, makes_all_anew, wants_restart};
 
 use super::{StatusInput, particulars};
+
+/// Why a container is away while all of its pod begin anew.
+pub(super) const ANEW: &str = "RestartingAllContainers";
+const REMOVED: &str = "The container is removed because RestartAllContainers in place";
 
 /// Bytes that the last words of all containers of a pod may have together.
 const LONGEST_MESSAGES: usize = 12 * 1024;
@@ -30,7 +34,7 @@ pub(super) fn status(
         last,
         restarts,
     } = match newest {
-        Some(newest) => seen(input, container, newest),
+        Some(newest) => seen(input, (container, role), newest),
         None => unseen(input, container, role),
     };
     let (state, last) = match waits_for(input, container, role, newest) {
@@ -54,16 +58,38 @@ struct Known {
     restarts: i32,
 }
 
-fn seen(input: &StatusInput<'_>, container: &Container, newest: &ContainerObservation) -> Known {
+fn seen(
+    input: &StatusInput<'_>,
+    (container, role): (&Container, ContainerRole),
+    newest: &ContainerObservation,
+) -> Known {
     let exited_before = input
         .observation
         .newest_exited(&container.name)
         .filter(|exited| newest.id != exited.id);
     Known {
         state: observed_state(input, newest),
-        last: exited_before.map(|exited| observed_state(input, exited)),
+        last: exited_before
+            .map(|exited| observed_state(input, exited))
+            .or_else(|| told_before(input, (container, role), newest)),
         restarts: i32::try_from(newest.restart_count).unwrap_or_default(),
     }
+}
+
+/// How the one before it ended, as was told while the runtime had it.
+fn told_before(
+    input: &StatusInput<'_>,
+    (container, role): (&Container, ContainerRole),
+    newest: &ContainerObservation,
+) -> Option<State> {
+    let before = previous(input, container, role)?;
+    let is_other = before.container_id.as_deref() != Some(&container_id(input, newest));
+    let has_ended = |state: &&State| state.terminated.is_some();
+    let state = before.state.as_ref().filter(|_| is_other);
+    let ended = state.filter(has_ended);
+    ended
+        .or(before.last_state.as_ref().filter(has_ended))
+        .cloned()
 }
 
 /// The runtime has none: there never was one, or it is lost.
@@ -81,6 +107,13 @@ fn unseen(input: &StatusInput<'_>, container: &Container, role: ContainerRole) -
         ),
         None => (State::default(), None, 0),
     };
+    if previous.is_some() && state.waiting.is_none() && is_restarting(input) {
+        return Known {
+            state: waiting(ANEW, Some(REMOVED.to_owned())),
+            last: Some(terminated(removed())),
+            restarts: restarts.saturating_add(1),
+        };
+    }
     if state.terminated.is_some() {
         return Known {
             state,
@@ -107,6 +140,14 @@ fn unseen(input: &StatusInput<'_>, container: &Container, role: ContainerRole) -
         last,
         restarts,
     }
+}
+
+/// Whether all containers of the pod are on their way to begin anew.
+fn is_restarting(input: &StatusInput<'_>) -> bool {
+    let conditions = input.previous.and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|one| one.type_ == "AllContainersRestarting" && one.status == "True")
+        || makes_all_anew(input.pod, input.observation)
 }
 
 /// What was told of a container last.
@@ -308,6 +349,16 @@ fn lost() -> ContainerStateTerminated {
         exit_code: 137,
         reason: Some("ContainerStatusUnknown".to_owned()),
         message: Some(message.to_owned()),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+/// It was taken away so that all containers of the pod begin anew.
+fn removed() -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        exit_code: 137,
+        reason: Some(ANEW.to_owned()),
+        message: Some(REMOVED.to_owned()),
         ..ContainerStateTerminated::default()
     }
 }

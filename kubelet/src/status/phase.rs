@@ -5,6 +5,8 @@ use k8s_openapi::api::core::v1::ContainerStatus;
 use crate::model::{Container, PodSpec};
 use crate::plan::restarts_after;
 
+use super::containers::ANEW;
+
 /// The phase of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -73,11 +75,12 @@ impl<'a> Statuses<'a> {
 
 /// The phase that follows from the containers' statuses.
 pub(super) fn phase(statuses: Statuses<'_>, is_initialized: bool) -> Phase {
-    let stays_ended =
-        |container: &Container, code: i32| !restarts_after(statuses.spec, container, code);
+    let stays_ended = |container: &Container, status: &ContainerStatus, code: i32| {
+        !begins_anew(status) && !restarts_after(statuses.spec, container, code)
+    };
     if !is_initialized {
         let has_failed = statuses.steps().any(|(container, status)| {
-            exit_code(status).is_some_and(|code| code != 0 && stays_ended(container, code))
+            exit_code(status).is_some_and(|code| code != 0 && stays_ended(container, status, code))
         });
         return if has_failed {
             Phase::Failed
@@ -95,7 +98,9 @@ pub(super) fn phase(statuses: Statuses<'_>, is_initialized: bool) -> Phase {
     }
     let codes: Option<Vec<i32>> = statuses
         .regular()
-        .map(|(container, status)| exit_code(status).filter(|code| stays_ended(container, *code)))
+        .map(|(container, status)| {
+            exit_code(status).filter(|code| stays_ended(container, status, *code))
+        })
         .collect();
     match codes {
         None => Phase::Running,
@@ -116,6 +121,17 @@ fn has_never_run(status: &ContainerStatus) -> bool {
         .as_ref()
         .is_none_or(|state| state.waiting.is_some());
     is_waiting && exit_code(status).is_none()
+}
+
+/// Whether it was taken away so that all containers of its pod begin anew.
+fn begins_anew(status: &ContainerStatus) -> bool {
+    let last = status.last_state.as_ref();
+    let ended = last.and_then(|last| last.terminated.as_ref());
+    let waits = status
+        .state
+        .as_ref()
+        .is_some_and(|one| one.waiting.is_some());
+    waits && ended.is_some_and(|ended| ended.reason.as_deref() == Some(ANEW))
 }
 
 /// The exit code of a container that does not run: now, or before it began to wait.

@@ -13,9 +13,10 @@ use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
 use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
-    ContainerName, ContainerObservation, Demise, EphemeralContainer, FailureReason, HeldBack,
-    LinuxUser, MountPropagation, Pod, PodObservation, ProbeKind, ProbeResults, RecursiveReadOnly,
-    Requirements, ResourceList, StartFailure, Told, Verdict, VolumeMount,
+    ContainerName, ContainerObservation, Demise, EphemeralContainer, ExitCodes, FailureReason,
+    HeldBack, LinuxUser, MountPropagation, Pod, PodObservation, ProbeKind, ProbeResults,
+    RecursiveReadOnly, Requirements, ResourceList, RestartAction, RestartPolicy, RestartRule,
+    StartFailure, Told, Verdict, VolumeMount,
 };
 use crate::plan::fixture::{
     at, container, exited, made, pod, probe, running, sandbox, seen, sidecar,
@@ -371,6 +372,78 @@ fn a_container_that_the_runtime_has_lost_is_told_by_what_was_known_of_it() {
     let never_ran = after_losing(&web(Always), vec![made("a", 0, Created)]);
     assert_eq!(sentence(&never_ran), "Pending: ContainerCreating");
     assert_eq!(first(&never_ran).restart_count, 0);
+}
+
+/// A pod all of whose containers begin anew when `b` exits with 3.
+fn all_anew(policy: RestartPolicy) -> Pod {
+    let mut pod = pod(policy, &[], &["a", "b"]);
+    pod.spec.containers[1].restart_rules = vec![RestartRule {
+        action: RestartAction::RestartAllContainers,
+        exits: ExitCodes::In(vec![3]),
+    }];
+    pod
+}
+
+#[test]
+fn containers_that_are_taken_away_to_begin_anew_say_so_until_they_run_again() {
+    for policy in [Always, Never] {
+        let pod = all_anew(policy);
+        let mut case = Case::default();
+        let b = || made("b", 0, exited(3));
+        let steps = [
+            (
+                vec![made("a", 0, running()), b()],
+                "Running: Running, Error 3",
+                [0, 0],
+            ),
+            (
+                vec![b()],
+                "Running: RestartingAllContainers, Error 3",
+                [1, 0],
+            ),
+            (
+                vec![],
+                "Running: ContainerCreating, RestartingAllContainers",
+                [1, 1],
+            ),
+            (
+                vec![made("a", 1, running())],
+                "Running: Running, ContainerCreating",
+                [1, 1],
+            ),
+            (
+                vec![made("a", 1, running()), made("b", 1, running())],
+                "Running: Running, Running",
+                [1, 1],
+            ),
+        ];
+        for (containers, expected, restarts) in steps {
+            let status = case.status(&pod, &in_ready(containers));
+            assert_eq!(sentence(&status), expected, "{policy:?}");
+            let containers = status.container_statuses.iter().flatten();
+            let told: Vec<_> = containers.map(|one| one.restart_count).collect();
+            assert_eq!(told, restarts, "{expected}");
+            case.previous = Some(status);
+        }
+        let containers = case.previous.unwrap().container_statuses.unwrap();
+        let last = |place: usize| word(containers[place].last_state.as_ref());
+        assert_eq!(last(0), "RestartingAllContainers 137");
+        assert_eq!(last(1), "RestartingAllContainers 137");
+    }
+}
+
+#[test]
+fn how_the_one_before_ended_is_known_when_the_runtime_has_it_no_more() {
+    let pod = pod(Always, &[], &["a"]);
+    let mut case = Case::default();
+    let first = in_ready(vec![made("a", 0, exited(7))]);
+    case.previous = Some(case.status(&pod, &first));
+    for _ in 0..2 {
+        let status = case.status(&pod, &in_ready(vec![made("a", 1, running())]));
+        let container = &status.container_statuses.as_ref().unwrap()[0];
+        assert_eq!(word(container.last_state.as_ref()), "Error 7");
+        case.previous = Some(status);
+    }
 }
 
 #[test]
