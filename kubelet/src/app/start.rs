@@ -1,5 +1,9 @@
 //! What comes before a kubelet can work: its directories, its address, its runtime.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +24,43 @@ use crate::sync::{Clock, SystemClock};
 /// How often a runtime that is not there is asked again.
 const MEET_AGAIN: Duration = Duration::from_millis(200);
 
-/// Makes the directories that are looked into. One file may stand in the place of the manifests'.
+/// For root and its group.
+const CLOSED: u32 = 0o750;
+/// For everybody to look into.
+const OPEN: u32 = 0o755;
+
+/// Makes the directories that are looked into, with upstream's modes; those that are there stay as they
+/// are. One file may stand in the place of the manifests'.
 pub(super) fn make_directories(settings: &Settings) -> Result<(), AppError> {
+    let root = &settings.root;
+    let below =
+        ["pods", "plugins", "plugins_registry", "pod-resources"].map(|name| root.join(name));
+    let below = below.iter().map(|path| (path, CLOSED));
+    let own = [
+        (root, CLOSED),
+        (&settings.pod_logs, CLOSED),
+        (&settings.log_links, OPEN),
+    ];
     let manifests = Some(&settings.manifests).filter(|path| !path.is_file());
-    let others = [&settings.root, &settings.pod_logs, &settings.log_links];
-    for path in others.into_iter().chain(manifests) {
-        std::fs::create_dir_all(path).map_err(|source| AppError::Directory {
+    let all = own.into_iter().chain(below);
+    for (path, mode) in all.chain(manifests.map(|path| (path, OPEN))) {
+        make_directory(path, mode).map_err(|source| AppError::Directory {
             path: path.clone(),
             source,
         })?;
     }
     Ok(())
+}
+
+/// Makes a directory with a mode; what is above it is for everybody to pass.
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// The machine, as far as it matters where its CPUs are.

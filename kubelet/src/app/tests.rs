@@ -57,6 +57,43 @@ async fn start(root: &TempDir, runtime: &FakeRuntime, at_end: AtEnd) -> Running 
     Running { shutdown, task }
 }
 
+#[test]
+fn directories_have_upstreams_modes_and_those_that_are_there_stay_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let settings = Settings::new(
+        "node-a",
+        Path::new("/nowhere"),
+        Places {
+            manifests: at("etc/manifests"),
+            root: at("lib/kubelet"),
+            pod_logs: at("log/pods"),
+            log_links: at("log/containers"),
+        },
+    );
+    let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+    fs::create_dir_all(at("lib/kubelet/plugins")).unwrap();
+    fs::set_permissions(at("lib/kubelet/plugins"), fs::Permissions::from_mode(0o700)).unwrap();
+    make_directories(&settings).unwrap();
+    make_directories(&settings).unwrap();
+    for (name, expected) in [
+        ("etc/manifests", 0o755),
+        ("lib/kubelet/pods", 0o750),
+        ("lib/kubelet/plugins", 0o700),
+        ("lib/kubelet/plugins_registry", 0o750),
+        ("lib/kubelet/pod-resources", 0o750),
+        ("log/pods", 0o750),
+        ("log/containers", 0o755),
+    ] {
+        assert_eq!(mode(name), expected, "{name}");
+    }
+    fs::remove_dir(at("lib/kubelet/pods")).unwrap();
+    fs::write(at("lib/kubelet/pods"), "").unwrap();
+    let error = make_directories(&settings).unwrap_err().to_string();
+    assert!(error.ends_with("lib/kubelet/pods"), "{error}");
+}
+
 impl Running {
     async fn stop(self) {
         self.shutdown.cancel();
