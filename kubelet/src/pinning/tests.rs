@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::machine::made::machine;
 use super::*;
@@ -293,6 +295,37 @@ async fn containers_that_run_are_moved_when_others_get_cpus_and_when_they_give_t
     assert_eq!(on("sharing"), "0,3");
     keeper.look().await;
     assert_eq!(on("sharing"), "0-3", "what failed is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_could_not_be_moved_is_looked_at_again_as_often_as_configured() {
+    let office = Office::new();
+    let desk = Arc::new(office.open());
+    let runtime = FakeRuntime::new();
+    runtime.load("image");
+    let (sharing, alone) = (asking("sharing", 500), asking("alone", 2000));
+    office.comes(&sharing);
+    desk.reserve(&sharing).await.unwrap();
+    run(&runtime, &desk, &sharing).await;
+    office.comes(&alone);
+    desk.reserve(&alone).await.unwrap();
+    let keeper = Keeper::new(
+        Arc::clone(&desk),
+        Arc::new(runtime.clone()),
+        office.tenants.subscribe(),
+        Duration::from_secs(40),
+    );
+    runtime.fail_next("UpdateContainerResources", "not now");
+    let (stop, began) = (CancellationToken::new(), Instant::now());
+    let keeping = tokio::spawn(keeper.run(stop.clone()));
+    let on = || runtime.config_of("main-sharing").resources.cpuset_cpus;
+    while on() != "0,3" {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let took = began.elapsed().as_secs();
+    assert!((40..60).contains(&took), "{took}");
+    stop.cancel();
+    keeping.await.unwrap();
 }
 
 #[tokio::test]
