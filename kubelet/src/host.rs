@@ -135,6 +135,13 @@ pub(crate) fn has_selinux() -> bool {
     is_there && own.contains(':')
 }
 
+/// When the machine was started, if it says so.
+pub(crate) fn booted_at() -> Option<jiff::Timestamp> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    jiff::Timestamp::from_second(seconds.trim().parse().ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

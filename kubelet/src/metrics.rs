@@ -3,6 +3,7 @@
 mod certificates;
 mod devices;
 mod listing;
+mod names;
 mod operations;
 mod pinning;
 mod pods;
@@ -11,6 +12,7 @@ mod requests;
 mod resizes;
 mod rest;
 mod starts;
+mod startup;
 mod upkeep;
 mod volumes;
 
@@ -32,18 +34,20 @@ pub use certificates::CertificateMetrics;
 pub use devices::DeviceMetrics;
 pub use listing::ListingMetrics;
 pub(crate) use listing::Question;
+use names::{OLD_NAMES, REFUSALS};
 pub use operations::Work;
 use operations::operation_type;
 pub use pinning::PinningMetrics;
 pub(crate) use pinning::{Aligned, WholeCores};
 pub(crate) use pods::Working;
-pub use pods::{Lifecycle, PodMetrics, Wanted};
+pub use pods::{Lifecycle, PodCount, PodMetrics, Wanted};
 pub use process::FeatureGate;
 pub use requests::{Door, RequestMetrics};
 pub use resizes::ResizeMetrics;
 pub(crate) use resizes::Resizing;
 pub use rest::RestMetrics;
 pub use starts::{StartMetrics, Users};
+pub use startup::StartupMetrics;
 pub use upkeep::{Gone, UpkeepMetrics};
 pub use volumes::VolumeMetrics;
 
@@ -51,42 +55,6 @@ type Operation = [(&'static str, &'static str); 1];
 type Word = [(&'static str, String); 1];
 type Operations = Family<Operation, Counter>;
 type Latencies = Family<Operation, Histogram, fn() -> Histogram>;
-
-/// Reasons of refusals that are counted by name; all others would be too many series.
-const REFUSALS: &[&str] = &[
-    "AppArmor",
-    "Evicted",
-    "NodeAffinity",
-    "NodePorts",
-    "NodeShutdown",
-    "OutOfcpu",
-    "OutOfephemeral-storage",
-    "OutOfmemory",
-    "OutOfpods",
-    "PodOSNotSupported",
-    "PodOSSelectorNodeLabelDoesNotMatch",
-    "SMTAlignmentError",
-    "SupplementalGroupsPolicyNotSupported",
-    "SysctlForbidden",
-    "TopologyAffinityError",
-    "UnexpectedAdmissionError",
-];
-
-/// Counters that are older than the custom of ending in `_total`.
-const OLD_NAMES: &[&str] = &[
-    "kubelet_certificate_manager_client_expiration_renew_errors",
-    "kubelet_container_aligned_compute_resources_count",
-    "kubelet_container_aligned_compute_resources_failure_count",
-    "kubelet_evictions",
-    "kubelet_pod_resources_endpoint_errors_get",
-    "kubelet_pod_resources_endpoint_errors_get_allocatable",
-    "kubelet_pod_resources_endpoint_errors_list",
-    "kubelet_pod_resources_endpoint_requests_get",
-    "kubelet_pod_resources_endpoint_requests_get_allocatable",
-    "kubelet_pod_resources_endpoint_requests_list",
-    "kubelet_preemptions",
-    "kubelet_server_expiration_renew_errors",
-];
 
 /// The metrics of one kubelet; a clone counts into the same ones.
 #[derive(Clone)]
@@ -104,6 +72,7 @@ pub struct Metrics {
     preemptions: Family<Word, Counter>,
     relist_latency: Histogram,
     relist_interval: Histogram,
+    pod_relist_latency: Histogram,
     last_relist: Gauge,
     running_pods: Gauge,
     running_containers: Family<Operation, Gauge>,
@@ -115,6 +84,7 @@ pub struct Metrics {
     pinning: PinningMetrics,
     listing: ListingMetrics,
     starts: StartMetrics,
+    startup: StartupMetrics,
     pods: PodMetrics,
     requests: RequestMetrics,
     resizes: ResizeMetrics,
@@ -147,6 +117,7 @@ impl Metrics {
             preemptions: Family::default(),
             relist_latency: latency(),
             relist_interval: latency(),
+            pod_relist_latency: default_latency(),
             last_relist: Gauge::default(),
             running_pods: Gauge::default(),
             running_containers: Family::default(),
@@ -158,6 +129,7 @@ impl Metrics {
             pinning: PinningMetrics::default(),
             listing: ListingMetrics::default(),
             starts: StartMetrics::default(),
+            startup: StartupMetrics::new(jiff::Timestamp::now()),
             pods: PodMetrics::default(),
             requests: RequestMetrics::default(),
             resizes: ResizeMetrics::default(),
@@ -194,9 +166,25 @@ impl Metrics {
         self.sli.observe(after.saturating_sub(waited).as_secs_f64());
     }
 
+    /// The same of one with a network of its own, the first of which is told.
+    pub fn networked_pod_started(&self, after: Duration, waited: Duration) {
+        self.pod_started(after, waited);
+        self.pods.first_networked(after.saturating_sub(waited));
+    }
+
     /// The version of the machine's cgroups.
     pub fn cgroup_version(&self, version: i64) {
         self.cgroup_version.set(version);
+    }
+
+    /// One pod was listed with all that the runtime has of it.
+    pub fn pod_relisted(&self, took: Duration) {
+        self.pod_relist_latency.observe(took.as_secs_f64());
+    }
+
+    /// Those of how a new node comes to be.
+    pub fn startup(&self) -> &StartupMetrics {
+        &self.startup
     }
 
     /// Those of what is done for pods.
@@ -357,6 +345,7 @@ impl Metrics {
         self.pinning.register(&mut registry);
         self.listing.register(&mut registry);
         self.starts.register(&mut registry);
+        self.startup.register(&mut registry);
         self.pods.register(&mut registry);
         self.requests.register(&mut registry);
         self.resizes.register(&mut registry);
@@ -446,6 +435,17 @@ impl Metrics {
             self.relist_interval.clone(),
         );
         registry.register_with_unit(
+            "pleg_pod_relist_duration",
+            "How long listing what the runtime has of one pod took",
+            Unit::Seconds,
+            self.pod_relist_latency.clone(),
+        );
+        registry.register(
+            "pleg_discard_events",
+            "Events of the runtime that were lost on their way; here they wait",
+            Counter::<u64>::default(),
+        );
+        registry.register_with_unit(
             "pleg_last_seen",
             "When everything in the runtime was listed last",
             Unit::Seconds,
@@ -480,6 +480,7 @@ fn count(number: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PodOrigin;
 
     #[test]
     fn families_have_the_names_that_dashboards_know() {
@@ -496,16 +497,51 @@ mod tests {
         metrics.preempted("memory");
         metrics.upkeep().evicted("nodefs.available");
         metrics.upkeep().image_gone(Gone::Age);
+        metrics.upkeep().stats_age("nodefs.available", second);
+        metrics.pod_relisted(second);
+        metrics.networked_pod_started(second, Duration::ZERO);
+        metrics.networked_pod_started(2 * second, Duration::ZERO);
+        let origin = PodOrigin::Api;
+        let of_api = PodCount {
+            of_api: 2,
+            statics: 1,
+        };
+        metrics.pods().are(of_api, PodCount::default());
+        metrics
+            .pods()
+            .restarted(&PodOrigin::File("web.yaml".into()));
+        metrics.pods().restarted(&origin);
+        metrics.pods().mirrors(3);
+        metrics.pods().status_told(second);
+        let mut working = metrics.pods().worker();
+        working.at(Lifecycle::Sync, Wanted::Desired, Some(&origin));
+        working.has_ephemeral(2);
         let text = metrics.text();
         for line in [
-            "kubelet_pod_start_duration_seconds_count 1",
-            "kubelet_pod_start_sli_duration_seconds_count 1",
-            "kubelet_pod_start_total_duration_seconds_count 1",
+            "kubelet_pod_start_duration_seconds_count 3",
+            "kubelet_pod_start_sli_duration_seconds_count 3",
+            "kubelet_pod_start_total_duration_seconds_count 3",
             "kubelet_pod_worker_start_duration_seconds_count 1",
             "kubelet_pod_worker_duration_seconds_count{operation_type=\"kill\"} 1",
             "kubelet_device_plugin_registration_total{resource_name=\"example.com/gpu\"} 1",
             "kubelet_device_plugin_alloc_duration_seconds_count{resource_name=\"example.com/gpu\"} 1",
             "kubelet_pleg_relist_interval_seconds_count 1",
+            "kubelet_pleg_pod_relist_duration_seconds_count 1",
+            "kubelet_pleg_discard_events 0",
+            "kubelet_eviction_stats_age_seconds_count{eviction_signal=\"nodefs.available\"} 1",
+            "kubelet_first_network_pod_start_sli_duration_seconds 1.0",
+            "kubelet_desired_pods{static=\"\"} 2",
+            "kubelet_desired_pods{static=\"true\"} 1",
+            "kubelet_active_pods{static=\"\"} 0",
+            "kubelet_working_pods{lifecycle=\"sync\",config=\"desired\",static=\"\"} 1",
+            "kubelet_restarted_pods_total{static=\"true\"} 1",
+            "kubelet_restarted_pods_total{static=\"\"} 1",
+            "kubelet_mirror_pods 3",
+            "kubelet_managed_ephemeral_containers 2",
+            "kubelet_pod_status_sync_duration_seconds_count 1",
+            "kubelet_orphan_pod_cleaned_volumes 0",
+            "kubelet_orphan_pod_cleaned_volumes_errors 0",
+            "kubelet_node_startup_duration_seconds 0.0",
             "kubelet_pleg_relist_duration_seconds_count 1",
             "kubelet_runtime_operations_total{operation_type=\"run_podsandbox\"} 1",
             "kubelet_runtime_operations_errors_total{operation_type=\"run_podsandbox\"} 1",

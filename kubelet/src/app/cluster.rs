@@ -263,6 +263,7 @@ impl Kubelet {
             answers_age: cluster.answers_age.clone(),
             alone: cluster.alone.clone(),
             runtime: Arc::clone(&self.runtime),
+            startup: self.metrics.startup().clone(),
         });
         let to_registrar = stop.clone();
         parts.spawn(async move {
@@ -325,6 +326,7 @@ impl Kubelet {
             remote: Arc::clone(&cluster.pods),
             table: Arc::clone(&self.pods),
             statics: cluster.statics.subscribe(),
+            metrics: self.metrics.pods().clone(),
         });
         let stop = stop.clone();
         parts.spawn(async move {

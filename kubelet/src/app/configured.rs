@@ -20,7 +20,7 @@ use crate::plan::{Keep, LONGEST_BACKOFF};
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, Tree};
 use crate::rotate;
-use crate::server::{Addresses, Admission, Debugging, TlsWords};
+use crate::server::{Addresses, Admission, Debugging, Queries, TlsWords};
 use crate::shutdown;
 use crate::source::Page;
 use crate::sync::Pace;
@@ -47,6 +47,7 @@ impl Settings {
         self.page = page(configuration);
         self.pace = pace(configuration);
         self.keep = keep(loaded);
+        self.dead_limit = dead_limit(loaded, self.keep);
         self.process = process(configuration);
         let images = configuration.image_service_endpoint.as_str();
         let images = images.strip_prefix("unix://").unwrap_or(images);
@@ -78,6 +79,11 @@ impl Settings {
         self.volume_stats = (!period.is_negative()).then(|| period.to_std());
         self.log_rotation = rotate::Policy::of(configuration);
         self.shutdown = shutdown::shares(configuration);
+        if let Some(logs) = &mut self.system_logs
+            && configuration.enable_system_log_query
+        {
+            logs.queries = Queries::Answered;
+        }
         if !configuration.enable_system_log_handler {
             self.system_logs = None;
         }
@@ -275,6 +281,15 @@ fn keep(loaded: &Loaded) -> Keep {
             .flag_duration("minimum-container-ttl-duration")
             .map_or(usual.at_least, Duration::to_std),
     }
+}
+
+/// How many dead containers all pods may have together; a negative number is no limit.
+fn dead_limit(loaded: &Loaded, keep: Keep) -> Option<collect::Limit> {
+    let at_most = loaded.flag_number("maximum-dead-containers")?;
+    Some(collect::Limit {
+        at_most: usize::try_from(at_most).ok()?,
+        at_least: keep.at_least,
+    })
 }
 
 /// How images are pulled.

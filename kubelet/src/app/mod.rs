@@ -64,9 +64,10 @@ use crate::sync::{
     Clock, EventRecorder, Input, Roles, SystemClock, Tenants, World, run as run_sync,
 };
 
+pub use crate::server::SystemLogs;
 use cluster::Cluster;
 pub use configured::Ports;
-use portrait::identity;
+use portrait::{identity, say_what_failed};
 pub use settings::{AtEnd, Places, ProcessSettings, Settings};
 use start::{listen, make_directories, recover, wallet};
 
@@ -131,7 +132,7 @@ impl Roles for Cast {
 
 /// Runs a kubelet until `shutdown`.
 pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> Result<(), AppError> {
-    make_directories(&settings)?;
+    make_directories(&settings).inspect_err(|error| say_what_failed(&settings, error))?;
     let standing = watch::Sender::new(Standing::default()).subscribe();
     let nowhere = watch::Sender::default().subscribe();
     let excess = identity(&settings, (None, standing), nowhere).excess();

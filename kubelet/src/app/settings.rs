@@ -24,7 +24,9 @@ use crate::pleg::Intervals;
 use crate::pulled::Policy;
 use crate::resource::{CgroupDriver, GroupSettings, Tree};
 use crate::rotate;
-use crate::server::{self, Addresses, Admission, Debugging, Reviews, TlsSettings, TlsWords};
+use crate::server::{
+    self, Addresses, Admission, Debugging, Reviews, SystemLogs, TlsSettings, TlsWords,
+};
 use crate::shutdown::Share;
 use crate::source::Page;
 use crate::sync::Pace;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub pace: Pace,
     /// Which dead containers stay.
     pub keep: Keep,
+    /// How many all pods may have together, if that is limited.
+    pub dead_limit: Option<collect::Limit>,
     /// How long a call to the runtime may take.
     pub deadlines: Deadlines,
     /// How many images the node object lists; all without a number.
@@ -118,7 +122,7 @@ pub struct Settings {
     /// When logs are rotated; never without one.
     pub log_rotation: Option<rotate::Policy>,
     /// Where the machine's logs are, if they are shown.
-    pub system_logs: Option<PathBuf>,
+    pub system_logs: Option<SystemLogs>,
     /// Who has how long when the machine goes down; nobody is waited for when there are none.
     pub shutdown: Vec<Share>,
     /// Where logind is told how long to wait.
@@ -219,6 +223,7 @@ impl Settings {
             relist: Intervals::default(),
             pace: Pace::default(),
             keep: Keep::default(),
+            dead_limit: None,
             deadlines: Deadlines::default(),
             most_images: Some(50),
             declared_features: Configuration::default().declared_features(),
@@ -228,7 +233,7 @@ impl Settings {
             eviction: evict::Policy::of(&Configuration::default()),
             image_collection: collect::Policy::of(&Configuration::default()),
             log_rotation: rotate::Policy::of(&Configuration::default()),
-            system_logs: Some("/var/log".into()),
+            system_logs: Some(SystemLogs::below("/var/log".into())),
             shutdown: Vec::new(),
             logind_drop_ins: "/etc/systemd/logind.conf.d".into(),
             at_end: AtEnd::default(),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::start::{cgroup_driver, meet};
 use super::{AppError, Kubelet};
 use crate::admit::GroupPolicies;
-use crate::collect::{ImageCollector, Images};
+use crate::collect::{ContainerCollector, DeadContainers, DeadParts, ImageCollector, Images};
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::model::CgroupDriver;
@@ -77,7 +77,21 @@ impl Kubelet {
             images.run(to_images).await;
             "image collector"
         });
-        let evictor = self.evictor(to_collector, inbox.clone());
+        let (dead, to_dead) = ContainerCollector::new(DeadParts {
+            runtime: Arc::clone(&self.runtime),
+            events: Arc::clone(&self.events) as _,
+            clock: Arc::new(SystemClock),
+            layout: self.layout.clone(),
+            node_name: self.settings.node_name.clone(),
+            limit: self.settings.dead_limit,
+            tenants: self.tenants.subscribe(),
+        });
+        let until = stop.clone();
+        parts.spawn(async move {
+            dead.run(until).await;
+            "collector of dead containers"
+        });
+        let evictor = self.evictor((to_dead, to_collector), inbox.clone());
         let to_evictor = stop.clone();
         parts.spawn(async move {
             evictor.run(to_evictor).await;
@@ -132,13 +146,18 @@ impl Kubelet {
         })
     }
 
-    fn evictor(&self, images: Images, inbox: mpsc::Sender<Input>) -> Evictor {
+    fn evictor(
+        &self,
+        (dead, images): (DeadContainers, Images),
+        inbox: mpsc::Sender<Input>,
+    ) -> Evictor {
         let (settings, pods) = (&self.settings, Arc::clone(&self.pods));
         let memory = host::memory_capacity();
         Evictor::new(evict::Parts {
             runtime: Arc::clone(&self.runtime),
             events: Arc::clone(&self.events) as _,
             clock: Arc::new(SystemClock),
+            dead,
             images,
             roll: Arc::new(move || pods.all()),
             inbox,

@@ -1,7 +1,6 @@
 //! The task that removes images, now and then and when it is asked to.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::chain;
 use super::ledger::{Ledger, Unused};
 use super::policy::{Excess, Policy, readable};
 use crate::cri::{ImageReference, Runtime, RuntimeError, Scope};
@@ -288,16 +288,4 @@ impl ImageCollector {
         let event = Event::of_node(&self.node_name, EventKind::Warning, reason, message);
         self.events.record(event);
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &CollectError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }

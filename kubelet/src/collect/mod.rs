@@ -1,5 +1,5 @@
-//! Removes images that nobody uses: those that are too old, and as many as it takes when their disk
-//! is nearly full.
+//! Removes what nobody uses for the sake of the node: images that are too old, and as many as it takes
+//! when their disk is nearly full; dead containers, when there are too many or the disk is full.
 //!
 //! ```text
 //! images, containers ─► Ledger (when was each used last?) ─► unused, longest first
@@ -9,11 +9,27 @@
 //! When an image was used is known since the kubelet was started. Images of containers, running or
 //! not, and of volumes are in use; the runtime may pin others.
 
+mod containers;
+mod dead;
 mod images;
 mod ledger;
 mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use containers::{ContainerCollector, DeadContainers, DeadError, DeadParts};
+pub use dead::Limit;
 pub use images::{CollectError, ImageCollector, Images};
 pub use policy::Policy;
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

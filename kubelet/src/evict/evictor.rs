@@ -21,7 +21,7 @@ use super::threshold::{Threshold, with_containerfs};
 use super::watch::{Observation, Observations, Reclaim, Watch, is_met, most_urgent};
 use super::{Disks, Pressure, Resource, Signal, candidates, local};
 use crate::admit::NodeFacts;
-use crate::collect::Images;
+use crate::collect::{DeadContainers, Images};
 use crate::cri::{PodStats, Runtime};
 use crate::layout::Layout;
 use crate::metrics::UpkeepMetrics;
@@ -42,6 +42,8 @@ pub struct Parts {
     pub events: Arc<dyn EventRecorder>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Removes dead containers.
+    pub dead: DeadContainers,
     /// Removes images.
     pub images: Images,
     /// Every pod of the node.
@@ -133,6 +135,7 @@ impl Evictor {
         let Some(around) = self.surroundings().await else {
             return Vec::new();
         };
+        let began = self.parts.clock.now();
         let mut seen = self.observe(&around).await;
         let pods = self.active_pods();
         let limited = self.limited(&pods);
@@ -186,6 +189,11 @@ impl Evictor {
             info!(resource = resource.name(), "no pod can be evicted");
             return Vec::new();
         };
+        let age = self.parts.clock.now().duration_since(began).unsigned_abs();
+        for threshold in &due {
+            let signal = threshold.signal.name();
+            self.parts.metrics.stats_age(signal, age);
+        }
         let message = message(resource, (&due, &seen), (&pod, usage.as_ref()));
         let grace = self.grace(urgent, &pod);
         let eviction = Eviction {
@@ -280,14 +288,20 @@ impl Evictor {
 
     /// Makes room without giving a pod up; whether that was enough.
     async fn reclaim(&self, signal: Signal, around: &Surroundings) -> bool {
-        if !frees_images(signal, around.disks) {
-            return false;
+        let (dead, images) = (
+            frees_containers(signal, around.disks),
+            frees_images(signal, around.disks),
+        );
+        if dead && let Err(error) = self.parts.dead.remove_unused().await {
+            let error = &error as &dyn Error;
+            warn!(error, "cannot remove all containers that nobody needs");
         }
-        if let Err(error) = self.parts.images.remove_unused().await {
-            warn!(
-                error = &error as &dyn Error,
-                "cannot remove all images that nobody uses"
-            );
+        if images && let Err(error) = self.parts.images.remove_unused().await {
+            let error = &error as &dyn Error;
+            warn!(error, "cannot remove all images that nobody uses");
+        }
+        if !dead && !images {
+            return false;
         }
         let mut seen = self.observe(around).await;
         let stats = self.stats().await;
@@ -333,18 +347,33 @@ fn is_any_met(thresholds: &[Threshold], seen: &Observations, signal: Signal) -> 
 
 /// Whether removing images helps against it.
 fn frees_images(signal: Signal, disks: Disks) -> bool {
-    use Signal::{ImagefsAvailable, ImagefsInodesFree, NodefsAvailable, NodefsInodesFree};
-    let is_disk = matches!(
-        signal.resource(),
-        Resource::EphemeralStorage | Resource::Inodes
-    );
-    let is_of_node = matches!(signal, NodefsAvailable | NodefsInodesFree);
-    let is_of_images = matches!(signal, ImagefsAvailable | ImagefsInodesFree);
     match disks {
-        Disks::One => is_disk,
-        Disks::ImagesApart => is_disk && !is_of_node,
-        Disks::ImagesAlone => is_of_images,
+        Disks::One => is_of_disk(signal),
+        Disks::ImagesApart => is_of_disk(signal) && !is_of_node(signal),
+        Disks::ImagesAlone => is_of_images(signal),
     }
+}
+
+/// Whether removing dead containers helps against it.
+fn frees_containers(signal: Signal, disks: Disks) -> bool {
+    match disks {
+        Disks::One => is_of_disk(signal),
+        Disks::ImagesApart => is_of_disk(signal) && !is_of_node(signal),
+        Disks::ImagesAlone => is_of_disk(signal) && !is_of_images(signal),
+    }
+}
+
+fn is_of_disk(signal: Signal) -> bool {
+    let resource = signal.resource();
+    matches!(resource, Resource::EphemeralStorage | Resource::Inodes)
+}
+
+fn is_of_node(signal: Signal) -> bool {
+    matches!(signal, Signal::NodefsAvailable | Signal::NodefsInodesFree)
+}
+
+fn is_of_images(signal: Signal) -> bool {
+    matches!(signal, Signal::ImagefsAvailable | Signal::ImagefsInodesFree)
 }
 
 fn reason(pressure: Pressure, standing: &Standing) -> &'static str {

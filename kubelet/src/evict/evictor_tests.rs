@@ -1,5 +1,6 @@
 //! The evictor over the runtime in memory and the disk of the test.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Amount, Evictor, Parts, Policy, Pressure, Signal, Standing, StorageLimits, Threshold};
 use crate::admit::NodeFacts;
-use crate::collect::{self, ImageCollector, Images};
+use crate::collect::{self, ContainerCollector, DeadParts, ImageCollector, Images};
 use crate::config::Configuration;
 use crate::cri::fake::{FakeRuntime, Used};
-use crate::cri::{FilesystemUsage, ImageFilesystems, PodStats, SandboxMetadata, Usage};
+use crate::cri::{
+    ContainerConfig, ContainerMetadata, Containers, FilesystemUsage, ImageFilesystems,
+    ImageReference, PodStats, SandboxConfig, SandboxMetadata, Sandboxes, Usage,
+};
 use crate::event::EventLog;
+use crate::labels;
 use crate::layout::Layout;
 use crate::metrics::UpkeepMetrics;
 use crate::model::PodUid;
-use crate::sync::{Clock, Input};
+use crate::sync::{Clock, Input, Tenants};
 
 /// A node with these pods, all of whose files are in one directory.
 struct Stage {
@@ -60,14 +65,14 @@ fn stats(uid: &str) -> PodStats {
 impl Stage {
     /// A node where nobody removes images.
     fn new(pods: Vec<Arc<core::Pod>>, thresholds: Vec<Threshold>) -> Self {
-        Self::with_collector(pods, thresholds).0
+        Self::with_collectors(pods, thresholds).0
     }
 
     /// The same, and who may.
-    fn with_collector(
+    fn with_collectors(
         pods: Vec<Arc<core::Pod>>,
         thresholds: Vec<Threshold>,
-    ) -> (Self, ImageCollector) {
+    ) -> (Self, ImageCollector, ContainerCollector) {
         let (runtime, root) = (FakeRuntime::new(), TempDir::new().unwrap());
         let uids = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref());
         runtime.uses(Used {
@@ -94,7 +99,24 @@ impl Stage {
             ("node", collect::Policy::of(&Configuration::default())),
             UpkeepMetrics::default(),
         );
+        // Two pods of whom only one is known to have ended.
+        let uids = |all: &[&str]| all.iter().map(|uid| PodUid::from(*uid)).collect();
+        let tenants = watch::Sender::new(Tenants {
+            settled: uids(&["done"]),
+            known: Some(uids(&["done", "alone"])),
+            ..Tenants::default()
+        });
+        let (containers, dead) = ContainerCollector::new(DeadParts {
+            runtime: Arc::new(runtime.clone()),
+            events: Arc::clone(&events) as _,
+            clock: Arc::new(runtime.clock()),
+            layout: Layout::new(root.path(), root.path()),
+            node_name: "node".to_owned(),
+            limit: None,
+            tenants: tenants.subscribe(),
+        });
         let evictor = Evictor::new(Parts {
+            dead,
             events: Arc::clone(&events) as _,
             clock: Arc::new(runtime.clock()),
             images: images.clone(),
@@ -126,7 +148,36 @@ impl Stage {
             runtime,
             images,
         };
-        (stage, collector)
+        (stage, collector, containers)
+    }
+
+    /// A pod of which a dead container is left.
+    async fn leave_dead(&self, uid: &str) {
+        let (runtime, metadata) = (&self.runtime, SandboxMetadata::default());
+        self.runtime.load("true:1");
+        let sandbox = SandboxConfig {
+            metadata: SandboxMetadata {
+                name: uid.to_owned(),
+                uid: uid.to_owned(),
+                ..metadata
+            },
+            ..SandboxConfig::default()
+        };
+        let id = runtime.run_sandbox(sandbox.clone()).await.unwrap();
+        let container = ContainerConfig {
+            metadata: ContainerMetadata {
+                name: uid.to_owned(),
+                attempt: 0,
+            },
+            image: ImageReference::as_written("true:1"),
+            labels: [(labels::POD_UID.to_owned(), uid.to_owned())].into(),
+            ..ContainerConfig::default()
+        };
+        let made = runtime.create_container(id.clone(), container, sandbox);
+        let made = made.await.unwrap();
+        runtime.start_container(made.clone()).await.unwrap();
+        runtime.stop_container(made, Duration::ZERO).await.unwrap();
+        runtime.stop_sandbox(id).await.unwrap();
     }
 
     /// Who is given up, why, and how long he may take.
@@ -196,7 +247,7 @@ async fn of_a_node_that_is_short_of_disk_the_least_pod_is_given_up_and_critical_
 #[tokio::test(start_paused = true)]
 async fn images_that_nobody_uses_go_before_a_pod_does() {
     let pods = vec![pod("web", json!({ "containers": [] }))];
-    let (mut stage, collector) = Stage::with_collector(pods, impossible(0));
+    let (mut stage, collector, _) = Stage::with_collectors(pods, impossible(0));
     tokio::spawn(collector.run(CancellationToken::new()));
     stage.runtime.load("old:1");
     stage.images.remove_unused().await.unwrap();
@@ -204,6 +255,22 @@ async fn images_that_nobody_uses_go_before_a_pod_does() {
     tokio::time::advance(Duration::from_secs(300)).await;
     assert_eq!(stage.evictor.look().await, [PodUid::from("web")]);
     assert!(stage.runtime.images().is_empty(), "the image went too");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_pod_goes_first_once_the_api_server_knows_that_it_has_ended() {
+    let pods = vec![pod("web", json!({ "containers": [] }))];
+    let (mut stage, _, containers) = Stage::with_collectors(pods, impossible(0));
+    tokio::spawn(containers.run(CancellationToken::new()));
+    stage.leave_dead("done").await;
+    stage.leave_dead("alone").await;
+    assert_eq!(stage.evictor.look().await, [PodUid::from("web")]);
+    let left = [("alone".to_owned(), "exited")];
+    assert_eq!(stage.runtime.containers(), left, "nobody else remembers it");
+    let sandboxes = stage.runtime.list_sandboxes(crate::cri::Scope::All).await;
+    let sandboxes = sandboxes.unwrap().into_iter();
+    let left: BTreeSet<_> = sandboxes.map(|one| one.metadata.uid).collect();
+    assert_eq!(left, BTreeSet::from(["alone".to_owned()]));
 }
 
 #[tokio::test]

@@ -17,16 +17,21 @@ pub struct RestMetrics {
     retries: Family<Labels<3>, Counter>,
     times: Times,
     waits: Times,
+    request_sizes: Times,
+    response_sizes: Times,
 }
 
 impl Default for RestMetrics {
     fn default() -> Self {
         let times: fn() -> Histogram = times;
+        let sizes: fn() -> Histogram = sizes;
         Self {
             requests: Family::default(),
             retries: Family::default(),
             times: Family::new_with_constructor(times),
             waits: Family::new_with_constructor(times),
+            request_sizes: Family::new_with_constructor(sizes),
+            response_sizes: Family::new_with_constructor(sizes),
         }
     }
 }
@@ -43,6 +48,18 @@ impl RestMetrics {
         self.requests.get_or_create(&labels).inc();
         let took = took.as_secs_f64();
         self.times.get_or_create(&of(host, verb)).observe(took);
+    }
+
+    /// A request had so many bytes.
+    pub(crate) fn sent(&self, (host, verb): (&str, &str), bytes: usize) {
+        let sizes = self.request_sizes.get_or_create(&of(host, verb));
+        sizes.observe(in_bytes(bytes));
+    }
+
+    /// Its answer had so many.
+    pub(crate) fn answered(&self, (host, verb): (&str, &str), bytes: usize) {
+        let sizes = self.response_sizes.get_or_create(&of(host, verb));
+        sizes.observe(in_bytes(bytes));
     }
 
     /// A request is made once more after this status.
@@ -84,11 +101,45 @@ impl RestMetrics {
             Unit::Seconds,
             self.waits.clone(),
         );
+        for (name, help, sizes) in [
+            (
+                "rest_client_request_size",
+                "Bytes of requests to the API server",
+                &self.request_sizes,
+            ),
+            (
+                "rest_client_response_size",
+                "Bytes of its answers",
+                &self.response_sizes,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Bytes, sizes.clone());
+        }
     }
 }
 
 fn of(host: &str, verb: &str) -> Labels<2> {
     [("verb", verb.to_owned()), ("host", host.to_owned())]
+}
+
+fn in_bytes(bytes: usize) -> f64 {
+    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+fn sizes() -> Histogram {
+    Histogram::new([
+        64.0,
+        256.0,
+        512.0,
+        1024.0,
+        4096.0,
+        16_384.0,
+        65_536.0,
+        262_144.0,
+        1_048_576.0,
+        4_194_304.0,
+        16_777_216.0,
+    ])
 }
 
 fn times() -> Histogram {
@@ -109,6 +160,8 @@ mod tests {
         metrics.asked(to, None, Duration::from_secs(1));
         metrics.again(to, 429);
         metrics.waited(to, Duration::ZERO);
+        metrics.sent(to, 0);
+        metrics.answered(to, 500);
         let mut registry = Registry::default();
         metrics.register(&mut registry);
         let mut text = String::new();
@@ -119,6 +172,8 @@ mod tests {
             format!("rest_client_requests_total{{code=\"<error>\",method=\"GET\",{host}}} 1"),
             format!("rest_client_request_retries_total{{code=\"429\",verb=\"GET\",{host}}} 1"),
             format!("rest_client_request_duration_seconds_count{{verb=\"GET\",{host}}} 2"),
+            format!("rest_client_request_size_bytes_sum{{verb=\"GET\",{host}}} 0.0"),
+            format!("rest_client_response_size_bytes_sum{{verb=\"GET\",{host}}} 500.0"),
             format!("rest_client_rate_limiter_duration_seconds_count{{verb=\"GET\",{host}}} 1"),
         ] {
             assert!(text.lines().any(|one| one == line), "{line}\n{text}");

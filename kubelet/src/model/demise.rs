@@ -20,6 +20,11 @@ impl Demise {
         self.reason == "Evicted"
     }
 
+    /// Whether the node ends the pod for its own sake: then it does not wait for it without end.
+    pub fn is_for_the_node(&self) -> bool {
+        self.disruption.is_some() || self.is_eviction()
+    }
+
     /// The machine goes down.
     pub fn shutdown() -> Self {
         const MESSAGE: &str = "Pod was terminated in response to imminent node shutdown.";

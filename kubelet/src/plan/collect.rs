@@ -1,16 +1,16 @@
 //! Which dead containers and sandboxes does nobody need any more?
 //!
-//! Of each container the newest stays, and the newest that exited: one says what is, the other what
-//! was before. More stay when the configuration says so. A dead sandbox stays as long as one of those is
-//! in it.
+//! Of each container the newest stays, and as long as it does not run the newest that exited: they say
+//! whether another is started, and when. What was before stays, too, and more or less of it when the
+//! configuration says so. A dead sandbox stays as long as one of those is in it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::{
-    ContainerObservation, PodActions, PodObservation, RemoveContainer, RemoveSandbox,
-    SandboxObservation, SandboxState,
+    ContainerObservation, ContainerState, PodActions, PodObservation, RemoveContainer,
+    RemoveSandbox, SandboxObservation, SandboxState,
 };
 
 /// Which dead containers stay besides those that are needed.
@@ -99,8 +99,11 @@ pub fn remove_everything(observation: &PodObservation) -> PodActions {
 
 fn is_needed(observation: &PodObservation, seen: &ContainerObservation) -> bool {
     let is = |other: &ContainerObservation| other.id == seen.id;
-    observation.newest(&seen.name).is_some_and(is)
-        || observation.newest_exited(&seen.name).is_some_and(is)
+    let newest = observation.newest(&seen.name);
+    let runs =
+        |newest: &ContainerObservation| matches!(newest.state, ContainerState::Running { .. });
+    newest.is_some_and(is)
+        || !newest.is_some_and(runs) && observation.newest_exited(&seen.name).is_some_and(is)
 }
 
 pub(super) fn removal(container: &ContainerObservation) -> RemoveContainer {

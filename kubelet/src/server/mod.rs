@@ -19,6 +19,8 @@ mod door_tests;
 mod events;
 mod guest;
 mod healthz;
+mod journal;
+mod log_query;
 mod logs;
 mod pods;
 mod query;
@@ -39,7 +41,7 @@ mod watch_tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -50,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 pub use door::{Addresses, Doors, ListenError};
 pub use guest::Admission;
 pub use reviews::{ReviewError, Reviewer, Reviews, User, Wish};
+pub use system_logs::{Queries, SystemLogs};
 pub use table::PodTable;
 pub use tls::{TlsError, TlsSettings, TlsWords, UnknownWord};
 
@@ -113,7 +116,7 @@ pub struct Exhibits {
     /// What was added to pods.
     pub additions: Arc<Additions>,
     /// Where the machine's logs are, if they are shown.
-    pub system_logs: Option<PathBuf>,
+    pub system_logs: Option<SystemLogs>,
     /// Where changes are asked for.
     pub inbox: mpsc::Sender<Input>,
 }

@@ -18,9 +18,11 @@ use rustix::fs::OFlags;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Shown;
+use super::log_query::{Bad, Wanted, wanted};
+use super::query::Query;
 use super::refusal::Refusal;
 use super::routes::off;
+use super::{Shown, journal};
 
 /// Chunks on their way to a slow reader, and their size.
 const QUEUE: usize = 4;
@@ -34,9 +36,38 @@ enum Found {
     Directory(Vec<String>),
 }
 
+/// The machine's logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemLogs {
+    /// Where they are.
+    pub root: PathBuf,
+    /// Whether more than files may be asked for.
+    pub queries: Queries,
+}
+
+impl SystemLogs {
+    /// Files of this directory alone.
+    pub fn below(root: PathBuf) -> Self {
+        Self {
+            root,
+            queries: Queries::Ignored,
+        }
+    }
+}
+
+/// Whether more than files may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queries {
+    /// A query is passed over.
+    Ignored,
+    /// It is answered.
+    Answered,
+}
+
 /// To the top.
-pub(super) async fn to_top() -> Redirect {
-    Redirect::permanent("/logs/")
+pub(super) async fn to_top(uri: Uri) -> Redirect {
+    let query = uri.query().map(|query| format!("?{query}"));
+    Redirect::permanent(&format!("/logs/{}", query.unwrap_or_default()))
 }
 
 /// The directory itself.
@@ -50,8 +81,17 @@ pub(super) async fn below(
     Asked(path): Asked<String>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let Some(root) = shown.exhibits.system_logs.clone() else {
+    let Some(SystemLogs { root, queries }) = shown.exhibits.system_logs.clone() else {
         return Err(off("logs endpoint is disabled."));
+    };
+    let wanted = match queries {
+        Queries::Ignored => Wanted::Path,
+        Queries::Answered => wanted(&Query::of(&uri)).map_err(refusal)?,
+    };
+    let path = match wanted {
+        Wanted::Path => path,
+        Wanted::File(file) => file.trim_start_matches('/').to_owned(),
+        Wanted::Services(services, choice) => return Ok(journal::show(&root, services, choice)),
     };
     let look = tokio::task::spawn_blocking(move || find(&root, &path)).await;
     let found = look.map_err(|_| Refusal::internal("cannot look for the log\n"))?;
@@ -69,6 +109,25 @@ pub(super) async fn below(
             Err(Refusal::new(StatusCode::FORBIDDEN, "403 Forbidden\n"))
         }
         Err(error) => Err(Refusal::internal(format!("{error}\n"))),
+    }
+}
+
+fn refusal(bad: Bad) -> Refusal {
+    match bad {
+        Bad::Malformed(words) => Refusal::bad_request(words + "\n"),
+        Bad::Unacceptable(words) => Refusal::new(StatusCode::NOT_ACCEPTABLE, words + "\n"),
+    }
+}
+
+/// What is in a file below the directory, if there is one.
+pub(super) fn read_file(root: &Path, path: &str) -> Option<Vec<u8>> {
+    match find(root, path).ok()? {
+        Found::File(file, length) => {
+            let mut text = Vec::new();
+            file.take(length).read_to_end(&mut text).ok()?;
+            Some(text)
+        }
+        Found::Directory(_) => None,
     }
 }
 

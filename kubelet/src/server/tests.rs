@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::guest::{Admission, Guest};
-use super::{Debugging, Exhibits, PodTable, Shown, routes};
+use super::{Debugging, Exhibits, PodTable, Queries, Shown, SystemLogs, routes};
 use crate::addition::Additions;
 use crate::config::Configuration;
 use crate::cri::fake::{FakeRuntime, Used};
@@ -444,7 +444,7 @@ async fn the_machines_logs_are_shown_as_lists_and_files() {
     let logs = tempfile::tempdir().unwrap();
     fs::create_dir(logs.path().join("apt")).unwrap();
     fs::write(logs.path().join("apt/a <b>.log"), "line\n").unwrap();
-    stage.shown.exhibits.system_logs = Some(logs.path().to_owned());
+    stage.shown.exhibits.system_logs = Some(SystemLogs::below(logs.path().to_owned()));
     let (status, list) = stage.get("/logs/").await;
     assert_eq!(status, StatusCode::OK);
     assert!(list.contains(r#"<a href="apt/">apt/</a>"#), "{list}");
@@ -460,6 +460,47 @@ async fn the_machines_logs_are_shown_as_lists_and_files() {
         let missing = (StatusCode::NOT_FOUND, "404 page not found\n".to_owned());
         assert_eq!(stage.get(path).await, missing, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_query_finds_files_and_services_of_the_machine() {
+    let mut stage = Stage::new();
+    let logs = tempfile::tempdir().unwrap();
+    fs::create_dir(logs.path().join("no-such-service")).unwrap();
+    for (file, text) in [
+        ("a.log", "of a\n"),
+        ("no-such-service/no-such-service.log", "of it\n"),
+    ] {
+        fs::write(logs.path().join(file), text).unwrap();
+    }
+    stage.shown.exhibits.system_logs = Some(SystemLogs {
+        root: logs.path().to_owned(),
+        queries: Queries::Answered,
+    });
+    let ok = |text: &str| (StatusCode::OK, text.to_owned());
+    assert_eq!(stage.get("/logs/?query=/a.log").await, ok("of a\n"));
+    assert_eq!(
+        stage.get("/logs/?query=no-such-service").await,
+        ok("of it\n")
+    );
+    let missing = ok("\nlog not found for no-such-thing\n");
+    assert_eq!(stage.get("/logs/?query=no-such-thing").await, missing);
+    let with_options = stage.get("/logs/?query=no-such-service&tailLines=1").await;
+    let words = "\noptions present and query resolved to log files for [no-such-service]\n\
+                 try without specifying options\n";
+    assert_eq!(with_options, ok(words));
+    let (status, words) = stage.get("/logs/?query=a%20b").await;
+    assert_eq!(status, StatusCode::NOT_ACCEPTABLE);
+    assert!(
+        words.ends_with("input contains unsupported characters\n"),
+        "{words}"
+    );
+    let (status, _) = stage.get("/logs/?query=a&boot=x").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let outside = stage.get("/logs/?query=/../secret").await;
+    assert_eq!(outside.0, StatusCode::NOT_FOUND);
+    let moved = stage.ask("/logs?query=a").await;
+    assert_eq!(moved.headers()["location"], "/logs/?query=a");
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub(super) enum Behaviour {
     Fails(FailureReason),
     /// Runs, and ends only when its grace period is over.
     Stubborn,
+    /// Runs, and ends a minute after that.
+    Undead,
 }
 
 /// The node.
@@ -60,6 +62,7 @@ struct State {
     pods: BTreeMap<PodUid, PodObservation>,
     scripts: BTreeMap<String, VecDeque<Behaviour>>,
     stubborn: Vec<String>,
+    undead: Vec<String>,
     statuses: BTreeMap<PodUid, PodStatus>,
     events: Vec<Event>,
     /// What probes of a container come to, one after the other; after that they succeed.
@@ -252,6 +255,9 @@ impl FakeNode {
             if is_stubborn {
                 tokio::time::sleep(kill.grace).await;
             }
+            if self.lock().undead.contains(&kill.name.to_string()) {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
             self.note(&format!("kill {}", kill.id));
             self.exit(uid, kill.id.as_str(), 137);
         }
@@ -359,8 +365,10 @@ impl Executor for FakeNode {
                     started_at: self.now(),
                 },
             };
-            if matches!(behaviour, Some(Behaviour::Stubborn)) {
-                self.lock().stubborn.push(start.name.to_string());
+            match behaviour {
+                Some(Behaviour::Stubborn) => self.lock().stubborn.push(start.name.to_string()),
+                Some(Behaviour::Undead) => self.lock().undead.push(start.name.to_string()),
+                _ => {}
             }
             let made = ContainerObservation {
                 sandbox_id: sandbox.clone().expect("a start has a sandbox"),

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::admit::{NodeFacts, Refusal};
 use crate::allocation::Trigger;
+use crate::metrics::PodCount;
 use crate::model::{ContainerId, Demise, ObjectKey, Pod, PodChange, PodName, PodUid};
 
 use super::{Life, Report, RuntimePod};
@@ -267,12 +268,16 @@ impl Roster {
     }
 
     /// How many pods shall run, and how many of them have a worker.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (PodCount, PodCount) {
         let wanted = self.active.values();
         let active = wanted
             .filter(|active| active.course == Course::Wanted)
-            .count();
-        (active + self.waiting.len(), active)
+            .filter_map(|active| Some(&active.pod.as_ref()?.origin));
+        let waiting = self.waiting.values().map(|pod| &pod.origin);
+        (
+            PodCount::of(active.clone().chain(waiting)),
+            PodCount::of(active),
+        )
     }
 
     fn want(&mut self, pod: Arc<Pod>) -> Option<Step> {

@@ -16,7 +16,7 @@ use crate::model::{Demise, Event, EventKind, ObjectKey, Pod, PodName, PodUid, Pr
 use super::orders::{Goal, Orders};
 use super::roster::{Roster, Step};
 use super::worker::Worker;
-use super::{EventRecorder, Input, Report, Roles, Tenants, World};
+use super::{EventRecorder, Input, Life, Report, Roles, Tenants, World};
 
 /// How long a turn may wait for something to happen.
 const BEAT: Duration = Duration::from_secs(60);
@@ -60,10 +60,22 @@ pub async fn run<R: Roles>(
         };
         // As it is now: it may have changed while the loop waited.
         roster.see_node(crew.world.node.borrow().clone());
+        let pods = crew.world.metrics.pods();
         let steps = match happened {
             Happened::Reported(uid, report) => roster.heard(&uid, report),
-            Happened::Finished(uid) => roster.finished(&uid),
-            Happened::Told(input) => steps_for(&mut roster, input),
+            Happened::Finished(uid) => {
+                let steps = roster.finished(&uid);
+                begun_anew(&steps, &uid).for_each(|pod| pods.restarted(&pod.origin));
+                steps
+            }
+            Happened::Told(input) => {
+                let has_swept = matches!(input, Input::Relisted(_) | Input::SourcesReady);
+                let steps = steps_for(&mut roster, input);
+                if has_swept {
+                    pods.sweeps(steps.iter().filter(|step| is_sweep(step)).count());
+                }
+                steps
+            }
             Happened::Nothing => roster.beat(),
         };
         // Kept and told before anything is made of a pod.
@@ -86,6 +98,19 @@ enum Happened {
     Told(Input),
     /// Nothing for long.
     Nothing,
+}
+
+/// The pods that are started with the UID of one that is gone.
+fn begun_anew<'a>(steps: &'a [Step], gone: &PodUid) -> impl Iterator<Item = &'a Arc<Pod>> {
+    steps.iter().filter_map(move |step| match step {
+        Step::Start(pod) | Step::Inspect(pod) if pod.uid == *gone => Some(pod),
+        _ => None,
+    })
+}
+
+/// Whether it takes away what is left of a pod that nobody knows.
+fn is_sweep(step: &Step) -> bool {
+    matches!(step, Step::EndOrphan(pod) if pod.life == Life::Dead)
 }
 
 fn steps_for(roster: &mut Roster, input: Input) -> Vec<Step> {

@@ -12,6 +12,8 @@ pub struct Tenants {
     pub inside: BTreeMap<PodUid, Arc<Pod>>,
     /// Pods that may still have what only one can have: those that are in, and those that are ending.
     pub holding: BTreeSet<PodUid>,
+    /// Pods that have ended, as the API server knows: it remembers them.
+    pub settled: BTreeSet<PodUid>,
     /// Every pod of which there is anything; `None` until that is known.
     pub known: Option<BTreeSet<PodUid>>,
 }
@@ -23,6 +25,7 @@ impl Tenants {
         self.inside.len() == other.inside.len()
             && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
             && self.holding == other.holding
+            && self.settled == other.settled
             && self.known == other.known
     }
 }

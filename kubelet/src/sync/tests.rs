@@ -368,6 +368,36 @@ async fn a_pod_that_is_given_up_ends_and_says_why_until_nobody_wants_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_goes_on_though_the_node_has_given_it_up_is_told_of() {
+    let told = |grace, disruption: Option<&str>| {
+        let disruption = disruption.map(str::to_owned);
+        async move {
+            let harness = Harness::start().await;
+            harness.node.script("web", &[Behaviour::Undead]);
+            let web = pod(Always, &[], &["web"]);
+            harness.add(&web).await;
+            harness.until_phase("Running").await;
+            let demise = Demise {
+                reason: "Preempting".into(),
+                message: "m".to_owned(),
+                disruption,
+            };
+            let (uid, demise) = (web.uid.clone(), Arc::new(demise));
+            let grace = Some(Duration::from_secs(grace));
+            harness.send(Input::Fail { uid, demise, grace }).await;
+            harness.until_logged("stop s0").await;
+            harness.node.events()
+        }
+    };
+    let late = "ExceededGracePeriod Container runtime did not kill the pod within specified grace \
+                period.";
+    // A minute is more than ten seconds, and less than two minutes and half of them again.
+    assert!(told(1, Some("m")).await.contains(&late.to_owned()));
+    assert!(!told(121, Some("m")).await.contains(&late.to_owned()));
+    assert!(!told(1, None).await.contains(&late.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_is_let_in_to_the_node_as_it_is_when_it_comes() {
     let harness = Harness::start().await;
     // In paused time this ends when everybody waits, the loop too.

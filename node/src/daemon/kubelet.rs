@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use podling_kubelet::app::{self, AtEnd, Places, Ports, Settings};
+use podling_kubelet::app::{self, AtEnd, Places, Ports, Settings, SystemLogs};
 use podling_kubelet::config::Loaded;
 use podling_runtime::cgroup::CgroupDriver;
 use podling_runtime::layout::Layout;
@@ -66,7 +66,7 @@ pub(super) fn start(
         cgroup_root: cgroup_root(loaded),
         address_file: Some(address_file(layout)),
         at_end,
-        system_logs: Some(layout.root().join("var/log")),
+        system_logs: Some(SystemLogs::below(layout.root().join("var/log"))),
         ..Settings::new(&name, socket, places)
     };
     settings = settings.configured(loaded, ports);

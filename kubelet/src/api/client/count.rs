@@ -52,6 +52,14 @@ impl Counter {
         }
     }
 
+    /// A request of so many bytes was answered with so many.
+    pub(super) fn sizes(&self, method: &Method, request: usize, response: usize) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.sent(self.to(method), request);
+            metrics.answered(self.to(method), response);
+        }
+    }
+
     /// A request is made once more after this refusal.
     pub(super) fn again(&self, method: &Method, error: &ApiError) {
         if let Some(metrics) = self.metrics.get() {

@@ -254,12 +254,16 @@ impl Client {
         body: Option<(&'static str, &Value)>,
     ) -> Result<Value, ApiError> {
         let ask = describe(&method, path);
-        let mut request = self.request(method, path).await?;
+        let mut request = self.request(method.clone(), path).await?;
+        let mut sent = 0;
         if let Some((kind, body)) = body {
-            request = request.header(CONTENT_TYPE, kind).body(body.to_string());
+            let body = body.to_string();
+            sent = body.len();
+            request = request.header(CONTENT_TYPE, kind).body(body);
         }
         let response = accepted(send(request, &ask).await?, &ask).await?;
         let bytes = response.bytes().await.map_err(unreachable(&ask))?;
+        self.0.counter.sizes(&method, sent, bytes.len());
         serde_json::from_slice(&bytes).map_err(|source| ApiError::Nonsense { ask, source })
     }
 

@@ -179,3 +179,30 @@ pub(super) fn has_rebooted(existing: &Value, portrait: &Value) -> bool {
     let before = boot(existing);
     before.as_str().is_some_and(|id| !id.is_empty()) && before != boot(portrait)
 }
+
+/// Whether the cluster places pods on the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placing {
+    /// It does.
+    Schedulable,
+    /// It is cordoned.
+    NotSchedulable,
+}
+
+impl Placing {
+    /// What a Node says.
+    pub(super) fn of(node: &Value) -> Self {
+        match node["spec"]["unschedulable"].as_bool() {
+            Some(true) => Self::NotSchedulable,
+            Some(false) | None => Self::Schedulable,
+        }
+    }
+
+    /// The reason of the event when it turns.
+    pub(super) fn event(self) -> &'static str {
+        match self {
+            Self::Schedulable => "NodeSchedulable",
+            Self::NotSchedulable => "NodeNotSchedulable",
+        }
+    }
+}

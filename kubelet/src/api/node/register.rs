@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::plan::Placing;
 use super::twin::{self, RegisterError};
 use super::{NodeWishes, path, plan};
 use crate::admit::NodeFacts;
@@ -18,6 +20,8 @@ use crate::api::objects::age_of;
 use crate::api::reflect::{News, Reflector};
 use crate::cri::Runtime;
 use crate::evict::Standing;
+use crate::host;
+use crate::metrics::StartupMetrics;
 use crate::model::{Event, EventKind, StringMap};
 use crate::node::Portrait;
 use crate::sync::EventRecorder;
@@ -50,6 +54,8 @@ pub(crate) struct RegistrarParts {
     pub(crate) alone: watch::Sender<bool>,
     /// Who is told which addresses pods get.
     pub(crate) runtime: Arc<dyn Runtime>,
+    /// Where it is timed how a new node comes to be.
+    pub(crate) startup: StartupMetrics,
 }
 
 /// Registers the Node, and tells its status.
@@ -62,6 +68,10 @@ pub(crate) struct Registrar {
     pod_cidr: String,
     /// The machine that has the name, too, if that was told.
     twin: Option<String>,
+    /// How its pods are placed, as was told last.
+    placing: Placing,
+    /// Whether this kubelet has told of every condition.
+    is_introduced: bool,
 }
 
 impl Registrar {
@@ -73,6 +83,8 @@ impl Registrar {
             told: Instant::now(),
             pod_cidr: String::new(),
             twin: None,
+            placing: Placing::Schedulable,
+            is_introduced: false,
         }
     }
 
@@ -146,8 +158,13 @@ impl Registrar {
         let portrait = portrait.object().await;
         if wishes.register {
             let ours = plan::new_node(portrait.clone(), wishes);
+            let startup = &self.parts.startup;
+            startup.registering(Timestamp::now());
             match client.create("/api/v1/nodes", &ours).await {
-                Ok(made) => return Ok(made),
+                Ok(made) => {
+                    startup.registered(Timestamp::now(), host::booted_at());
+                    return Ok(made);
+                }
                 // It is there, or it may not be made and is there all the same.
                 Err(error) if error.is_conflict() => {}
                 Err(error) if client.get(&path).await.is_err() => return Err(error.into()),
@@ -211,6 +228,11 @@ impl Registrar {
             is_new
         });
         self.parts.volumes.know(&node);
+        let placing = Placing::of(&node);
+        if placing != self.placing {
+            self.placing = placing;
+            self.note_turn(placing.event());
+        }
         self.node = node;
     }
 
@@ -233,7 +255,12 @@ impl Registrar {
             match told {
                 Ok(node) => {
                     self.note_turns(&node);
+                    self.is_introduced = true;
                     self.know(node);
+                    if is_ready(&self.node) {
+                        let startup = &self.parts.startup;
+                        startup.ready(Timestamp::now(), host::booted_at());
+                    }
                     self.told = Instant::now();
                 }
                 Err(error) => {
@@ -300,14 +327,23 @@ impl Registrar {
                 "NodeHasSufficientPID",
             ),
         ] {
-            let (before, now) = (holds(&self.node, kind), holds(now, kind));
-            let Some(now) = now.filter(|now| before != Some(*now)) else {
+            // Each kubelet tells how it finds the node; of pressures that come and go from then on tells
+            // who looks after them.
+            let is_pressure = kind != "Ready";
+            if is_pressure && self.is_introduced {
+                continue;
+            }
+            let before = holds(&self.node, kind).filter(|_| !is_pressure);
+            let Some(now) = holds(now, kind).filter(|now| before != Some(*now)) else {
                 continue;
             };
-            let reason = if now { on } else { off };
-            let message = format!("Node {} status is now: {reason}", self.parts.name);
-            self.note(EventKind::Normal, reason, message);
+            self.note_turn(if now { on } else { off });
         }
+    }
+
+    fn note_turn(&self, reason: &'static str) {
+        let message = format!("Node {} status is now: {reason}", self.parts.name);
+        self.note(EventKind::Normal, reason, message);
     }
 
     fn note(&self, kind: EventKind, reason: &'static str, message: String) {

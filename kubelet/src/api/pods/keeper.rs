@@ -18,6 +18,7 @@ use super::plan::{Sight, Step, plan};
 use super::{RemotePods, is_mirror, name_of, path, uid};
 use crate::api::backoff::Backoff;
 use crate::api::client::{ApiError, Client, Patch};
+use crate::metrics::PodMetrics;
 use crate::model::{PodName, PodUid};
 use crate::server::PodTable;
 use crate::source::StaticPods;
@@ -38,6 +39,7 @@ pub(crate) struct StatusKeeperParts {
     pub(crate) remote: Arc<RemotePods>,
     pub(crate) table: Arc<PodTable>,
     pub(crate) statics: watch::Receiver<StaticPods>,
+    pub(crate) metrics: PodMetrics,
 }
 
 /// Tells the API server of every pod.
@@ -57,6 +59,8 @@ pub(crate) struct StatusKeeper {
     /// The last patch of each pod, and the version that it was for: one without effect is not
     /// repeated.
     patched: BTreeMap<PodName, (Value, Arc<core::Pod>)>,
+    /// Since when there is something of a pod's status to tell.
+    changed: BTreeMap<PodName, Instant>,
 }
 
 /// What came of a step.
@@ -64,6 +68,8 @@ struct Told {
     name: PodName,
     step: Step,
     answer: Result<Value, ApiError>,
+    /// Since when it was to be told.
+    changed: Option<Instant>,
 }
 
 impl StatusKeeper {
@@ -79,6 +85,7 @@ impl StatusKeeper {
             retry: None,
             backoff: Backoff::new(),
             patched: BTreeMap::new(),
+            changed: BTreeMap::new(),
         }
     }
 
@@ -143,7 +150,11 @@ impl StatusKeeper {
     fn see(&mut self, change: Change<Arc<core::Pod>>) {
         match change {
             Change::Added(pod) | Change::Modified(pod) => {
-                self.dirty.insert(name_of(&pod));
+                let name = name_of(&pod);
+                self.changed
+                    .entry(name.clone())
+                    .or_insert_with(Instant::now);
+                self.dirty.insert(name);
                 self.here.insert(uid(&pod).into(), pod);
             }
             Change::Removed(pod) => {
@@ -165,6 +176,7 @@ impl StatusKeeper {
         let mirrors = there.iter().filter(|pod| is_mirror(pod));
         self.dirty.extend(mirrors.map(|pod| name_of(pod)));
         let statics = self.parts.statics.borrow();
+        self.parts.metrics.mirrors(statics.pods.len());
         self.dirty.extend(statics.pods.keys().cloned());
     }
 
@@ -177,9 +189,10 @@ impl StatusKeeper {
             }
             self.dirty.remove(&name);
             let step = self.next_step(&name);
+            let changed = self.changed.remove(&name);
             if step != Step::Nothing {
                 self.busy.insert(name.clone());
-                telling.spawn(tell(self.parts.client.clone(), name, step));
+                telling.spawn(tell(self.parts.client.clone(), (name, changed), step));
             }
         }
     }
@@ -228,8 +241,20 @@ impl StatusKeeper {
     }
 
     fn finish(&mut self, told: Told) {
-        let Told { name, step, answer } = told;
+        let Told {
+            name,
+            step,
+            answer,
+            changed,
+        } = told;
         self.busy.remove(&name);
+        match (&answer, &step, changed) {
+            (Ok(_), Step::Patch(_), Some(changed)) => {
+                self.parts.metrics.status_told(changed.elapsed());
+            }
+            (_, _, Some(changed)) => drop(self.changed.insert(name.clone(), changed)),
+            (_, _, None) => {}
+        }
         let remote = &self.parts.remote;
         match (answer, step) {
             (Ok(_), Step::Remove(uid)) => remote.remove(&name, Some(&uid)),
@@ -261,7 +286,7 @@ impl StatusKeeper {
     }
 }
 
-async fn tell(client: Client, name: PodName, step: Step) -> Told {
+async fn tell(client: Client, (name, changed): (PodName, Option<Instant>), step: Step) -> Told {
     let answer = match &step {
         Step::Nothing => Ok(Value::Null),
         Step::Patch(patch) => {
@@ -275,5 +300,10 @@ async fn tell(client: Client, name: PodName, step: Step) -> Told {
         }
         Step::Remove(uid) => client.remove(&path(&name), uid).await,
     };
-    Told { name, step, answer }
+    Told {
+        name,
+        step,
+        answer,
+        changed,
+    }
 }

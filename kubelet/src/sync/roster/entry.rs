@@ -150,7 +150,11 @@ impl Roster {
         let holds =
             |active: &Active| active.course == Course::Ending || active.stay != Stay::Outside;
         let holding = self.active.iter().filter(|(_, active)| holds(active));
+        let outside = self
+            .wanted()
+            .filter(|(active, pod)| active.stay == Stay::Outside && pod.has_ended());
         Tenants {
+            settled: outside.map(|(_, pod)| pod.uid.clone()).collect(),
             holding: holding.map(|(uid, _)| uid.clone()).collect(),
             inside: inside
                 .map(|(_, pod)| (pod.uid.clone(), pod.clone()))

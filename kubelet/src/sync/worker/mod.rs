@@ -184,7 +184,11 @@ impl<R: Roles> Worker<R> {
             (Some(_), Some(Ending::Unwanted)) => Wanted::Orphan,
             (Some(_), _) => Wanted::Desired,
         };
-        self.counted.at(lifecycle, wanted);
+        let pod = self.pod.as_ref();
+        self.counted
+            .at(lifecycle, wanted, pod.map(|pod| &pod.origin));
+        let ephemeral = pod.map_or(0, |pod| pod.spec.ephemeral_containers.len());
+        self.counted.has_ephemeral(ephemeral);
     }
 
     /// The only place where orders change the state.
@@ -402,8 +406,14 @@ impl<R: Roles> Worker<R> {
         let executor = self.world.executor.clone();
         let mut news = self.probing.news();
         let mut work = std::pin::pin!(executor.terminate(&observation, &actions));
+        let mut late = std::pin::pin!(too_late(&ending, orders));
+        let mut is_late = false;
         loop {
             tokio::select! {
+                () = &mut late, if !is_late => {
+                    is_late = true;
+                    self.warn("ExceededGracePeriod", NOT_KILLED.to_owned());
+                }
                 // Killing is given up only to kill again with less grace.
                 true = &mut shorter => return Next::Step,
                 ended = &mut work => return match ended {
@@ -450,8 +460,12 @@ impl<R: Roles> Worker<R> {
     }
 
     async fn observe(&self) -> Option<PodObservation> {
+        let began = Instant::now();
         match self.world.observer.observe(&self.uid, &self.name).await {
-            Ok(observation) => Some(observation),
+            Ok(observation) => {
+                self.world.metrics.pod_relisted(began.elapsed());
+                Some(observation)
+            }
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -463,7 +477,25 @@ impl<R: Roles> Worker<R> {
     }
 
     fn failed(&self, error: &TerminateError) -> Next {
+        if self.pod.is_none() {
+            self.world.metrics.pods().is_not_swept();
+        }
         self.warn("FailedKillPod", chain(error));
         Next::Retry(AFTER_ERROR)
+    }
+}
+
+/// What upstream says of a pod that the node ends for its own sake, and that goes on.
+const NOT_KILLED: &str = "Container runtime did not kill the pod within specified grace period.";
+
+/// Until a pod that the node ends for its own sake should have ended, and the runtime has had its time.
+async fn too_late(ending: &Ending, orders: &Orders) {
+    const LEAST: Duration = Duration::from_secs(10);
+    match ending {
+        Ending::Failed(demise) if demise.is_for_the_node() => {
+            let grace = orders.grace().unwrap_or_default();
+            tokio::time::sleep((grace + grace / 2).max(LEAST)).await;
+        }
+        Ending::Unwanted | Ending::Finished | Ending::Failed(_) => std::future::pending().await,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodStatus;
 
-use crate::model::{Demise, Event, EventKind, HeldBack, Pod, PodObservation};
+use crate::model::{Demise, Event, EventKind, HeldBack, NetworkMode, Pod, PodObservation};
 use crate::status::{Phase, StatusInput, generate, newly_ended};
 use crate::sync::{Clock, EventRecorder, Executor, Report, Roles, StatusSink};
 
@@ -55,7 +55,10 @@ impl<R: Roles> Worker<R> {
             let took = self.world.clock.now().duration_since(pod.seen_at);
             let metrics = &self.world.metrics;
             let waited = metrics.starts().waited_for_images(&pod.uid) + time_of_init(&status);
-            metrics.pod_started(took.unsigned_abs(), waited);
+            match pod.spec.namespaces.network {
+                NetworkMode::Host => metrics.pod_started(took.unsigned_abs(), waited),
+                NetworkMode::Pod => metrics.networked_pod_started(took.unsigned_abs(), waited),
+            }
         }
         for ended in newly_ended(self.status.as_ref(), &status) {
             let pods = self.world.metrics.pods();
