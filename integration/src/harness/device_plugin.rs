@@ -37,6 +37,7 @@ pub struct Plugin {
     devices: watch::Sender<Devices>,
     manner: watch::Sender<Manner>,
     told: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
     socket: PathBuf,
     server: JoinHandle<()>,
 }
@@ -52,11 +53,13 @@ impl Plugin {
         let devices = watch::Sender::new(healthy);
         let manner = watch::Sender::new(Manner::Answers);
         let told = Arc::<Mutex<Vec<String>>>::default();
+        let asked = Arc::<Mutex<Vec<String>>>::default();
         let toy = Toy {
             directory: directory.to_owned(),
             devices: devices.subscribe(),
             manner: manner.subscribe(),
             told: Arc::clone(&told),
+            asked: Arc::clone(&asked),
         };
         let serving = Server::builder()
             .add_service(DevicePluginServer::new(toy.clone()))
@@ -69,6 +72,7 @@ impl Plugin {
             devices,
             manner,
             told,
+            asked,
             socket,
             server,
         }
@@ -102,6 +106,11 @@ impl Plugin {
     /// From now on it never answers when it shall make devices ready.
     pub fn hang(&self) {
         self.manner.send_replace(Manner::Hangs);
+    }
+
+    /// Of which devices it was asked which it likes best, in order: `2 of one,two with two`.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 
     /// What it was told, in order.
@@ -142,6 +151,7 @@ struct Toy {
     manner: watch::Receiver<Manner>,
     devices: watch::Receiver<Devices>,
     told: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Toy {
@@ -192,6 +202,11 @@ impl DevicePlugin for Toy {
         let responses = requests.map(|one| {
             let mut ids = one.available_device_i_ds;
             ids.sort();
+            let mut needed = one.must_include_device_i_ds;
+            needed.sort();
+            let size = one.allocation_size;
+            let line = format!("{size} of {} with {}", ids.join(","), needed.join(","));
+            self.asked.lock().expect("nobody panics with it").push(line);
             ids.reverse();
             ids.truncate(usize::try_from(one.allocation_size).unwrap_or(0));
             v1beta1::ContainerPreferredAllocationResponse { device_i_ds: ids }

@@ -2,7 +2,7 @@
 //! `PODLING_TEST_CLUSTER` names it (docs/cluster.md).
 
 use podling_integration::apiserver::{ADMIN, VIEWER};
-use podling_integration::harness::{Cluster, DEADLINE, Node, Options, Pod, wait_until};
+use podling_integration::harness::{Cluster, DEADLINE, Node, Options, Pod, wait_for, wait_until};
 use serde_json::{Value, json};
 
 use crate::{one, pod, shell};
@@ -163,6 +163,47 @@ async fn a_pod_that_has_done_its_work_is_not_run_again_by_the_next_kubelet() {
         .await;
     node.kill9();
     node.restart_with(&cluster.joining()).await;
+    cluster
+        .create(PODS, &placed("later", one(&image, &["sleep", "1000"])))
+        .await;
+    cluster.wait(&path("later"), "is ready", is_ready).await;
+    let still = cluster.get(&path("job")).await.expect("it is there");
+    assert_eq!(still["status"]["phase"], "Succeeded");
+    assert_eq!(main_of(&still), main_of(&done));
+    cluster.delete(&path("job"), None).await;
+    cluster.delete(&path("later"), Some(1)).await;
+    cluster.wait_gone(&path("job")).await;
+    cluster.wait_gone(&path("later")).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_whose_dead_container_has_gone_is_still_known_to_have_ended() {
+    let cluster = Cluster::start().await;
+    let mut start = cluster.joining();
+    let none = "--maximum-dead-containers=0".to_owned();
+    start.arguments.push(none);
+    let mut node = Node::start_with(Options {
+        start: start.clone(),
+        ..Options::default()
+    })
+    .await;
+    let image = node.import_debian("busybox").await;
+    let mut spec = one(&image, &["true"]);
+    spec["restartPolicy"] = "Never".into();
+    cluster.create(PODS, &placed("job", spec)).await;
+    let done = cluster
+        .wait(&path("job"), "succeeds", |pod| {
+            pod["status"]["phase"] == "Succeeded"
+        })
+        .await;
+    let cri = node.cri().await;
+    wait_for(DEADLINE, "its container is gone", async || {
+        cri.containers().await.is_empty().then_some(())
+    })
+    .await;
+    node.kill9();
+    node.restart_with(&start).await;
     cluster
         .create(PODS, &placed("later", one(&image, &["sleep", "1000"])))
         .await;

@@ -153,6 +153,41 @@ async fn a_daemon_that_dies_while_a_plugin_is_asked_asks_again_for_the_same_devi
 }
 
 #[tokio::test]
+async fn a_plugin_says_which_devices_it_likes_best_beside_those_of_a_step() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    let plugin = registered(&node).await;
+    let healthy = ["one", "two", "three", "four"].map(|id| (id, "Healthy"));
+    plugin.list(&healthy);
+    wait_counted(&node, ["4", "4"]).await;
+    let mut spec = asking(&image, 2);
+    let step = &mut spec["containers"][0].clone();
+    step["name"] = json!("step");
+    step["args"] = json!(["true"]);
+    step["resources"] = json!({ "limits": { RESOURCE: 1 } });
+    spec["initContainers"] = json!([step]);
+    spec["containers"][0]["args"] = json!(["sleep", "1000"]);
+    spec["terminationGracePeriodSeconds"] = json!(1);
+    node.manifest("a.yaml", &pod("a", spec));
+    node.wait_pod("a", "runs", is_running).await;
+    // The step has given its device back by then, and its pod goes on with it.
+    assert_eq!(
+        plugin.asked(),
+        [
+            "1 of four,one,three,two with ",
+            "2 of four,one,three,two with two"
+        ]
+    );
+    let told = plugin.told().join("; ");
+    let sets = told.replace("three,two", "two,three");
+    assert_eq!(
+        sets,
+        "allocate two; allocate two,three; start two; start two,three"
+    );
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_device_that_fails_is_given_to_nobody_and_its_pod_goes_on() {
     let node = Node::start().await;
     let image = node.import_testbox().await;

@@ -59,6 +59,49 @@ async fn a_reboot_is_an_event_and_the_node_is_told_with_its_new_boot() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_the_node_is_an_event_of_the_cluster() {
+    let cluster = Cluster::breakable();
+    let (node, _) = start(&cluster, &[]).await;
+    cluster.wait(OBJECT, "is ready", is_ready).await;
+    let events = "/api/v1/namespaces/default/events";
+    let told = |reason: &'static str, message: &str| {
+        let message = message.to_owned();
+        move |events: &Value| {
+            let mut all = events["items"].as_array().into_iter().flatten();
+            all.any(|event| {
+                let of = &event["involvedObject"];
+                event["reason"] == reason
+                    && event["message"] == message.as_str()
+                    && event["count"] == 1
+                    && of["kind"] == "Node"
+                    && of["name"] == "node"
+                    && of["uid"] == "node"
+                    && of["namespace"].is_null()
+            })
+        }
+    };
+    let is_told = async |reason: &'static str| {
+        let message = format!("Node node status is now: {reason}");
+        cluster.wait(events, reason, told(reason, &message)).await;
+    };
+    let starting = told("Starting", "Starting kubelet.");
+    cluster.wait(events, "tells of the start", starting).await;
+    // How full the machine's disk is is not the test's.
+    for reason in ["NodeHasSufficientMemory", "NodeHasSufficientPID"] {
+        is_told(reason).await;
+    }
+    for (cordoned, reason) in [(true, "NodeNotSchedulable"), (false, "NodeSchedulable")] {
+        let change = json!({ "spec": { "unschedulable": cordoned } });
+        cluster.merge(OBJECT, &change).await;
+        is_told(reason).await;
+    }
+    let shown = node.podling(&["events"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("NodeNotSchedulable"), "{shown}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_kubelet_that_shall_not_register_tells_the_status_of_a_node_that_somebody_made() {
     let mut cluster = Cluster::breakable();
     let (node, _) = start(&cluster, &["--register-node=false"]).await;
