@@ -148,6 +148,27 @@ async fn a_claim_grows_while_it_is_used_even_if_the_daemon_dies_in_between() {
 }
 
 #[tokio::test]
+async fn a_claim_that_grew_is_noticed_while_nothing_else_happens() {
+    let cluster = Cluster::start().await;
+    let (node, driver, image) = with_disk(&cluster).await;
+    cluster
+        .create(PODS, &using("a", &image, "disk", "sleep 1000"))
+        .await;
+    let before = cluster.wait(&path("a"), "runs", is_ready).await;
+    grow(&cluster, "2Gi").await;
+    // Volumes are looked at each minute.
+    let is_larger = |claim: &Value| has_grown(claim, "2Gi");
+    cluster.wait(CLAIM, "has grown", is_larger).await;
+    assert!(has_heard(&driver, "expand to 2147483648"));
+    let after = cluster.get(&path("a")).await.expect("it is there");
+    let id = |pod: &Value| pod["status"]["containerStatuses"][0]["containerID"].clone();
+    assert_eq!(id(&after), id(&before), "its container goes on");
+    cluster.delete(&path("a"), None).await;
+    cluster.wait_gone(&path("a")).await;
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_pod_begins_when_its_volume_is_as_large_as_it_shall_be_and_is_told_why_it_is_not() {
     let cluster = Cluster::start().await;
     let (mut node, driver, image) = with_disk(&cluster).await;

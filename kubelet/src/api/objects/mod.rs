@@ -134,14 +134,27 @@ impl ApiObjects {
                 () = shutdown.cancelled() => break,
                 Some(key) = changes.recv() => key,
             };
-            let changed = Input::ObjectsChanged(BTreeSet::from([key]));
-            if inbox.send(changed).await.is_err() {
+            let mut changed = self.claims_on(&key);
+            changed.insert(key);
+            if inbox.send(Input::ObjectsChanged(changed)).await.is_err() {
                 break;
             }
         }
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// The claims on a volume: pods refer to them, and to no volume.
+    fn claims_on(&self, changed: &ObjectKey) -> BTreeSet<ObjectKey> {
+        if changed.kind != ObjectKind::PersistentVolume {
+            return BTreeSet::new();
+        }
+        let followed = self.followed();
+        let claims = followed
+            .iter()
+            .filter(|(_, one)| is_on(&one.seen.borrow(), &changed.name));
+        claims.map(|((_, key), _)| key.clone()).collect()
     }
 
     /// What is known of an object from now on, and from a follower that is there or begins.
@@ -263,5 +276,50 @@ impl Objects for ApiObjects {
             asked.forget(reader);
         }
         self.local.forget(reader);
+    }
+}
+
+/// Whether this is a claim on a volume of this name.
+fn is_on(seen: &Seen, volume: &str) -> bool {
+    match seen {
+        Seen::There(Object::PersistentVolumeClaim(claim)) => {
+            claim.volume.as_deref() == Some(volume)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::{Seen, is_on};
+    use crate::model::{Object, ObjectKind};
+    use crate::source::read_object;
+
+    #[test]
+    fn a_volume_that_changes_is_news_for_the_claims_on_it_alone() {
+        let claim = |volume: Option<&str>| {
+            let claim = json!({
+                "metadata": { "name": "room", "namespace": "default" },
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"], "volumeName": volume,
+                    "resources": { "requests": { "storage": "1Gi" } },
+                },
+            });
+            let claim = read_object(ObjectKind::PersistentVolumeClaim, claim);
+            Seen::There(claim.expect("it is a claim"))
+        };
+        assert!(is_on(&claim(Some("disk")), "disk"));
+        for other in [
+            claim(Some("other")),
+            claim(None),
+            Seen::Missing,
+            Seen::There(Object::TrustBundles(Arc::default())),
+        ] {
+            assert!(!is_on(&other, "disk"));
+        }
     }
 }
