@@ -91,7 +91,8 @@ async fn a_driver_gets_tokens_of_the_pods_account_and_secrets_and_is_asked_again
     assert!(first.starts_with("token-of-"), "{first}");
     assert_eq!(count(&driver, |line| line == "stage with open"), 1);
     let secretly = "publish secretly password=sesame";
-    assert_eq!(count(&driver, |line| line == secretly), 1);
+    // Once, and again with every look at the pod.
+    assert!(count(&driver, |line| line == secretly) >= 1);
 
     // Whatever makes the kubelet look at the pod has the driver asked again.
     let published = count(&driver, |line| line == "publish vol-1");
