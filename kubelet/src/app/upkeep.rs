@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::start::{cgroup_driver, meet};
 use super::{AppError, Kubelet};
 use crate::admit::GroupPolicies;
-use crate::collect::{ContainerCollector, DeadContainers, DeadParts, ImageCollector, Images};
+use crate::collect::{
+    ContainerCollector, DeadContainers, DeadParts, ImageCollector, Images, Remembers,
+};
 use crate::evict::{self, Evictor};
 use crate::host;
 use crate::model::CgroupDriver;
@@ -85,6 +87,7 @@ impl Kubelet {
             node_name: self.settings.node_name.clone(),
             limit: self.settings.dead_limit,
             tenants: self.tenants.subscribe(),
+            remembers: self.remembers(),
         });
         let until = stop.clone();
         parts.spawn(async move {
@@ -121,6 +124,20 @@ impl Kubelet {
                 "log rotator"
             });
         }
+    }
+
+    /// Whether the API server, if there is one, knows that a pod has ended.
+    fn remembers(&self) -> Remembers {
+        let pods = self
+            .cluster
+            .as_ref()
+            .map(|cluster| Arc::clone(&cluster.pods));
+        Arc::new(move |uid| {
+            let pod = pods.as_ref().and_then(|pods| pods.with_uid(uid));
+            let status = pod.as_ref().and_then(|pod| pod.status.as_ref());
+            let phase = status.and_then(|status| status.phase.as_deref());
+            matches!(phase, Some("Succeeded" | "Failed"))
+        })
     }
 
     /// What the upkeep of cgroups needs.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +22,8 @@ use crate::sync::{Clock, EventRecorder, Tenants};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_secs(60);
+/// From one look to the next while the API server has not been told of the end of a pod.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Who asks waits for his answer.
 const REQUESTS: usize = 4;
 
@@ -75,7 +77,12 @@ pub struct DeadParts {
     pub limit: Option<Limit>,
     /// The pods of the node.
     pub tenants: watch::Receiver<Tenants>,
+    /// Who knows of a pod that it has ended, and will when nothing of it is left here.
+    pub remembers: Remembers,
 }
+
+/// Whether somebody else knows that a pod has ended.
+pub type Remembers = Arc<dyn Fn(&PodUid) -> bool + Send + Sync>;
 
 /// Removes dead containers.
 pub struct ContainerCollector {
@@ -97,6 +104,7 @@ impl ContainerCollector {
         let (is_limited, mut news) = (self.parts.limit.is_some(), self.parts.tenants.clone());
         let mut settled = BTreeSet::new();
         loop {
+            let is_awaited = settled.iter().any(|uid| !(self.parts.remembers)(uid));
             // A tick or a request that is not taken stays where it is.
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -107,6 +115,10 @@ impl ContainerCollector {
                 // Which pods may go is looked up again.
                 Ok(new) = newly_settled(&mut news, &settled), if is_limited => {
                     settled = new;
+                    let collected = self.collect().await;
+                    self.tell(collected);
+                }
+                () = sleep(AGAIN), if is_limited && is_awaited => {
                     let collected = self.collect().await;
                     self.tell(collected);
                 }
@@ -135,7 +147,7 @@ impl ContainerCollector {
             return Ok(());
         };
         let all = self.containers().await?;
-        let tenants = self.parts.tenants.borrow().clone();
+        let tenants = self.tenants();
         // Until every source has spoken nobody knows whose containers these are.
         let Some(pods) = pods(&tenants) else {
             return Ok(());
@@ -146,7 +158,7 @@ impl ContainerCollector {
 
     async fn remove_unused(&self) -> Result<(), DeadError> {
         let collected = self.collect().await;
-        let tenants = self.parts.tenants.borrow().clone();
+        let tenants = self.tenants();
         let Some(pods) = pods(&tenants).filter(|pods| !pods.settled.is_empty()) else {
             return collected;
         };
@@ -155,6 +167,13 @@ impl ContainerCollector {
         let mut failures = self.remove(&of_settled(&all, pods)).await;
         failures.extend(self.remove_sandboxes(pods).await?);
         collected.and(outcome(failures))
+    }
+
+    /// The pods, of which only those have ended that somebody else remembers.
+    fn tenants(&self) -> Tenants {
+        let mut tenants = self.parts.tenants.borrow().clone();
+        tenants.settled.retain(|uid| (self.parts.remembers)(uid));
+        tenants
     }
 
     async fn containers(&self) -> Result<Vec<Container>, DeadError> {

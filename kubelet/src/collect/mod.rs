@@ -17,7 +17,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use containers::{ContainerCollector, DeadContainers, DeadError, DeadParts};
+pub use containers::{ContainerCollector, DeadContainers, DeadError, DeadParts, Remembers};
 pub use dead::Limit;
 pub use images::{CollectError, ImageCollector, Images};
 pub use policy::Policy;

@@ -114,6 +114,7 @@ impl Stage {
             node_name: "node".to_owned(),
             limit: None,
             tenants: tenants.subscribe(),
+            remembers: Arc::new(|_| true),
         });
         let evictor = Evictor::new(Parts {
             dead,

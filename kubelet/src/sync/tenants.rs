@@ -12,7 +12,7 @@ pub struct Tenants {
     pub inside: BTreeMap<PodUid, Arc<Pod>>,
     /// Pods that may still have what only one can have: those that are in, and those that are ending.
     pub holding: BTreeSet<PodUid>,
-    /// Pods that have ended, as the API server knows: it remembers them.
+    /// Pods of the API server that have ended here, whether it knows by now or not.
     pub settled: BTreeSet<PodUid>,
     /// Every pod of which there is anything; `None` until that is known.
     pub known: Option<BTreeSet<PodUid>>,

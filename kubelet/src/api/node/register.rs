@@ -70,7 +70,7 @@ pub(crate) struct Registrar {
     twin: Option<String>,
     /// How its pods are placed, as was told last.
     placing: Placing,
-    /// Whether this kubelet has told of every condition.
+    /// Whether this kubelet has told how it finds the node.
     is_introduced: bool,
 }
 
@@ -241,6 +241,7 @@ impl Registrar {
         self.hand_over_pod_cidr().await;
         let mut portrait = self.parts.portrait.object().await;
         self.look_for_twin(&portrait);
+        self.introduce(&portrait);
         self.parts.volumes.describe(&mut portrait, &self.node);
         let wishes = &self.parts.wishes;
         let change = plan::status(&self.node, &portrait);
@@ -254,8 +255,7 @@ impl Registrar {
                 .await;
             match told {
                 Ok(node) => {
-                    self.note_turns(&node);
-                    self.is_introduced = true;
+                    self.note_turn_of_readiness(&node);
                     self.know(node);
                     if is_ready(&self.node) {
                         let startup = &self.parts.startup;
@@ -307,10 +307,13 @@ impl Registrar {
         self.twin = twin.or(self.twin.take());
     }
 
-    /// Events of conditions that turned.
-    fn note_turns(&self, now: &Value) {
+    /// Each kubelet tells once how it finds the node; of pressures that come and go from then on tells who
+    /// looks after them.
+    fn introduce(&mut self, portrait: &Value) {
+        if std::mem::replace(&mut self.is_introduced, true) {
+            return;
+        }
         for (kind, on, off) in [
-            ("Ready", "NodeReady", "NodeNotReady"),
             (
                 "MemoryPressure",
                 "NodeHasInsufficientMemory",
@@ -327,17 +330,17 @@ impl Registrar {
                 "NodeHasSufficientPID",
             ),
         ] {
-            // Each kubelet tells how it finds the node; of pressures that come and go from then on tells
-            // who looks after them.
-            let is_pressure = kind != "Ready";
-            if is_pressure && self.is_introduced {
-                continue;
+            if let Some(holds) = holds(portrait, kind) {
+                self.note_turn(if holds { on } else { off });
             }
-            let before = holds(&self.node, kind).filter(|_| !is_pressure);
-            let Some(now) = holds(now, kind).filter(|now| before != Some(*now)) else {
-                continue;
-            };
-            self.note_turn(if now { on } else { off });
+        }
+    }
+
+    /// An event of the node that has become ready, or is not any more.
+    fn note_turn_of_readiness(&self, now: &Value) {
+        let (before, now) = (holds(&self.node, "Ready"), holds(now, "Ready"));
+        if let Some(now) = now.filter(|now| before != Some(*now)) {
+            self.note_turn(if now { "NodeReady" } else { "NodeNotReady" });
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Active, Course, Life, Roster, Sources, Stay, Step};
 use crate::admit::{Admission, Question, Stage, decide};
-use crate::model::{Pod, PodUid};
+use crate::model::{Pod, PodOrigin, PodUid};
 use crate::sync::Tenants;
 
 impl Roster {
@@ -152,7 +152,7 @@ impl Roster {
         let holding = self.active.iter().filter(|(_, active)| holds(active));
         let outside = self
             .wanted()
-            .filter(|(active, pod)| active.stay == Stay::Outside && pod.has_ended());
+            .filter(|(active, pod)| active.stay == Stay::Outside && pod.origin == PodOrigin::Api);
         Tenants {
             settled: outside.map(|(_, pod)| pod.uid.clone()).collect(),
             holding: holding.map(|(uid, _)| uid.clone()).collect(),
