@@ -1,6 +1,7 @@
 //! A node in memory that plays every role: containers run, exit with scripted codes, and take their
 //! time to end. Time is tokio's, which the tests pause.
 
+mod probes;
 mod sizes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,8 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{
-    Additions, Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Pace, Prober,
-    Roles, RuntimePod, StatusSink, TerminateError, World,
+    Additions, Clock, EventRecorder, Executor, Input, Life, ObserveError, Observer, Pace, Roles,
+    RuntimePod, StatusSink, TerminateError, World,
 };
 use crate::admit::NodeFacts;
 use crate::allocation::Ledger;
@@ -22,9 +23,8 @@ use crate::device::NotReserved;
 use crate::metrics::Metrics;
 use crate::model::{
     BEYOND_VOLUME_LIMIT, ContainerObservation, ContainerState, EphemeralContainer, Event, Exit,
-    FailureReason, Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, Probe, ProbeKind,
-    ProbeOutcome, ProbeResults, SandboxObservation, SandboxState, StartFailure, SyncReport, Target,
-    TargetSandbox,
+    FailureReason, Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, ProbeOutcome,
+    ProbeResults, SandboxObservation, SandboxState, StartFailure, SyncReport, TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -444,33 +444,6 @@ impl Observer for FakeNode {
             }
         }
         Ok(seen)
-    }
-}
-
-impl Prober for FakeNode {
-    async fn probe(&self, target: &Target<'_>, probe: &Probe) -> ProbeOutcome {
-        let seconds = self.seconds();
-        let mut state = self.lock();
-        let probes = &target.container.probes;
-        let kind = ProbeKind::ALL
-            .into_iter()
-            .find(|kind| probes.of(*kind) == Some(probe))
-            .expect("a probe of the container");
-        let line = format!("{seconds}s {} {}", kind.as_str(), target.id);
-        state.probed.push(line);
-        let answers = state.answers.get_mut(target.container.name.as_str());
-        let outcome = answers.and_then(VecDeque::pop_front);
-        drop(state);
-        self.changes.send_modify(|count| *count += 1);
-        outcome.unwrap_or(ProbeOutcome::Success)
-    }
-
-    async fn recall(&self, uid: &PodUid) -> ProbeResults {
-        self.lock().remembered.get(uid).cloned().unwrap_or_default()
-    }
-
-    async fn remember(&self, uid: &PodUid, results: &ProbeResults) {
-        self.lock().remembered.insert(uid.clone(), results.clone());
     }
 }
 

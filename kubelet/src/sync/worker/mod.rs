@@ -13,6 +13,7 @@ mod probes;
 mod reserve;
 mod resize;
 mod rest;
+mod state;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -40,29 +41,8 @@ use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, Terminat
 use crate::status::heeded;
 use reserve::Reserved;
 use resize::Ongoing;
+use state::{Ending, State};
 use tell::chain;
-
-/// Where a pod is in its life.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    /// It is made to run as its spec says.
-    Syncing,
-    /// It is being ended.
-    Terminating(Ending),
-    /// Nothing of it runs.
-    Terminated(Ending),
-}
-
-/// Why a pod ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ending {
-    /// Nobody wants it any more.
-    Unwanted,
-    /// Its containers have done what they were for.
-    Finished,
-    /// The kubelet gave it up.
-    Failed(Arc<Demise>),
-}
 
 /// What a worker does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
