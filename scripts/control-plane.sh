@@ -7,6 +7,7 @@
 set -euo pipefail
 
 [ $# -ge 2 ] || { echo "usage: control-plane.sh DIR COMMAND..." >&2; exit 2; }
+: "${KUBE_APISERVER:?names no program}"
 dir=$(realpath -m "$1")
 shift
 patience=120 # seconds
@@ -22,7 +23,7 @@ fail() {
 # Where a program is: what the variable says, or beside the API server.
 program() {
     local variable=$1 path
-    path=${!variable:-$(dirname "${KUBE_APISERVER:?names no program}")/$2}
+    path=${!variable:-$(dirname "$KUBE_APISERVER")/$2}
     [ -x "$path" ] || fail "there is no program $path: $variable names the $2"
     realpath "$path"
 }
@@ -84,18 +85,20 @@ start() {
     processes+=($!)
 }
 
-is_ready() {
-    local answer
-    answer=$(openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" -cert admin.crt -key admin.key -CAfile ca.crt \
-        <<<$'GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r' 2>/dev/null || true)
-    [[ $answer == *$'\r\n\r\nok'* ]]
+# What the API server answers to somebody who may do everything.
+ask() {
+    openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" -cert admin.crt -key admin.key -CAfile ca.crt \
+        <<<"GET $1 HTTP/1.1"$'\r\nHost: localhost\r\nConnection: close\r\n\r' 2>/dev/null || true
 }
 
-wait_for_server() {
+is_there() { [[ $(ask "$1") == 'HTTP/1.1 200'* ]]; }
+
+# Waits until the API server has what the path names.
+wait_for() {
     local end=$((SECONDS + patience))
-    until is_ready; do
-        kill -0 "${processes[-1]}" 2>/dev/null || fail "kube-apiserver has ended: $(tail -n 5 apiserver.log)"
-        [ $SECONDS -lt $end ] || fail "kube-apiserver is not ready within $patience s: $(tail -n 5 apiserver.log)"
+    until is_there "$1"; do
+        kill -0 "${processes[-1]}" 2>/dev/null || fail "a program has ended: $(tail -qn 5 ./*.log)"
+        [ $SECONDS -lt $end ] || fail "$1 is not there within $patience s: $(tail -qn 5 ./*.log)"
         sleep 0.2
     done
 }
@@ -144,12 +147,14 @@ start apiserver "$apiserver" --etcd-servers "$storage" --bind-address 127.0.0.1 
     --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --enable-bootstrap-token-auth \
     --kubelet-client-certificate to-kubelets.crt --kubelet-client-key to-kubelets.key \
     --kubelet-preferred-address-types InternalIP --allow-privileged
-wait_for_server
+wait_for /readyz
 start controllers "$controllers" --kubeconfig admin.kubeconfig --leader-elect=false --secure-port 0 \
     --service-account-private-key-file accounts.key --root-ca-file ca.crt --use-service-account-credentials \
     --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key \
     --controllers '*,bootstrap-signer-controller,token-cleaner-controller'
 start scheduler "$scheduler" --kubeconfig admin.kubeconfig --leader-elect=false --secure-port 0
+# Nobody may make pods before that.
+wait_for /api/v1/namespaces/default/serviceaccounts/default
 
 cd "$OLDPWD"
 PODLING_TEST_CLUSTER=$dir "$@"
