@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podling_systemd::{Systemd, SystemdError};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +31,10 @@ use crate::stats::Stats;
 use crate::store::{Store, StoreError};
 use crate::streaming::{Limits, ListenError, Server};
 use crate::sys::lock;
+
+/// How long the lock of a daemon that was killed is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a runtime is told at start.
 #[derive(Clone, Debug)]
@@ -184,7 +189,7 @@ impl Runtime {
     pub async fn open(settings: Settings, shutdown: CancellationToken) -> Result<Self, AppError> {
         let layout = Layout::below(settings.root);
         make_dirs(&layout)?;
-        let lock = take_lock(&layout)?;
+        let lock = take_lock(&layout).await?;
         check_programs(&settings.programs)?;
         let host = look_at_host(&layout)?;
         let handlers = Handlers::open(settings.handlers, &host)?;
@@ -420,9 +425,19 @@ fn look_at_host(layout: &Layout) -> Result<HostFacts, AppError> {
     })
 }
 
-fn take_lock(layout: &Layout) -> Result<std::os::fd::OwnedFd, AppError> {
+/// A daemon that was killed while it started a program leaves its lock to that process until the program has
+/// begun: that is waited for.
+async fn take_lock(layout: &Layout) -> Result<std::os::fd::OwnedFd, AppError> {
     let path = layout.daemon_lock();
-    lock::acquire(&path).map_err(|source| AppError::Locked { path, source })
+    let end = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match lock::acquire(&path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < end => {
+                sleep(LOCK_PAUSE).await;
+            }
+            taken => return taken.map_err(|source| AppError::Locked { path, source }),
+        }
+    }
 }
 
 fn check_programs(programs: &Programs) -> Result<(), AppError> {
