@@ -13,21 +13,24 @@ const PAGES: &str = "/proc/sys/vm/nr_hugepages";
 const OURS: u64 = 2;
 
 /// Pages that are there as long as the story lasts. Whoever else has some keeps them.
-struct Borrowed;
+struct Borrowed {
+    /// How many there were.
+    before: u64,
+}
 
 impl Borrowed {
     /// Nothing on a machine that has none to give.
     fn get() -> Option<Self> {
         let before = count();
         set(before + OURS);
-        let borrowed = Self;
+        let borrowed = Self { before };
         (count() == before + OURS).then_some(borrowed)
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        set(count().saturating_sub(OURS));
+        set(self.before);
     }
 }
 
