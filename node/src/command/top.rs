@@ -1,11 +1,17 @@
 //! `podling top`: what pods, containers and the node use.
 
+use std::time::Duration;
+
 use podling_runtime::layout::Layout;
+use tokio::time::sleep;
 
 use super::{Outcome, output};
 use crate::args::{Top, TopPodsArguments};
 use crate::kubelet::{Kubelet, KubeletError};
 use crate::print::top;
+
+/// How far apart two looks at processor time are at least.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(layout: &Layout, what: &Top) -> Outcome {
     let kubelet = Kubelet::of(layout);
@@ -18,8 +24,16 @@ pub(super) async fn run(layout: &Layout, what: &Top) -> Outcome {
     }
 }
 
+/// What is used now. The first who asks has the kubelet look for the first time, and what was used since a look
+/// is known with the next one.
 async fn summary(kubelet: &Kubelet, query: &str) -> Result<top::Summary, KubeletError> {
-    kubelet.object(&format!("/stats/summary{query}")).await
+    let path = format!("/stats/summary{query}");
+    let first: top::Summary = kubelet.object(&path).await?;
+    if first.has_rates() {
+        return Ok(first);
+    }
+    sleep(BETWEEN_LOOKS).await;
+    kubelet.object(&path).await
 }
 
 fn pods(summary: &top::Summary, arguments: &TopPodsArguments) -> String {

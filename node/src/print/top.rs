@@ -13,6 +13,15 @@ pub(crate) struct Summary {
     pub(crate) pods: Vec<Pod>,
 }
 
+impl Summary {
+    /// Whether it is known of all processor time that was measured how much it was of late.
+    pub(crate) fn has_rates(&self) -> bool {
+        let of_pods = self.pods.iter().filter_map(|pod| pod.cpu.as_ref());
+        let mut all = of_pods.chain(&self.node.cpu);
+        all.all(|cpu| cpu.usage_nano_cores.is_some())
+    }
+}
+
 /// The node.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -150,6 +159,18 @@ mod tests {
             }],
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn what_was_measured_for_the_first_time_has_no_rate() {
+        let mut summary = summary();
+        assert!(summary.has_rates());
+        summary.pods[0].cpu = None;
+        assert!(summary.has_rates(), "it was not measured");
+        summary.pods[0].cpu = Some(Cpu {
+            usage_nano_cores: None,
+        });
+        assert!(!summary.has_rates());
     }
 
     #[test]
