@@ -15,6 +15,7 @@ pub mod admit;
 pub mod allocation;
 pub mod api;
 pub mod app;
+mod causes;
 pub mod certificate;
 pub mod collect;
 pub mod config;

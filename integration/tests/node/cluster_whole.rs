@@ -1,39 +1,13 @@
 //! Pods of a cluster that ask for CPU and memory as a whole, and get another size while they run.
 
-use std::fs;
-use std::path::PathBuf;
-
-use podling_integration::harness::{Cluster, Node, Pod, leftovers};
+use podling_integration::harness::{Cluster, Pod};
 use serde_json::{Value, json};
 
 use crate::cluster::{PODS, is_ready, join, path, placed};
+use crate::resizing::{memory, quota};
 use crate::shell;
 
 const MIB: u64 = 1 << 20;
-
-/// The number in a file of a container's or a pod's cgroup, in whichever hierarchy; its name in each.
-fn number(node: &Node, cgroup: &str, names: [&str; 2]) -> u64 {
-    let id = cgroup.rsplit('/').next().unwrap_or(cgroup);
-    let all = leftovers::cgroups(&node.range().cgroup());
-    let is_it = |path: &PathBuf| path.file_name().is_some_and(|name| name == id);
-    let mut files = all
-        .into_iter()
-        .filter(is_it)
-        .flat_map(|path| names.map(|name| path.join(name)));
-    let text = files
-        .find_map(|file| fs::read_to_string(file).ok())
-        .unwrap_or_else(|| panic!("no cgroup {id} has one of {names:?}"));
-    let word = text.split_whitespace().next().unwrap_or_default();
-    word.parse().unwrap_or_else(|_| panic!("{names:?}: {text}"))
-}
-
-fn memory(node: &Node, cgroup: &str) -> u64 {
-    number(node, cgroup, ["memory.limit_in_bytes", "memory.max"])
-}
-
-fn quota(node: &Node, cgroup: &str) -> u64 {
-    number(node, cgroup, ["cpu.cfs_quota_us", "cpu.max"])
-}
 
 fn whole(cpu: &str, memory: &str) -> Value {
     json!({

@@ -10,11 +10,9 @@ use podling_integration::harness::{DEADLINE, Node, Options, Pod, programs, wait_
 use podling_proto::podresources;
 use serde_json::{Value, json};
 
-use crate::{is_running, pod, said, shell};
+use crate::{configure, is_running, pod, said, shell};
 
-const CONFIGURATION: &str = "apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-cpuManagerPolicy: static
+const CONFIGURATION: &str = "cpuManagerPolicy: static
 reservedSystemCPUs: \"0\"
 ";
 
@@ -25,12 +23,6 @@ systemReserved: {memory: 412Mi}
 evictionHard: {memory.available: 100Mi}
 reservedMemory: [{numaNode: 0, limits: {memory: 512Mi}}]
 ";
-
-fn configure(root: &Path, text: &str) {
-    let directory = root.join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    fs::write(directory.join("config.yaml"), text).expect("it can be written");
-}
 
 /// How many CPUs the machine has; what these stories need two of.
 fn cpus() -> usize {

@@ -1,12 +1,11 @@
 //! How changes of ConfigMaps and Secrets are noticed, when they are not followed.
 
-use std::fs;
 use std::path::Path;
 
 use podling_integration::harness::{Cluster, DEADLINE, Node, Options, Pod, wait_until};
 use serde_json::{Value, json};
 
-use crate::said;
+use crate::{configure, said};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -14,13 +13,8 @@ const COLOURS: &str = "/api/v1/namespaces/default/configmaps/colours";
 
 /// A node of the cluster that notices changes in this way.
 async fn join(cluster: &Cluster, root: &Path, strategy: &str) -> Node {
-    let directory = root.join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    let text = format!(
-        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
-         syncFrequency: 1s\nconfigMapAndSecretChangeDetectionStrategy: {strategy}\n"
-    );
-    fs::write(directory.join("config.yaml"), text).expect("there is room");
+    let strategy = format!("configMapAndSecretChangeDetectionStrategy: {strategy}\n");
+    configure(root, &format!("syncFrequency: 1s\n{strategy}"));
     Node::start_with(Options {
         root: Some(root.to_owned()),
         start: cluster.joining(),

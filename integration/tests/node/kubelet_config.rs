@@ -9,9 +9,7 @@ use podling_integration::harness::programs::program;
 use podling_integration::harness::{DEADLINE, Node, Options, http, leftovers, wait_until};
 use serde_json::{Value, json};
 
-use crate::{is_running, pod, shell};
-
-const HEADER: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+use crate::{CONFIGURATION, configure, configured, is_running, pod, shell};
 
 #[test]
 fn every_mistake_of_files_and_flags_is_told_before_anything_is_started() {
@@ -19,10 +17,11 @@ fn every_mistake_of_files_and_flags_is_told_before_anything_is_started() {
     let file = folder.path().join("kubelet.yaml");
     let drop_ins = folder.path().join("drop-ins");
     fs::create_dir(&drop_ins).expect("it can be made");
-    fs::write(&file, format!("{HEADER}maxPodz: 3\nport: many\n")).expect("it can be written");
+    fs::write(&file, format!("{CONFIGURATION}maxPodz: 3\nport: many\n"))
+        .expect("it can be written");
     fs::write(
         drop_ins.join("10.conf"),
-        format!("{HEADER}syncFrequency: 1 day\n"),
+        format!("{CONFIGURATION}syncFrequency: 1 day\n"),
     )
     .expect("it can be written");
     let told = Command::new(program("podling"))
@@ -49,15 +48,8 @@ fn every_mistake_of_files_and_flags_is_told_before_anything_is_started() {
 #[tokio::test]
 async fn a_node_is_as_its_configuration_says() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    let text = format!("{HEADER}maxPods: 7\nkernelMemcgNotification: true\nhealthzPort: 0\n");
-    fs::write(directory.join("config.yaml"), text).expect("it can be written");
-    let node = Node::start_with(Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    })
-    .await;
+    let fields = "maxPods: 7\nkernelMemcgNotification: true\nhealthzPort: 0\n";
+    let node = configured(root.path(), fields).await;
     let configz = node.kubelet("/configz").expect("an answer");
     let configz: Value = serde_json::from_slice(&configz.body).expect("JSON");
     assert_eq!(configz["kubeletconfig"]["maxPods"], 7);
@@ -78,19 +70,17 @@ async fn places_names_and_the_address_of_the_health_are_those_that_are_configure
         "nameserver 192.0.2.53\nsearch example.test\n",
     )
     .expect("there is room");
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
     let logs = place("logs").display().to_string();
     let resolv_conf = place("resolv.conf").display().to_string();
     // An address of loopback that no other node of this machine has is free on every port.
     let health = free_address();
     let text = format!(
-        "{HEADER}podLogsDir: {logs}\nresolvConf: {resolv_conf}\nfileCheckFrequency: 1s\n\
+        "podLogsDir: {logs}\nresolvConf: {resolv_conf}\nfileCheckFrequency: 1s\n\
          oomScoreAdj: 321\nhealthzBindAddress: {}\nhealthzPort: {}\n",
         health.ip(),
         health.port(),
     );
-    fs::write(directory.join("config.yaml"), text).expect("it can be written");
+    configure(root.path(), &text);
     let pki = place("pki").display().to_string();
     let arguments = ["--hostname-override", "Other-Node", "--cert-dir", &pki];
     let node = Node::start_with(Options {
@@ -163,20 +153,14 @@ impl Drop for OwnCgroup {
 #[tokio::test]
 async fn a_daemons_process_its_log_and_the_machines_logs_are_as_configured() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    fs::create_dir_all(root.path().join("etc/podling")).expect("it can be made");
     fs::create_dir_all(root.path().join("var/log")).expect("it can be made");
     fs::write(root.path().join("var/log/kern.log"), "a line\n").expect("there is room");
     let own = OwnCgroup(format!("/podling-kubelet-test-{}", std::process::id()));
     let text = format!(
-        "{HEADER}maxOpenFiles: 3210\nkubeletCgroups: {}\nlogging:\n  format: json\n",
+        "maxOpenFiles: 3210\nkubeletCgroups: {}\nlogging:\n  format: json\n",
         own.0
     );
-    fs::write(root.path().join("etc/podling/config.yaml"), text).expect("there is room");
-    let node = Node::start_with(Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    })
-    .await;
+    let node = configured(root.path(), &text).await;
     let of_process = |file: &str| {
         let path = format!("/proc/{}/{file}", node.daemon_pid());
         fs::read_to_string(path).expect("the daemon runs")

@@ -7,15 +7,12 @@ use std::process::{Command, Stdio};
 
 use flate2::read::MultiGzDecoder;
 use podling_integration::harness::programs::program;
-use podling_integration::harness::{Node, Options};
 
-use crate::{pod, shell};
+use crate::{configured, pod, shell};
 
 const LINES: u64 = 20_000;
 /// Small enough for several rotations, many enough files that none goes.
-const CONFIGURATION: &str = "apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-containerLogMaxSize: 100Ki
+const CONFIGURATION: &str = "containerLogMaxSize: 100Ki
 containerLogMaxFiles: 50
 containerLogMonitorInterval: 3s
 ";
@@ -23,14 +20,7 @@ containerLogMonitorInterval: 3s
 #[tokio::test]
 async fn no_byte_of_a_rotated_log_is_lost_on_disk_or_to_who_follows_it() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    fs::write(directory.join("config.yaml"), CONFIGURATION).expect("it can be written");
-    let node = Node::start_with(Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    })
-    .await;
+    let node = configured(root.path(), CONFIGURATION).await;
     let image = node.import_debian("busybox").await;
     let script = format!(
         "i=0; while [ $i -lt {LINES} ]; do n=0; while [ $n -lt 400 ]; do i=$((i+1)); n=$((n+1)); \

@@ -85,12 +85,16 @@ use std::path::Path;
 use podling_integration::harness::{Node, Options, Pod};
 use serde_json::{Value, json};
 
+/// How every KubeletConfiguration begins.
+const CONFIGURATION: &str =
+    "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+
 /// Writes these fields of a KubeletConfiguration for the next daemon below this root.
 fn configure(root: &Path, fields: &str) {
     let directory = root.join("etc/podling");
     fs::create_dir_all(&directory).expect("it can be made");
-    let header = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
-    fs::write(directory.join("config.yaml"), format!("{header}{fields}")).expect("there is room");
+    let text = format!("{CONFIGURATION}{fields}");
+    fs::write(directory.join("config.yaml"), text).expect("there is room");
 }
 
 /// A node below this root with these fields of a KubeletConfiguration.

@@ -3,29 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use podling_integration::harness::{DEADLINE, Node, Options, Pod, wait_until};
+use podling_integration::harness::{DEADLINE, Node, Pod, wait_until};
 use serde_json::{Value, json};
 
-use crate::{is_running, one, pod};
+use crate::{configure, configured, is_running, one, pod};
 
-const CONFIGURATION: &str = "apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-systemReserved: {cpu: 100m, memory: 64Mi}
+const CONFIGURATION: &str = "systemReserved: {cpu: 100m, memory: 64Mi}
 kubeReserved: {memory: 64Mi}
 evictionHard: {memory.available: 32Mi}
 podPidsLimit: 50
 ";
-
-async fn configured(root: &tempfile::TempDir, text: &str) -> Node {
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    fs::write(directory.join("config.yaml"), text).expect("it can be written");
-    Node::start_with(Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    })
-    .await
-}
 
 /// A file of a cgroup below the node's, by its name on either version.
 fn file(node: &Node, cgroup: &str, [controller, v1, v2]: [&str; 3]) -> PathBuf {
@@ -60,7 +47,7 @@ fn total_memory() -> u64 {
 #[tokio::test]
 async fn what_is_reserved_is_kept_from_pods() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let node = configured(&root, CONFIGURATION).await;
+    let node = configured(root.path(), CONFIGURATION).await;
     let total = total_memory();
     // What eviction keeps free is not limited: it needs room to work in.
     let all = file(&node, "kubepods", MEMORY);
@@ -143,7 +130,7 @@ async fn what_is_reserved_for_a_cgroup_is_all_that_it_gets() {
         "{CONFIGURATION}enforceNodeAllocatable: [pods, system-reserved]\nsystemReservedCgroup: /{name}\n"
     );
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let node = configured(&root, &text).await;
+    let node = configured(root.path(), &text).await;
     assert_eq!(foreign.number(MEMORY), Some(64 << 20));
     let is_v2 = foreign.0.len() == 1;
     assert_eq!(foreign.number(WEIGHT), Some(if is_v2 { 4 } else { 102 }));
@@ -169,13 +156,11 @@ async fn a_pods_cgroup_that_was_left_behind_is_removed() {
 #[tokio::test]
 async fn a_reservation_for_a_cgroup_that_is_not_there_is_told_at_the_start() {
     let root = tempfile::tempdir().expect("a temporary directory can be made");
-    let directory = root.path().join("etc/podling");
-    fs::create_dir_all(&directory).expect("it can be made");
-    let text = format!(
+    let fields = format!(
         "{CONFIGURATION}enforceNodeAllocatable: [pods, system-reserved]\n\
          systemReservedCgroup: /podling-nowhere\n"
     );
-    fs::write(directory.join("config.yaml"), text).expect("it can be written");
+    configure(root.path(), &fields);
     let program = podling_integration::harness::programs::program("podling");
     let told = std::process::Command::new(program)
         .arg("--root")

@@ -7,7 +7,7 @@ use podling_integration::harness::daemon::Start;
 use podling_integration::harness::{Cluster, DEADLINE, Node, Options, Pod, wait_until};
 use serde_json::{Value, json};
 
-use crate::one;
+use crate::{CONFIGURATION, one};
 
 const NODES: &str = "/api/v1/nodes";
 const OBJECT: &str = "/api/v1/nodes/node";
@@ -123,9 +123,8 @@ async fn a_kubelet_that_shall_not_register_tells_the_status_of_a_node_that_someb
 async fn a_status_is_told_again_as_often_as_configured_though_nothing_changed() {
     let cluster = Cluster::breakable();
     let config = cluster.file("config.yaml");
-    let text = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
-                nodeStatusUpdateFrequency: 1s\nnodeStatusReportFrequency: 2s\n";
-    fs::write(&config, text).expect("there is room");
+    let fields = "nodeStatusUpdateFrequency: 1s\nnodeStatusReportFrequency: 2s\n";
+    fs::write(&config, format!("{CONFIGURATION}{fields}")).expect("there is room");
     let config = format!("--config={}", config.display());
     let (node, _) = start(&cluster, &[&config]).await;
     let mut object = cluster.wait(OBJECT, "is ready", is_ready).await;

@@ -102,11 +102,11 @@ fn number(node: &Node, cgroup: &str, names: [&str; 2]) -> u64 {
     word.parse().unwrap_or_else(|_| panic!("{names:?}: {text}"))
 }
 
-fn quota(node: &Node, cgroup: &str) -> u64 {
+pub(super) fn quota(node: &Node, cgroup: &str) -> u64 {
     number(node, cgroup, ["cpu.cfs_quota_us", "cpu.max"])
 }
 
-fn memory(node: &Node, cgroup: &str) -> u64 {
+pub(super) fn memory(node: &Node, cgroup: &str) -> u64 {
     number(node, cgroup, ["memory.limit_in_bytes", "memory.max"])
 }
 

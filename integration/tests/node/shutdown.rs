@@ -8,7 +8,7 @@ use podling_integration::harness::logind::Logind;
 use podling_integration::harness::{DEADLINE, Node, Options, Pod, wait_until};
 use serde_json::{Value, json};
 
-use crate::{is_running, pod, said, shell};
+use crate::{configure, is_running, pod, said, shell};
 
 const LOCK: &str = "shutdown | kubelet | Kubelet needs time to handle node shutdown | delay";
 const MESSAGE: &str = "Pod was terminated in response to imminent node shutdown.";
@@ -41,10 +41,8 @@ fn is_given_up(pod: &Pod) -> bool {
 
 /// A node that has logind wait ten minutes, half of them for critical pods.
 async fn start(root: &Path, logind: &Logind) -> Node {
-    fs::create_dir_all(root.join("etc/podling")).expect("it can be made");
-    let text = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
-                shutdownGracePeriod: 10m\nshutdownGracePeriodCriticalPods: 5m\n";
-    fs::write(root.join("etc/podling/config.yaml"), text).expect("there is room");
+    let fields = "shutdownGracePeriod: 10m\nshutdownGracePeriodCriticalPods: 5m\n";
+    configure(root, fields);
     Node::start_with(Options {
         root: Some(root.to_owned()),
         start: Start {

@@ -11,8 +11,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::chain;
 use super::dead::{Limit, Pods, beyond, of_settled, sandboxes_of_settled};
+use crate::causes::chain;
 use crate::cri::{Container, Runtime, RuntimeError, Scope};
 use crate::labels;
 use crate::layout::Layout;

@@ -13,9 +13,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::chain;
 use super::ledger::{Ledger, Unused};
 use super::policy::{Excess, Policy, readable};
+use crate::causes::chain;
 use crate::cri::{ImageReference, Runtime, RuntimeError, Scope};
 use crate::metrics::{Gone, UpkeepMetrics};
 use crate::model::{Event, EventKind};

@@ -21,15 +21,3 @@ pub use containers::{ContainerCollector, DeadContainers, DeadError, DeadParts, R
 pub use dead::Limit;
 pub use images::{CollectError, ImageCollector, Images};
 pub use policy::Policy;
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::csi::{Claims, of_drivers};
 use super::described::Described;
 use super::executor::PodExecutor;
-use super::sandbox::chain;
+use crate::causes::chain;
 use crate::csi::{Larger, Moment, Secrets};
 use crate::model::{EventKind, Pod, PodOrigin, Quantity, StringMap};
 use crate::volume::VolumeError;

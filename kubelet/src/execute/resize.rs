@@ -3,8 +3,8 @@
 use std::io;
 
 use super::executor::PodExecutor;
-use super::sandbox::chain;
 use crate::allocation::given;
+use crate::causes::chain;
 use crate::cri::{self, PodStats, RuntimeError};
 use crate::model::{
     ContainerName, Pod, PodObservation, PodSpec, ResizeContainer, ResizePod, ResizeWhole,

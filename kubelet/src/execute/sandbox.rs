@@ -14,6 +14,7 @@ use super::report::Reporter;
 use super::sandbox_config::{Place, sandbox_config};
 use super::users;
 use crate::allocation::given;
+use crate::causes::chain;
 use crate::credential::PullSecret;
 use crate::cri::{IdRange, RuntimeFeatures, SandboxConfig};
 use crate::metrics::Users;
@@ -333,15 +334,4 @@ const CGROUP: &str = "FailedCreatePodContainer";
 pub(super) fn fail(report: &Reporter<'_>, reason: &'static str, message: String) -> PodFailure {
     report.warning(reason, message.clone());
     PodFailure { reason, message }
-}
-
-/// The error with all its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

@@ -11,7 +11,8 @@ use super::environment::Facts;
 use super::executor::PodExecutor;
 use super::payload::{Objects, payload};
 use super::report::Reporter;
-use super::sandbox::{chain, fail};
+use super::sandbox::fail;
+use crate::causes::chain;
 use crate::model::{
     BEYOND_VOLUME_LIMIT, Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure,
     VolumeSource,

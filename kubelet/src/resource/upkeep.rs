@@ -6,7 +6,6 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tracing::{info, warn};
 use super::groups::{GroupLimits, all_pods, classes, reserved};
 use super::{Capacity, CgroupError, GroupSettings, PodCgroups, QosClass};
 use crate::admit::NodeFacts;
+use crate::causes::chain;
 use crate::model::{Event, EventKind, PodUid};
 use crate::sync::{EventRecorder, Tenants};
 
@@ -229,14 +229,4 @@ pub(super) fn pods_in(directories: impl Iterator<Item = PathBuf>) -> BTreeSet<Po
     names
         .filter_map(|name| Some(PodUid::from(name.strip_prefix("pod")?)))
         .collect()
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

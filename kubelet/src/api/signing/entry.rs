@@ -19,6 +19,7 @@ use super::keeper::{Keeper, KeeperParts, Renewal, WishSource};
 use crate::api::client::{Client, Pace, bytes};
 use crate::api::kubeconfig::{Kubeconfig, Material, User, write};
 use crate::api::{ClusterSettings, JoinError, read_kubeconfig};
+use crate::causes::chain;
 use crate::certificate::{Leaf, Shelf, Wish, certificates_of};
 use crate::metrics::CertificateMetrics;
 use crate::whole::write_private;
@@ -185,14 +186,4 @@ fn take_over(shelf: &Shelf, user: &User) {
         let error = &error as &dyn std::error::Error;
         warn!(error, "the kubeconfig's client certificate is not used");
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        words = format!("{words}: {error}");
-        source = error.source();
-    }
-    words
 }

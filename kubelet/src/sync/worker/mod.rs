@@ -24,6 +24,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::causes::chain;
 use crate::metrics::{Lifecycle, Wanted, Work, Working};
 use crate::model::{
     ContainerName, Demise, HeldBack, Pod, PodActions, PodName, PodObservation, PodUid,
@@ -42,7 +43,6 @@ use crate::status::heeded;
 use reserve::Reserved;
 use resize::Ongoing;
 use state::{Ending, State};
-use tell::chain;
 
 /// What a worker does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

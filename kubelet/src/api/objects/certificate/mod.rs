@@ -29,6 +29,7 @@ use super::told::Told;
 use crate::api::backoff::Backoff;
 use crate::api::client::{ApiError, Client};
 use crate::api::reflect::{News, Reflector};
+use crate::causes::chain;
 use crate::model::{CertificateWish, Event, EventKind, Object, PodCertificate, PodName};
 use crate::sync::EventRecorder;
 use plan::{Asker, Issued, Lateness, Refused, Verdict, request, source_of, verdict};
@@ -297,14 +298,4 @@ async fn wait_until(time: Timestamp) {
             _ => return,
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        words = format!("{words}: {error}");
-        source = error.source();
-    }
-    words
 }
