@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Seen;
 use super::follow::{collection, seen};
+use super::told::Told;
 use crate::api::client::Client;
-use crate::model::{Object, ObjectKey, ObjectKind};
+use crate::model::{Object, ObjectKind};
 
 /// The first wait for a claim that is not bound, or for what is not there.
 const SOON: Duration = Duration::from_millis(200);
@@ -28,56 +28,34 @@ pub(super) fn is_for(kind: ObjectKind) -> bool {
 }
 
 /// Asks until `end`, and tells what has changed.
-pub(super) async fn ask(
-    client: Client,
-    key: ObjectKey,
-    (tell, changed): (watch::Sender<Seen>, mpsc::UnboundedSender<ObjectKey>),
-    end: CancellationToken,
-) {
+pub(super) async fn ask(client: Client, told: Told, end: CancellationToken) {
     // A request that is given up has told nobody.
-    tokio::select! {
-        () = end.cancelled() => {}
-        () = ask_again(&client, &key, &tell, &changed) => {}
-    }
+    end.run_until_cancelled(ask_again(&client, &told)).await;
 }
 
-async fn ask_again(
-    client: &Client,
-    key: &ObjectKey,
-    tell: &watch::Sender<Seen>,
-    changed: &mpsc::UnboundedSender<ObjectKey>,
-) {
+async fn ask_again(client: &Client, told: &Told) {
+    let key = &told.key;
     let collection = collection(key).expect("claims and volumes are in a collection");
     let path = format!("{collection}/{}", key.name);
     let mut wait = SOON;
     loop {
         let now = match client.get(&path).await {
-            Ok(object) => seen(key, object),
-            Err(error) if error.is_not_found() => Seen::Missing,
+            Ok(object) => Some(seen(key, object)),
+            Err(error) if error.is_not_found() => Some(Seen::Missing),
             // What was known is better than nothing.
-            Err(_) if matches!(*tell.borrow(), Seen::There(_)) => tell.borrow().clone(),
-            Err(error) => Seen::Wrong(error.to_string()),
+            Err(_) if told.has_one() => None,
+            Err(error) => Some(Seen::Wrong(error.to_string())),
         };
-        let pause = match serves(&now) {
-            true => {
-                wait = SOON;
-                RARELY
-            }
-            false => {
-                let longer = (2 * wait).min(LATER);
-                std::mem::replace(&mut wait, longer)
-            }
-        };
-        let is_first = *tell.borrow() == Seen::Unknown;
-        let is_news = tell.send_if_modified(|before| {
-            let is_news = *before != now;
-            *before = now;
-            is_news
-        });
-        // Who waits for the first answer needs not be woken by it.
-        if is_news && !is_first && changed.send(key.clone()).is_err() {
-            return;
+        if let Some(now) = now {
+            told.say(now);
         }
+        let pause = if told.is(serves) {
+            wait = SOON;
+            RARELY
+        } else {
+            let longer = (2 * wait).min(LATER);
+            std::mem::replace(&mut wait, longer)
+        };
         sleep(pause).await;
     }
 }

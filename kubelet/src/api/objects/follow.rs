@@ -1,25 +1,21 @@
 //! Follows one object.
 
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Seen;
+use super::told::Told;
 use crate::api::client::Client;
 use crate::api::reflect::{News, Reflector};
 use crate::model::{Object, ObjectKey, ObjectKind};
 use crate::source::read_object;
 
 /// Follows an object until `end`; one that cannot change is not asked for again.
-pub(super) async fn follow(
-    client: Client,
-    key: ObjectKey,
-    (tell, changed): (watch::Sender<Seen>, mpsc::UnboundedSender<ObjectKey>),
-    end: CancellationToken,
-) {
-    let Some(collection) = collection(&key) else {
-        tell.send_replace(Seen::Missing);
-        return;
+pub(super) async fn follow(client: Client, told: Told, end: CancellationToken) {
+    let key = &told.key;
+    let Some(collection) = collection(key) else {
+        return told.say(Seen::Missing);
     };
     let path = format!("{collection}?fieldSelector=metadata.name%3D{}", key.name);
     let reflector = Reflector::new(client, path);
@@ -39,26 +35,11 @@ pub(super) async fn follow(
         let is_final = object
             .as_ref()
             .is_some_and(|object| object["immutable"] == true);
-        let now = object.map_or(Seen::Missing, |object| seen(&key, object));
-        let is_first = *tell.borrow() == Seen::Unknown;
-        let is_news = tell.send_if_modified(|before| {
-            let is_news = *before != now;
-            *before = now;
-            is_news
-        });
-        // Who waits for the first look needs not be woken by it.
-        if is_news && !is_first && changed.send(key.clone()).is_err() {
-            return;
-        }
+        told.say(object.map_or(Seen::Missing, |object| seen(key, object)));
         if is_final {
-            return keep(tell).await;
+            return told.keep().await;
         }
     }
-}
-
-/// Keeps what is known there for who asks later.
-async fn keep(tell: watch::Sender<Seen>) {
-    tell.closed().await;
 }
 
 /// What an object says.

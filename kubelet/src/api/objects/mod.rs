@@ -175,35 +175,33 @@ impl ApiObjects {
     fn begin(&self, reader: &PodUid, key: &ObjectKey) -> Followed {
         let (tell, seen) = watch::channel(Seen::Unknown);
         let end = self.stop.child_token();
-        let (client, key) = (self.client.clone(), key.clone());
-        let (changed, to_follower) = (self.changed.clone(), end.clone());
-        let told = (tell, changed);
+        let to_follower = end.clone();
+        let client = self.client.clone();
+        let told = Told::new(key.clone(), (tell, self.changed.clone()));
         match key.kind {
             ObjectKind::ServiceAccountToken => {
                 let pod = self.pods.with_uid(reader);
-                let tokens = token::Tokens { client, key, pod };
-                self.tasks.spawn(tokens.follow(told.0, told.1, to_follower));
+                let tokens = token::Tokens { client, pod, told };
+                self.tasks.spawn(tokens.follow(to_follower));
             }
             ObjectKind::PodCertificate => {
                 let certificates = certificate::Certificates {
                     client,
                     pod: self.pods.with_uid(reader),
                     events: Arc::clone(&self.events),
-                    told: Told::new(key, told),
+                    told,
                 };
                 self.tasks.spawn(certificates.follow(to_follower));
             }
             ObjectKind::ClusterTrustBundle => {
-                let told = Told::new(key, told);
                 self.tasks.spawn(bundles::follow(client, told, to_follower));
             }
             kind if asked_again::is_for(kind) => {
-                let asking = asked_again::ask(client, key, told, to_follower);
-                self.tasks.spawn(asking);
+                self.tasks
+                    .spawn(asked_again::ask(client, told, to_follower));
             }
             _ => {
-                let following = follow::follow(client, key, told, to_follower);
-                self.tasks.spawn(following);
+                self.tasks.spawn(follow::follow(client, told, to_follower));
             }
         }
         Followed {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Seen;
+use super::told::Told;
 use crate::api::backoff::Backoff;
 use crate::api::client::{ApiError, Client};
-use crate::model::{Object, ObjectKey, Token, TokenRequest};
+use crate::model::{Object, Token, TokenRequest};
 
 /// A token is not used for longer, as upstream has it.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,39 +22,24 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Tokens for one pod.
 pub(super) struct Tokens {
     pub(super) client: Client,
-    pub(super) key: ObjectKey,
     pub(super) pod: Option<Arc<core::Pod>>,
+    pub(super) told: Told,
 }
 
 impl Tokens {
     /// Has a token until `end`.
-    pub(super) async fn follow(
-        self,
-        tell: watch::Sender<Seen>,
-        changed: mpsc::UnboundedSender<ObjectKey>,
-        end: CancellationToken,
-    ) {
+    pub(super) async fn follow(self, end: CancellationToken) {
         // A request that is given up has told nobody.
-        tokio::select! {
-            () = end.cancelled() => {}
-            () = self.renew(tell, changed) => {}
-        }
+        end.run_until_cancelled(self.renew()).await;
     }
 
-    async fn renew(&self, tell: watch::Sender<Seen>, changed: mpsc::UnboundedSender<ObjectKey>) {
+    async fn renew(&self) {
         let mut backoff = Backoff::new();
         loop {
-            let is_first = !matches!(*tell.borrow(), Seen::There(_));
             match self.ask().await {
                 Ok(answer) => {
                     backoff.rest();
-                    let token = answer["status"]["token"].as_str().unwrap_or_default();
-                    let expires = answer["status"]["expirationTimestamp"].as_str();
-                    let token = Token::new(token, expires.unwrap_or_default());
-                    tell.send_replace(Seen::There(Object::Token(token)));
-                    if !is_first && changed.send(self.key.clone()).is_err() {
-                        return;
-                    }
+                    self.told.there(Object::Token(token_of(&answer)));
                     sleep(lasts(&answer, Timestamp::now())).await;
                 }
                 Err(error) => {
@@ -62,13 +47,12 @@ impl Tokens {
                         error = &error as &dyn std::error::Error,
                         "a pod has no new token"
                     );
-                    if is_first {
-                        let why = if error.is_not_found() {
-                            Seen::Missing
-                        } else {
-                            Seen::Wrong(error.to_string())
-                        };
-                        tell.send_replace(why);
+                    // The one before is better than nothing.
+                    if !self.told.has_one() {
+                        self.told.say(match error.is_not_found() {
+                            true => Seen::Missing,
+                            false => Seen::Wrong(error.to_string()),
+                        });
                     }
                     sleep(backoff.next()).await;
                 }
@@ -81,10 +65,10 @@ impl Tokens {
             account,
             audience,
             seconds,
-        } = TokenRequest::of(&self.key);
+        } = TokenRequest::of(&self.told.key);
         let path = format!(
             "/api/v1/namespaces/{}/serviceaccounts/{account}/token",
-            self.key.namespace
+            self.told.key.namespace
         );
         let audiences: Vec<_> = Some(audience)
             .into_iter()
@@ -107,6 +91,13 @@ impl Tokens {
         });
         self.client.create(&path, &request).await
     }
+}
+
+/// The token of an answer.
+fn token_of(answer: &Value) -> Token {
+    let token = answer["status"]["token"].as_str().unwrap_or_default();
+    let expires = answer["status"]["expirationTimestamp"].as_str();
+    Token::new(token, expires.unwrap_or_default())
 }
 
 /// How long a token is used: no longer than a day, and no longer than four fifths of its time. When it

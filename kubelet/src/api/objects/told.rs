@@ -8,7 +8,7 @@ use crate::model::{Object, ObjectKey};
 /// Who is told what is known of an object.
 pub(super) struct Told {
     pub(super) key: ObjectKey,
-    pub(super) tell: watch::Sender<Seen>,
+    tell: watch::Sender<Seen>,
     changed: mpsc::UnboundedSender<ObjectKey>,
 }
 
@@ -32,6 +32,21 @@ impl Told {
             // Nobody listens any more when the kubelet ends.
             let _ = self.changed.send(self.key.clone());
         }
+    }
+
+    /// Whether what is known is such.
+    pub(super) fn is(&self, such: impl FnOnce(&Seen) -> bool) -> bool {
+        such(&self.tell.borrow())
+    }
+
+    /// Whether an object is known.
+    pub(super) fn has_one(&self) -> bool {
+        self.is(|seen| matches!(seen, Seen::There(_)))
+    }
+
+    /// Keeps what is known there for who asks later, until nobody can any more.
+    pub(super) async fn keep(&self) {
+        self.tell.closed().await;
     }
 
     /// The object is this now.

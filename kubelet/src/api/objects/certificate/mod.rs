@@ -93,11 +93,11 @@ impl Certificates {
         let Some((pod, source)) = source else {
             let why = "pod does not contain the named podCertificate projected volume source";
             self.told.wrong(why);
-            return self.told.tell.closed().await;
+            return self.told.keep().await;
         };
         self.renew(pod, source).await;
         // It is refused for good: what is known stays for who asks later.
-        self.told.tell.closed().await;
+        self.told.keep().await;
     }
 
     async fn renew(&self, pod: &core::Pod, source: &core::PodCertificateProjection) {
