@@ -51,9 +51,9 @@ pub(super) fn victims(
     let without = |groups: &[&[Tenant]]| left(&needs, groups.iter().copied().flatten());
 
     refuse_any(without(&[&best_effort, &burstable, &guaranteed]))?;
-    let guaranteed = nearest(guaranteed, without(&[&best_effort, &burstable]))?;
-    let burstable = nearest(burstable, without(&[&best_effort, &guaranteed]))?;
-    let best_effort = nearest(best_effort, without(&[&burstable, &guaranteed]))?;
+    let guaranteed = nearest(guaranteed, without(&[&best_effort, &burstable]));
+    let burstable = nearest(burstable, without(&[&best_effort, &guaranteed]));
+    let best_effort = nearest(best_effort, without(&[&burstable, &guaranteed]));
     let all = best_effort.into_iter().chain(burstable).chain(guaranteed);
     Ok(all.map(|tenant| tenant.uid).collect())
 }
@@ -77,31 +77,29 @@ fn tenants(pod: &Pod, others: &[&Pod], class: QosClass) -> Vec<Tenant> {
         .collect()
 }
 
-/// Takes the tenant that comes nearest to what is needed, until nothing is.
-fn nearest(mut tenants: Vec<Tenant>, mut needs: Vec<Need>) -> Result<Vec<Tenant>, TooFew> {
+/// Takes the tenant that comes nearest to what is needed, until nothing is or all are taken.
+fn nearest(mut tenants: Vec<Tenant>, mut needs: Vec<Need>) -> Vec<Tenant> {
     let mut taken = Vec::new();
-    while !needs.is_empty() {
-        let key = |tenant: &Tenant| {
-            let Amounts {
-                memory, cpu_millis, ..
-            } = tenant.asked;
-            (distance(&needs, &tenant.asked), memory, cpu_millis)
-        };
-        let best = (0..tenants.len()).min_by(|one, other| {
-            let (one, other) = (key(&tenants[*one]), key(&tenants[*other]));
-            one.0
-                .total_cmp(&other.0)
-                .then((one.1, one.2).cmp(&(other.1, other.2)))
-        });
-        let Some(best) = best else {
-            refuse_any(needs)?;
-            break;
-        };
+    while !needs.is_empty()
+        && let Some(best) = place_of_nearest(&tenants, &needs)
+    {
         let tenant = tenants.swap_remove(best);
         needs = left(&needs, [&tenant]);
         taken.push(tenant);
     }
-    Ok(taken)
+    taken
+}
+
+/// Of those that come equally near, the one that asks for least.
+fn place_of_nearest(tenants: &[Tenant], needs: &[Need]) -> Option<usize> {
+    let key = |place: &usize| {
+        let asked = &tenants[*place].asked;
+        (distance(needs, asked), (asked.memory, asked.cpu_millis))
+    };
+    (0..tenants.len()).min_by(|one, other| {
+        let ((near, small), (other_near, other_small)) = (key(one), key(other));
+        near.total_cmp(&other_near).then(small.cmp(&other_small))
+    })
 }
 
 /// How far a pod's requests are from what is needed: each resource weighs the same.

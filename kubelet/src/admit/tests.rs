@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::evict::Pressure;
 use crate::model::{
     AppArmorProfile, Container, ContainerPort, NetworkMode, NodeOperator, NodeRequirement,
     NodeTerm, Pod, PodName, Protocol, RestartPolicy, SupplementalGroupsPolicy, Sysctl,
@@ -356,7 +357,14 @@ fn nobody_comes_when_the_machine_goes_down() {
 #[test]
 fn only_safe_and_allowed_parameters_of_own_namespaces_may_be_set() {
     let allowing = NodeFacts {
-        allowed_unsafe_sysctls: vec!["kernel.msg*".to_owned(), "net.core.somaxconn".to_owned()],
+        allowed_unsafe_sysctls: [
+            "kernel.msg*",
+            "net.core.somaxconn",
+            "net/ipv4/conf/eth0.1/*",
+            "user.max_net_namespaces",
+        ]
+        .map(str::to_owned)
+        .into(),
         ..node()
     };
     let told = |name: &str, network| {
@@ -384,6 +392,8 @@ fn only_safe_and_allowed_parameters_of_own_namespaces_may_be_set() {
         "net/ipv4/tcp_syncookies",
         "net.core.somaxconn",
         "kernel.msgmax",
+        "net/ipv4/conf/eth0.1/forwarding",
+        "user.max_net_namespaces",
     ] {
         assert_eq!(told(name, NetworkMode::Pod), "in", "{name}");
     }
@@ -396,6 +406,27 @@ fn only_safe_and_allowed_parameters_of_own_namespaces_may_be_set() {
         "SysctlForbidden: forbidden sysctl: \"net.ipv4.tcp_syncookies\" not allowed with host net \
          enabled"
     );
+}
+
+#[test]
+fn a_node_that_is_short_of_disk_takes_no_more_pods_and_keeps_those_that_run() {
+    let node = NodeFacts {
+        pressures: [Pressure::Disk].into(),
+        ..node()
+    };
+    let pod = pod("a");
+    assert_eq!(
+        answer_of(&node, &pod),
+        "Evicted: The node had condition: [DiskPressure]. "
+    );
+    let question = Question {
+        pod: &pod,
+        others: &[],
+        held: &BTreeMap::new(),
+        node: &node,
+        stage: Stage::Runs,
+    };
+    assert_eq!(decide(question), Admission::Admitted);
 }
 
 #[test]

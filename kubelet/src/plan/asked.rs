@@ -121,4 +121,13 @@ mod tests {
         let made = observed(ContainerState::Created);
         assert_eq!(restart_asked(&pod, &made, &asked(&["web#0"])), None);
     }
+
+    #[test]
+    fn nothing_begins_anew_in_a_sandbox_that_is_no_longer_good() {
+        let pod = fixture::pod(RestartPolicy::Always, &[], &["web"]);
+        let gone = vec![fixture::sandbox(0, SandboxState::NotReady)];
+        let web = fixture::made("web", 0, fixture::exited(1));
+        let observation = fixture::seen(gone, vec![web]);
+        assert_eq!(restart_asked(&pod, &observation, &asked(&["web#0"])), None);
+    }
 }

@@ -15,7 +15,7 @@ use crate::model::SandboxState::{NotReady, Ready};
 use crate::model::{
     ContainerName, ContainerObservation, Demise, EphemeralContainer, ExitCodes, FailureReason,
     HeldBack, LinuxUser, MountPropagation, Pod, PodObservation, ProbeKind, ProbeResults,
-    RecursiveReadOnly, Requirements, ResourceList, RestartAction, RestartPolicy, RestartRule,
+    RecursiveReadOnly, Requirements, ResourceList, RestartAction, RestartPolicy, RestartRule, Size,
     StartFailure, Told, Verdict, VolumeMount,
 };
 use crate::plan::fixture::{
@@ -622,12 +622,15 @@ fn addresses_are_the_sandboxs_or_the_hosts() {
     assert_eq!(status.pod_ip.as_deref(), Some("192.0.2.1"));
 }
 
-#[test]
-fn the_quality_of_service_follows_requests_and_limits() {
-    let list = |cpu, memory| ResourceList {
+fn list(cpu: Option<u64>, memory: Option<u64>) -> ResourceList {
+    ResourceList {
         cpu_millis: cpu,
         memory_bytes: memory,
-    };
+    }
+}
+
+#[test]
+fn the_quality_of_service_follows_requests_and_limits() {
     let rows = [
         (list(None, None), list(None, None), "BestEffort"),
         (list(Some(100), None), list(None, None), "Burstable"),
@@ -655,12 +658,38 @@ fn the_quality_of_service_follows_requests_and_limits() {
 }
 
 #[test]
+fn a_pod_tells_of_the_size_that_it_has_until_it_has_the_one_that_it_shall() {
+    let mut pod = pod(Always, &[], &["a"]);
+    pod.spec.resources.requests = list(Some(500), Some(64 << 20));
+    pod.spec.resources.limits = list(Some(1000), Some(128 << 20));
+    let shall = Size::of(&pod.spec.resources);
+    let mut has = shall;
+    has.cpu_millis.limit = Some(750);
+    for (has, cpu) in [(has, "750m"), (shall, "1")] {
+        let told = whole::resources(&pod.spec, Some(has));
+        let told = serde_json::to_value(told).unwrap();
+        let limits = json!({ "cpu": cpu, "memory": "128Mi" });
+        assert_eq!(told["limits"], limits);
+    }
+}
+
+#[test]
+fn devices_of_a_pod_are_counted_and_pages_have_units() {
+    let mut pod = pod(Always, &[], &["a"]);
+    pod.spec.containers[0].scalars.requests =
+        [("example.com/gpu", 2048), ("hugepages-2Mi", 4 << 20)]
+            .map(|(name, amount)| (name.to_owned(), amount))
+            .into();
+    let allocated = serde_json::to_value(whole::allocated(&pod.spec)).unwrap();
+    assert_eq!(
+        allocated,
+        json!({ "example.com/gpu": "2048", "hugepages-2Mi": "4Mi" })
+    );
+}
+
+#[test]
 fn a_pod_tells_what_it_was_given_as_a_whole() {
     let mut pod = pod(Always, &[], &["a", "b"]);
-    let list = |cpu, memory| ResourceList {
-        cpu_millis: cpu,
-        memory_bytes: memory,
-    };
     pod.spec.containers[0].resources.requests = list(Some(500), Some(1 << 20));
     pod.spec.containers[0].scalars.requests = [("ephemeral-storage".to_owned(), 1 << 30)].into();
     pod.spec.resources.requests = list(None, Some(64 << 20));
