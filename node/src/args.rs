@@ -23,7 +23,7 @@ pub(crate) use acting::{
 pub(crate) use get::{EventsArguments, Get, OutputArguments, WatchArguments};
 pub(crate) use join::JoinArguments;
 pub(crate) use logs::LogsArguments;
-pub(crate) use looking::{Describe, FileArguments, Top, TopPodsArguments};
+pub(crate) use looking::{ApplyArguments, DeleteArguments, Describe, Top, TopPodsArguments};
 pub(crate) use nri::NriArguments;
 pub(crate) use streams::{ExecArguments, Forwarding, PortForwardArguments, StreamsArguments};
 
@@ -124,9 +124,9 @@ pub(crate) enum Ask {
         what: Get,
     },
     /// Put manifests into the node's directory, which starts or replaces their pods.
-    Apply(FileArguments),
-    /// Take manifests out of the node's directory, which ends their pods.
-    Delete(FileArguments),
+    Apply(ApplyArguments),
+    /// End pods: take their manifests out of the node's directory, by their files or by the pods' names.
+    Delete(DeleteArguments),
     /// Show what happened to pods.
     Events(EventsArguments),
     /// Describe a pod, with what happened to it, or the node.

@@ -56,6 +56,16 @@ pub(crate) fn is_kind(resource: Resource, word: &str) -> bool {
         || (resource.word().starts_with(&word) && word.len() == 2)
 }
 
+/// `pod/web` or `web` as `web`; `pods` alone is no name.
+pub(crate) fn bare_name(resource: Resource, word: &str) -> Option<&str> {
+    match word.split_once('/') {
+        Some((kind, name)) if is_kind(resource, kind) => Some(name),
+        Some(_) => Some(word),
+        None if is_kind(resource, word) => None,
+        None => Some(word),
+    }
+}
+
 /// The name of an object.
 pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
@@ -65,4 +75,18 @@ pub(crate) fn name(object: &Value) -> &str {
 pub(crate) fn namespace(object: &Value) -> &str {
     let namespace = object["metadata"]["namespace"].as_str();
     namespace.unwrap_or("default")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_may_stand_before_a_name() {
+        let bare = |word| bare_name(Resource::Pods, word);
+        assert_eq!(bare("pod/web"), Some("web"));
+        assert_eq!(bare("web"), Some("web"));
+        assert_eq!(bare("pods"), None);
+        assert_eq!(bare("deployment/web"), Some("deployment/web"));
+    }
 }

@@ -251,7 +251,14 @@ async fn a_pod_is_applied_looked_at_and_deleted() {
         "{cadvisor}"
     );
 
-    assert_eq!(said(&node, &["delete", "-f", &file]), "pod/box deleted\n");
-    node.wait_gone("box").await;
+    let deleted = "pod \"box\" deleted from default namespace\n";
+    assert_eq!(said(&node, &["delete", "-f", &file]), deleted);
+    assert!(node.pods().is_empty(), "it was waited for");
+    said(
+        &node,
+        &["run", "box", "--image", &image, "--", "sleep", "1000"],
+    );
+    assert_eq!(said(&node, &["delete", "pod", "box-node"]), deleted);
+    assert!(node.pods().is_empty(), "it was waited for");
     node.stop().await;
 }

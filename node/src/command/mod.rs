@@ -8,6 +8,7 @@ mod completion;
 mod cp;
 mod credentials;
 mod debug;
+mod delete;
 mod describe;
 mod exec;
 mod get;
@@ -62,8 +63,8 @@ pub(crate) async fn run(layout: &Layout, command: Ask) -> Outcome {
             output::print(&text)?;
             Ok(code)
         }
-        Ask::Apply(arguments) => apply::apply(layout, &arguments).await,
-        Ask::Delete(arguments) => apply::delete(layout, &arguments),
+        Ask::Apply(arguments) => apply::run(layout, &arguments).await,
+        Ask::Delete(arguments) => delete::run(layout, &arguments).await,
         Ask::Describe { what } => describe::run(layout, &what).await,
         Ask::Top { what } => top::run(layout, &what).await,
         Ask::Restart(arguments) => restart::run(layout, &arguments).await,

@@ -39,7 +39,7 @@ pub(super) async fn run(layout: &Layout, arguments: RunArguments) -> Outcome {
         return output::print(&text);
     }
     let file = file(layout, &arguments);
-    manifests::names(&file, &text)?;
+    manifests::named(&file, &text)?;
     if file.exists() {
         let file = file.display();
         return Err(format!("pods {:?} already exists: {file}", arguments.name).into());

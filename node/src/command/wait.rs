@@ -13,7 +13,7 @@ use crate::args::WaitArguments;
 use crate::duration;
 use crate::jsonpath::{Template, go_text};
 use crate::kubelet::Kubelet;
-use crate::resource::{Resource, is_kind, name, namespace};
+use crate::resource::{Resource, bare_name, name, namespace};
 use crate::select::{Selection, is_named};
 
 /// What a negative time means.
@@ -213,7 +213,11 @@ async fn meant(
     let own = &arguments.namespace.namespace;
     let fields = arguments.field_selector.clone().unwrap_or_default();
     fields.check(Resource::Pods)?;
-    let bare: Vec<_> = arguments.pods.iter().filter_map(|one| bare(one)).collect();
+    let bare: Vec<_> = arguments
+        .pods
+        .iter()
+        .filter_map(|one| bare_name(Resource::Pods, one))
+        .collect();
     if bare.is_empty() {
         let has_selector = arguments.selector.is_some() || arguments.field_selector.is_some();
         if !arguments.all && !has_selector {
@@ -244,16 +248,6 @@ async fn meant(
         }
     }
     Ok(meant)
-}
-
-/// `pod/web` or `web` as `web`; `pods` alone is no name.
-fn bare(text: &str) -> Option<&str> {
-    match text.split_once('/') {
-        Some((kind, name)) if is_kind(Resource::Pods, kind) => Some(name),
-        Some(_) => Some(text),
-        None if is_kind(Resource::Pods, text) => None,
-        None => Some(text),
-    }
 }
 
 fn timeout(text: &str) -> Result<Duration, duration::InvalidDuration> {
@@ -328,13 +322,6 @@ mod tests {
             let refused = text.parse::<Condition>().unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
-    }
-
-    #[test]
-    fn a_kind_may_stand_before_a_name() {
-        assert_eq!(bare("pod/web"), Some("web"));
-        assert_eq!(bare("web"), Some("web"));
-        assert_eq!(bare("pods"), None);
     }
 
     #[test]
