@@ -11,6 +11,8 @@ set -euo pipefail
 dir=$(realpath -m "$1")
 shift
 patience=120 # seconds
+# What is closed by default and stories are told of.
+gates=ClusterTrustBundle=true,ClusterTrustBundleProjection=true,PodCertificateRequest=true
 processes=()
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -146,7 +148,8 @@ start apiserver "$apiserver" --etcd-servers "$storage" --bind-address 127.0.0.1 
     --service-account-key-file accounts.pub --service-account-signing-key-file accounts.key \
     --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --enable-bootstrap-token-auth \
     --kubelet-client-certificate to-kubelets.crt --kubelet-client-key to-kubelets.key \
-    --kubelet-preferred-address-types InternalIP --allow-privileged
+    --kubelet-preferred-address-types InternalIP --allow-privileged \
+    --feature-gates "$gates" --runtime-config certificates.k8s.io/v1beta1=true
 wait_for /readyz
 start controllers "$controllers" --kubeconfig admin.kubeconfig --leader-elect=false --secure-port 0 \
     --service-account-private-key-file accounts.key --root-ca-file ca.crt --use-service-account-credentials \

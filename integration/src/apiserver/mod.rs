@@ -32,11 +32,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::SignedDuration;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 use der::Subject;
+pub use pod_certificates::{Validity, issued};
 use signing::Authority;
 pub use signing::Signing;
 use store::Store;
@@ -160,12 +160,6 @@ impl ApiServer {
             groups: vec!["system:nodes".to_owned()],
         };
         authority.map_or_else(String::new, |authority| authority.client(&subject, ends))
-    }
-
-    /// What a signer of certificates of pods writes to a request: from when on the next one is to be asked
-    /// for, and how long it is good.
-    pub fn issued(&self, request: &Value, renewed_after: Duration, lifetime: Duration) -> Value {
-        pod_certificates::issued(request, renewed_after, lifetime)
     }
 
     /// Closes every connection and takes no more.

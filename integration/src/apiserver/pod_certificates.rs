@@ -71,15 +71,36 @@ fn forbidden(message: String) -> Refusal {
     Refusal(StatusCode::FORBIDDEN, "Forbidden", message)
 }
 
-/// The status of a request that was issued: from when on the next one is asked for, and how long it is good.
-pub(super) fn issued(request: &Value, renewed_after: Duration, lifetime: Duration) -> Value {
+/// How long a certificate is good, and from when on the next one is to be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Validity {
+    /// From the beginning until the next one is asked for.
+    pub renewed_after: Duration,
+    /// From the beginning to the end.
+    pub lifetime: Duration,
+}
+
+impl Validity {
+    /// The same, in minutes.
+    pub fn minutes(renewed_after: u64, lifetime: u64) -> Self {
+        Self {
+            renewed_after: Duration::from_secs(60 * renewed_after),
+            lifetime: Duration::from_secs(60 * lifetime),
+        }
+    }
+}
+
+/// The status that a signer gives a request of a pod when it issues a certificate.
+pub fn issued(request: &Value, validity: Validity) -> Value {
     let authority = Authority::new();
-    let now = Timestamp::now();
+    // A certificate knows whole seconds, and a cluster wants the same of the status.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).expect("now is a time");
     let after = |time: Duration| {
         let time = SignedDuration::try_from(time).expect("it is short");
-        (now + time).to_string()
+        now + time
     };
-    let chain = authority.pod(&request["spec"], lifetime);
+    let ends = after(validity.lifetime);
+    let chain = authority.pod(&request["spec"], now.into(), ends.into());
     let chain = chain.expect("the request is well formed") + &authority.pem;
     json!({ "status": {
         "conditions": [{
@@ -88,7 +109,7 @@ pub(super) fn issued(request: &Value, renewed_after: Duration, lifetime: Duratio
         }],
         "certificateChain": chain,
         "notBefore": now.to_string(),
-        "beginRefreshAt": after(renewed_after),
-        "notAfter": after(lifetime),
+        "beginRefreshAt": after(validity.renewed_after).to_string(),
+        "notAfter": ends.to_string(),
     }})
 }

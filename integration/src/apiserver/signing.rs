@@ -93,15 +93,15 @@ impl Authority {
     }
 
     /// A certificate of a pod that has shown that it has a key.
-    pub(super) fn pod(&self, spec: &Value, lifetime: Duration) -> Option<String> {
+    pub(super) fn pod(&self, spec: &Value, begins: SystemTime, ends: SystemTime) -> Option<String> {
         let der = STANDARD.decode(spec["stubPKCS10Request"].as_str()?).ok()?;
         let asked = der::request(&der)?;
         let mut params = params(&Subject {
             name: spec["podName"].as_str()?.to_owned(),
             groups: Vec::new(),
         });
-        params.not_before = date_time_ymd(1970, 1, 1) + since(SystemTime::now());
-        params.not_after = date_time_ymd(1970, 1, 1) + since(SystemTime::now() + lifetime);
+        params.not_before = date_time_ymd(1970, 1, 1) + since(begins);
+        params.not_after = date_time_ymd(1970, 1, 1) + since(ends);
         Some(params.signed_by(&asked.key, &self.issuer).ok()?.pem())
     }
 

@@ -184,13 +184,19 @@ impl Cluster {
             ("apis/apps/v1", "replicasets"),
             ("apis/batch/v1", "jobs"),
             ("api/v1", "persistentvolumeclaims"),
+            ("apis/certificates.k8s.io/v1beta1", "podcertificaterequests"),
         ] {
             let path = format!("/{group}/namespaces/default/{kind}");
             self.delete(&path, None).await;
         }
-        self.delete("/api/v1/persistentvolumes", None).await;
-        self.delete("/apis/storage.k8s.io/v1/volumeattachments", None)
-            .await;
+        for path in [
+            "/api/v1/persistentvolumes",
+            "/apis/storage.k8s.io/v1/volumeattachments",
+            // The cluster's own has no such label.
+            "/apis/certificates.k8s.io/v1beta1/clustertrustbundles?labelSelector=version",
+        ] {
+            self.delete(path, None).await;
+        }
         let pods = self.get("/api/v1/pods").await.unwrap_or_default();
         for pod in pods["items"].as_array().into_iter().flatten() {
             let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();

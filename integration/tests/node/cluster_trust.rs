@@ -1,15 +1,17 @@
 //! What a cluster gives its pods to trust others, and to be trusted: bundles of authorities, and certificates
-//! of their own.
+//! of their own. A real cluster has to have the gates of both open (docs/cluster.md).
 
 use std::time::Duration;
 
-use podling_integration::harness::{Cluster, DEADLINE, Node, Options, Pod, wait_until};
-use rcgen::{KeyPair, PublicKeyData};
+use podling_integration::apiserver::{Validity, issued};
+use podling_integration::harness::daemon::Start;
+use podling_integration::harness::{Cluster, DEADLINE, Node, Options, wait_until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, PublicKeyData};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use crate::cluster::{PODS, is_ready, path, placed};
+use crate::cluster::{PODS, is_ready, main_of, path, placed};
 use crate::{said, shell};
 
 const BUNDLES: &str = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles";
@@ -17,32 +19,63 @@ const REQUESTS: &str =
     "/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests";
 const EVENTS: &str = "/api/v1/namespaces/default/events";
 
-/// A node whose feature gates are open for both.
-async fn join(cluster: &Cluster) -> Node {
+/// How a node starts whose feature gates are open for both.
+fn open(cluster: &Cluster) -> Start {
     let mut start = cluster.joining();
     let gates =
         "ClusterTrustBundle=true,ClusterTrustBundleProjection=true,PodCertificateRequest=true";
     start.arguments.push(format!("--feature-gates={gates}"));
+    start
+}
+
+async fn join(cluster: &Cluster) -> Node {
     Node::start_with(Options {
-        start,
+        start: open(cluster),
         ..Options::default()
     })
     .await
 }
 
-/// A bundle of authorities, each of which is no more than a word.
-fn bundle(name: &str, signer: &str, version: &str, words: &[&str]) -> Value {
-    let pem = |word: &&str| {
-        format!("ignored\n-----BEGIN CERTIFICATE-----\n{word}\n-----END CERTIFICATE-----\n")
-    };
-    let mut bundle = json!({
-        "metadata": { "name": name, "labels": { "version": version } },
-        "spec": { "trustBundle": words.iter().map(pem).collect::<String>() },
-    });
-    if !signer.is_empty() {
-        bundle["spec"]["signerName"] = signer.into();
+/// Authorities, each known by its place.
+struct Authorities(Vec<rcgen::Certificate>);
+
+impl Authorities {
+    fn new(count: usize) -> Self {
+        let authority = |_| {
+            let key = KeyPair::generate().expect("a key can be made");
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.self_signed(&key).expect("it can be signed")
+        };
+        Self((0..count).map(authority).collect())
     }
-    bundle
+
+    /// A bundle of some of them.
+    fn bundle(&self, name: &str, signer: &str, version: &str, places: &[usize]) -> Value {
+        let pem = |&place: &usize| format!("ignored\n{}", self.0[place].pem());
+        let mut bundle = json!({
+            "metadata": { "name": name, "labels": { "version": version } },
+            "spec": { "trustBundle": places.iter().map(pem).collect::<String>() },
+        });
+        if !signer.is_empty() {
+            bundle["spec"]["signerName"] = signer.into();
+        }
+        bundle
+    }
+
+    /// Which of them a file has, which has nothing else.
+    fn places(&self, file: &str) -> Vec<usize> {
+        assert!(!file.contains("ignored"), "{file}");
+        let found = CertificateDer::pem_slice_iter(file.as_bytes()).map(|der| {
+            let der = der.expect("it is a certificate");
+            let mut all = self.0.iter();
+            all.position(|one| *one.der() == der)
+                .expect("it is one of them")
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found
+    }
 }
 
 /// A pod that sleeps, with one projected volume.
@@ -68,15 +101,16 @@ fn tells(reason: &str, words: &str) -> impl Fn(&Value) -> bool {
 
 #[tokio::test]
 async fn a_pod_is_shown_whom_to_trust_and_hears_of_changes() {
-    let cluster = Cluster::breakable();
+    let cluster = Cluster::start().await;
     let node = join(&cluster).await;
     let image = node.import_debian("busybox").await;
-    for (name, version, words) in [
-        ("example.com:mine:live", "live", &["AAEC", "AAED"][..]),
-        ("example.com:mine:next", "live", &["AAEC"]),
-        ("example.com:mine:old", "old", &["AAEE"]),
+    let authorities = Authorities::new(5);
+    for (name, version, places) in [
+        ("example.com:mine:live", "live", &[0, 1][..]),
+        ("example.com:mine:next", "live", &[0]),
+        ("example.com:mine:old", "old", &[2]),
     ] {
-        let bundle = bundle(name, "example.com/mine", version, words);
+        let bundle = authorities.bundle(name, "example.com/mine", version, places);
         cluster.create(BUNDLES, &bundle).await;
     }
     let live = json!({ "matchLabels": { "version": "live" } });
@@ -99,34 +133,24 @@ async fn a_pod_is_shown_whom_to_trust_and_hears_of_changes() {
     );
     cluster.wait(EVENTS, "tell what is missing", waits).await;
     cluster
-        .create(BUNDLES, &bundle("own", "", "", &["AAEF"]))
+        .create(BUNDLES, &authorities.bundle("own", "", "own", &[3]))
         .await;
     cluster.wait(&path("web"), "is ready", is_ready).await;
-    let shown = |file: &str| {
-        let text = said(&node, "web", "main", &format!("cat /shown/{file}"));
-        let words = text.lines().filter(|line| !line.starts_with("-----"));
-        let mut words: Vec<_> = words.map(str::to_owned).collect();
-        words.sort();
-        words
-    };
-    assert_eq!(shown("own.pem"), ["AAEF"]);
-    assert_eq!(shown("mine.pem"), ["AAEC", "AAED"], "each once");
-    assert_eq!(shown("never.pem"), [""; 0]);
-    assert_eq!(shown("none.pem"), [""; 0], "no selector selects nothing");
+    let shown =
+        |file: &str| authorities.places(&said(&node, "web", "main", &format!("cat /shown/{file}")));
+    assert_eq!(shown("own.pem"), [3]);
+    assert_eq!(shown("mine.pem"), [0, 1], "each once");
+    assert_eq!(shown("never.pem"), [0; 0]);
+    assert_eq!(shown("none.pem"), [0; 0], "no selector selects nothing");
 
-    let added = bundle(
-        "example.com:mine:new",
-        "example.com/mine",
-        "live",
-        &["AAEG"],
-    );
+    let added = authorities.bundle("example.com:mine:new", "example.com/mine", "live", &[4]);
     cluster.create(BUNDLES, &added).await;
-    let follows = || shown("mine.pem") == ["AAEC", "AAED", "AAEG"];
+    let follows = || shown("mine.pem") == [0, 1, 4];
     wait_until(DEADLINE, "a new bundle is shown", follows).await;
     cluster
         .delete(&format!("{BUNDLES}/example.com:mine:live"), None)
         .await;
-    let follows = || shown("mine.pem") == ["AAEC", "AAEG"];
+    let follows = || shown("mine.pem") == [0, 4];
     wait_until(DEADLINE, "one that is gone is not", follows).await;
     cluster.delete(&path("web"), Some(1)).await;
     cluster.wait_gone(&path("web")).await;
@@ -153,91 +177,151 @@ fn status_of(request: &Value) -> String {
     format!("{REQUESTS}/{name}/status")
 }
 
+/// A pod that has a certificate of its own mounted.
+fn certified(image: &str) -> Value {
+    let sources = json!([{ "podCertificate": {
+        "signerName": "example.com/mine", "keyType": "ECDSAP256", "maxExpirationSeconds": 3600,
+        "userAnnotations": { "example.com/for": "tests" },
+        "credentialBundlePath": "all.pem", "keyPath": "key.pem", "certificateChainPath": "chain.pem",
+    }}]);
+    with_sources(image, sources)
+}
+
+/// What a file of the pod `web` has.
+fn shown(node: &Node, file: &str) -> String {
+    said(node, "web", "main", &format!("cat /shown/{file}"))
+}
+
+/// Whether the key is that of the first certificate, which a second one follows.
+fn fits(node: &Node) -> bool {
+    let key = KeyPair::from_pem(&shown(node, "key.pem")).expect("it is a key");
+    let chain = shown(node, "chain.pem");
+    let all = CertificateDer::pem_slice_iter(chain.as_bytes());
+    let all: Vec<_> = all.filter_map(Result::ok).collect();
+    let public = key.subject_public_key_info();
+    let leaf = all.first().expect("there is one");
+    all.len() == 2 && leaf.windows(public.len()).any(|part| part == public)
+}
+
+/// Answers the next request of a pod, and tells what was asked.
+async fn answer(cluster: &Cluster, pod: &str, how: impl Fn(&Value) -> Value) -> Value {
+    let request = asked(cluster, pod).await;
+    cluster.merge(&status_of(&request), &how(&request)).await;
+    request
+}
+
+fn denied(_: &Value) -> Value {
+    json!({ "status": { "conditions": [{
+        "type": "Denied", "status": "True", "reason": "No", "message": "not you",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}})
+}
+
+/// Waits until the pod is shown another key than this one.
+async fn is_shown_another(node: &Node, key: &str) {
+    let is_new = || shown(node, "key.pem") != key;
+    wait_until(DEADLINE, "the files are those of the next", is_new).await;
+    assert!(fits(node));
+}
+
+async fn end(cluster: &Cluster, node: Node, pods: &[&str]) {
+    for name in pods {
+        cluster.delete(&path(name), Some(1)).await;
+        cluster.wait_gone(&path(name)).await;
+    }
+    node.stop().await;
+}
+
 #[tokio::test]
-async fn a_pod_has_a_certificate_of_its_own_that_is_renewed_or_refused() {
-    let mut cluster = Cluster::breakable();
-    let node = join(&cluster).await;
+async fn a_pod_has_a_certificate_of_its_own_and_the_next_kubelet_asks_for_another() {
+    let cluster = Cluster::start().await;
+    let mut node = join(&cluster).await;
     let image = node.import_debian("busybox").await;
-    let sources = |key: &str| {
-        json!([{ "podCertificate": {
-            "signerName": "example.com/mine", "keyType": key, "maxExpirationSeconds": 3600,
-            "userAnnotations": { "example.com/for": "tests" },
-            "credentialBundlePath": "all.pem", "keyPath": "key.pem", "certificateChainPath": "chain.pem",
-        }}])
-    };
-    let mut spec = with_sources(&image, sources("ECDSAP256"));
+    let mut spec = certified(&image);
     spec["securityContext"] = json!({ "runAsUser": 1234 });
     let web = cluster.create(PODS, &placed("web", spec)).await;
-    let first = asked(&cluster, "web").await;
+    let waits = tells("FailedMount", "credential bundle is not issued yet");
+    cluster.wait(EVENTS, "tell that it waits", waits).await;
+    // The shortest that a real cluster takes.
+    let hour = |request: &Value| issued(request, Validity::minutes(10, 60));
+    let first = answer(&cluster, "web", hour).await;
     assert_eq!(first["spec"]["podUID"], web["metadata"]["uid"]);
     assert_eq!(first["spec"]["maxExpirationSeconds"], 3600);
     assert_eq!(
         first["spec"]["unverifiedUserAnnotations"],
         json!({ "example.com/for": "tests" })
     );
-    let waits = tells("FailedMount", "credential bundle is not issued yet");
-    cluster.wait(EVENTS, "tell that it waits", waits).await;
-    let (soon, minute) = (Duration::from_secs(1), Duration::from_secs(60));
-    let issued = cluster.server().issued(&first, soon, minute);
-    cluster.merge(&status_of(&first), &issued).await;
-    cluster.wait(&path("web"), "is ready", is_ready).await;
-
-    let shown = |file: &str| said(&node, "web", "main", &format!("cat /shown/{file}"));
-    let fits = |key: &str, chain: &str| {
-        let key = KeyPair::from_pem(key).expect("it is a key");
-        let all = CertificateDer::pem_slice_iter(chain.as_bytes());
-        let all: Vec<_> = all.filter_map(Result::ok).collect();
-        let public = key.subject_public_key_info();
-        let leaf = all.first().expect("there is one");
-        all.len() == 2 && leaf.windows(public.len()).any(|part| part == public)
-    };
-    let (key, chain) = (shown("key.pem"), shown("chain.pem"));
-    assert!(fits(&key, &chain), "{chain}");
-    assert_eq!(shown("all.pem"), format!("{key}{chain}"));
-    let who = said(
-        &node,
-        "web",
-        "main",
-        "stat -Lc '%u %a' /shown/key.pem; stat -fc %T /shown",
+    let web = cluster.wait(&path("web"), "is ready", is_ready).await;
+    assert!(fits(&node));
+    let key = shown(&node, "key.pem");
+    assert_eq!(
+        shown(&node, "all.pem"),
+        format!("{key}{}", shown(&node, "chain.pem"))
     );
-    assert_eq!(who, "1234 600\ntmpfs\n");
+    let script = "stat -Lc '%u %a' /shown/key.pem; stat -fc %T /shown";
+    assert_eq!(said(&node, "web", "main", script), "1234 600\ntmpfs\n");
 
-    // The next one is asked for when the signer has said, with another key.
-    let second = asked(&cluster, "web").await;
-    let issued = cluster.server().issued(&second, soon, minute);
-    cluster.merge(&status_of(&second), &issued).await;
-    let is_new = || shown("key.pem") != key;
-    wait_until(DEADLINE, "the files are those of the second", is_new).await;
-    assert!(fits(&shown("key.pem"), &shown("chain.pem")));
+    node.kill9();
+    node.restart_with(&open(&cluster)).await;
+    answer(&cluster, "web", hour).await;
+    is_shown_another(&node, &key).await;
+    let after = cluster.get(&path("web")).await.expect("it is there");
+    assert_eq!(main_of(&web), main_of(&after));
+    end(&cluster, node, &["web"]).await;
+}
 
-    // One that is denied leaves what is there, and is told.
-    let key = shown("key.pem");
-    let third = asked(&cluster, "web").await;
-    let denied = json!({ "status": { "conditions": [
-        { "type": "Denied", "status": "True", "reason": "No", "message": "not you" },
-    ]}});
-    cluster.merge(&status_of(&third), &denied).await;
-    let words = "was denied, reason=\"No\", message=\"not you\"";
-    cluster
-        .wait(EVENTS, "tell of the denial", tells("Denied", words))
-        .await;
-    assert_eq!(shown("key.pem"), key);
-    let web = cluster.get(&path("web")).await.expect("it is there");
-    assert!(is_ready(&web), "{web:#}");
-    assert_eq!(Pod(web).main().map(|main| main.restarts()), Some(0));
-
-    // Who is denied from the beginning does not start.
-    let late = placed("late", with_sources(&image, sources("ECDSAP256")));
+#[tokio::test]
+async fn a_pod_whose_certificate_is_denied_does_not_start_and_is_told_why() {
+    let cluster = Cluster::start().await;
+    let node = join(&cluster).await;
+    let image = node.import_debian("busybox").await;
+    let late = placed("late", certified(&image));
     cluster.create(PODS, &late).await;
-    let fourth = asked(&cluster, "late").await;
-    cluster.merge(&status_of(&fourth), &denied).await;
+    answer(&cluster, "late", denied).await;
     let words = "was permanently denied: reason=\"No\" message=\"not you\"";
     cluster
         .wait(EVENTS, "tell why not", tells("FailedMount", words))
         .await;
-    for name in ["late", "web"] {
-        cluster.delete(&path(name), Some(1)).await;
-        cluster.wait_gone(&path(name)).await;
-    }
-    node.stop().await;
+    end(&cluster, node, &["late"]).await;
+}
+
+// A real cluster lets no certificate be renewed as soon.
+#[tokio::test]
+async fn a_certificate_of_a_pod_is_renewed_or_what_is_there_stays() {
+    let cluster = Cluster::breakable();
+    let node = join(&cluster).await;
+    let image = node.import_debian("busybox").await;
+    cluster
+        .create(PODS, &placed("web", certified(&image)))
+        .await;
+    let soon = |request: &Value| {
+        let (soon, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        issued(
+            request,
+            Validity {
+                renewed_after: soon,
+                lifetime: minute,
+            },
+        )
+    };
+    answer(&cluster, "web", soon).await;
+    cluster.wait(&path("web"), "is ready", is_ready).await;
+    let key = shown(&node, "key.pem");
+
+    // The next one is asked for when the signer has said, with another key.
+    answer(&cluster, "web", soon).await;
+    is_shown_another(&node, &key).await;
+
+    // One that is denied leaves what is there, and is told.
+    let key = shown(&node, "key.pem");
+    answer(&cluster, "web", denied).await;
+    let words = "was denied, reason=\"No\", message=\"not you\"";
+    cluster
+        .wait(EVENTS, "tell of the denial", tells("Denied", words))
+        .await;
+    assert_eq!(shown(&node, "key.pem"), key);
+    let web = cluster.get(&path("web")).await.expect("it is there");
+    assert!(is_ready(&web), "{web:#}");
+    assert_eq!(main_of(&web).1, 0);
+    end(&cluster, node, &["web"]).await;
 }
