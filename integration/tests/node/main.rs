@@ -13,6 +13,7 @@ mod cgroups;
 mod churn;
 mod cluster;
 mod cluster_broken;
+mod cluster_objects;
 mod cluster_trust;
 mod cluster_whole;
 mod cni;
