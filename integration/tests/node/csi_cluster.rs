@@ -149,6 +149,65 @@ async fn a_cluster_is_told_of_drivers_and_their_volumes_wait_until_they_are_atta
     node.stop().await;
 }
 
+#[tokio::test]
+async fn a_pod_of_the_cluster_that_has_ended_does_not_use_its_volume_any_more() {
+    let cluster = Cluster::start().await;
+    let mut node = join(&cluster).await;
+    let image = node.import_debian("busybox").await;
+    let driver = serve(&node);
+    let source = json!({ "csi": { "driver": DRIVER, "volumeHandle": "vol-1", "fsType": "ext4" } });
+    bound(&cluster, "disk", source).await;
+    let mut pod = using("job", &image, "disk", "echo hello > /room/word");
+    pod["spec"]["restartPolicy"] = "Never".into();
+    cluster.create(PODS, &pod).await;
+    let in_use = |node: &Value| is_used(node, "vol-1");
+    cluster
+        .wait(NODE, "says that it uses the volume", in_use)
+        .await;
+    let attachment = attach(&cluster, "vol-1").await;
+    let has_succeeded = |pod: &Value| pod["status"]["phase"] == "Succeeded";
+    cluster.wait(&path("job"), "has ended", has_succeeded).await;
+    let is_free = |node: &Value| !is_used(node, "vol-1");
+    cluster
+        .wait(NODE, "does not use it any more", is_free)
+        .await;
+    assert_eq!(told_last(&driver), "unstage vol-1");
+    let told = driver.told().len();
+    cluster
+        .delete(&format!("{ATTACHMENTS}/{attachment}"), None)
+        .await;
+    detach_all(&cluster).await;
+
+    // The next kubelet does not want it either.
+    node.kill9();
+    node.restart_with(&cluster.joining()).await;
+    let other = cluster.create(PODS, &later(&image)).await;
+    let name = other["metadata"]["name"].as_str().unwrap_or_default();
+    cluster.wait(&path(name), "runs", is_ready).await;
+    assert!(has_succeeded(
+        &cluster.get(&path("job")).await.expect("it stays")
+    ));
+    assert!(is_free(&cluster.get(NODE).await.expect("it is there")));
+    let calls = driver.told();
+    let calls = calls[told..].iter().filter(|line| line.ends_with("vol-1"));
+    assert_eq!(calls.count(), 0);
+    remove(&cluster, name).await;
+    remove(&cluster, "job").await;
+    node.stop().await;
+}
+
+/// A pod without volumes.
+fn later(image: &str) -> Value {
+    let mut pod = using("later", image, "", "sleep 1000");
+    pod["spec"]["volumes"] = json!(null);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!(null);
+    pod
+}
+
+fn told_last(driver: &Driver) -> String {
+    driver.told().last().cloned().unwrap_or_default()
+}
+
 /// Does what a cluster's attacher and its controller do; the name of what says it.
 async fn attach(cluster: &Cluster, handle: &str) -> String {
     let name = podling_integration::harness::csi_driver::attachment(handle, "node");

@@ -28,6 +28,7 @@ mod csi_told;
 mod deadlines;
 mod detection;
 mod devices;
+mod ended;
 mod eviction;
 mod failpoints;
 mod fields;

@@ -13,6 +13,7 @@ use super::node::Node;
 use super::report::Reporter;
 use super::resize::as_it_is;
 use super::sandbox::Standing;
+use super::users;
 use crate::admit::NodeFacts;
 use crate::cri::Runtime;
 use crate::csi::{Attachments, Claims, Mounter};
@@ -245,36 +246,53 @@ impl Executor for PodExecutor {
         })
     }
 
+    async fn release(&self, uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
+        let released = self.release_all(uid).await;
+        released.map_err(not_ended(name))
+    }
+
     async fn clean_up(&self, uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
         self.images.forget(uid);
-        self.objects.forget(uid);
-        self.unmount_csi(uid)
-            .await
-            .map_err(|source| TerminateError {
-                pod: name.clone(),
-                source,
-            })?;
-        let volumes = self.volumes.clone();
-        let cgroups = self.cgroups.clone();
+        self.release(uid, name).await?;
+        let (volumes, owner) = (self.volumes.clone(), uid.clone());
         let logs = self.layout.pod_log(name, uid);
-        let (owner, starts) = (uid.clone(), self.metrics.starts().clone());
         let cleaned = tokio::task::spawn_blocking(move || {
             volumes.tear_down(&owner)?;
+            crate::volume::remove_tree(&logs)
+        });
+        let cleaned = cleaned.await.map_err(Failure::from);
+        cleaned.and_then(|done| Ok(done?)).map_err(not_ended(name))
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn not_ended(pod: &PodName) -> impl FnOnce(Failure) -> TerminateError {
+    let pod = pod.clone();
+    move |source| TerminateError { pod, source }
+}
+
+impl PodExecutor {
+    /// In upstream's order: drivers are asked before anything else of the pod goes, the objects are
+    /// needed for its volumes, and who runs in the cgroup has ids.
+    async fn release_all(&self, uid: &PodUid) -> Result<(), Failure> {
+        self.unmount_csi(uid).await?;
+        let (volumes, cgroups, layout) = (
+            self.volumes.clone(),
+            self.cgroups.clone(),
+            self.layout.clone(),
+        );
+        let (owner, starts) = (uid.clone(), self.metrics.starts().clone());
+        let released = tokio::task::spawn_blocking(move || {
+            volumes.release(&owner)?;
             let began = std::time::Instant::now();
             cgroups.remove(&owner)?;
             starts.cgroup("destroy", began.elapsed());
-            crate::volume::remove_tree(&logs)?;
+            users::give_back(&layout, &owner)?;
             Ok(())
         });
-        let source: Box<dyn std::error::Error + Send + Sync> = match cleaned.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(panicked) => Box::new(panicked),
-        };
-        Err(TerminateError {
-            pod: name.clone(),
-            source,
-        })
+        self.objects.forget(uid);
+        released.await?
     }
 }
 

@@ -374,6 +374,43 @@ async fn an_ended_pod_leaves_nothing_in_the_runtime_or_on_disk() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ended_pod_gives_back_what_it_held_and_keeps_what_people_look_at() {
+    let mut stage = Stage::new();
+    stage.runtime.load("registry.test/web:1");
+    let features = HandlerFeatures {
+        recursive_read_only: false,
+        user_namespaces: true,
+    };
+    stage.runtime.can(RuntimeFeatures {
+        handlers: [(String::new(), features)].into(),
+        ..RuntimeFeatures::default()
+    });
+    let mut pod = web();
+    pod.spec.namespaces.user = UserMode::Pod;
+    pod.spec.volumes.push(Volume {
+        name: "scratch".to_owned(),
+        source: VolumeSource::EmptyDir {
+            medium: Medium::Memory,
+            size_limit: None,
+        },
+    });
+    stage.settle(&pod).await;
+    let directory = stage.layout.pod(&pod.uid);
+    assert!(directory.join("userns").exists());
+    assert!(stage.layout.empty_dir(&pod.uid, "scratch").is_dir());
+
+    for _ in 0..2 {
+        stage.executor.release(&pod.uid, &pod.name).await.unwrap();
+        assert!(!directory.join("userns").exists());
+        assert!(!stage.layout.volumes(&pod.uid).exists());
+        assert!(stage.layout.etc_hosts(&pod.uid).exists());
+        assert!(stage.layout.pod_log(&pod.name, &pod.uid).exists());
+    }
+    stage.executor.clean_up(&pod.uid, &pod.name).await.unwrap();
+    assert!(!directory.exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_sees_its_environment_volumes_and_hosts_file() {
     let mut stage = Stage::new();
     stage.runtime.load("registry.test/web:1");

@@ -1,7 +1,7 @@
 //! Ids of the host for pods with users of their own: a range each, recorded in the pod's directory.
 //!
 //! The records are all there is: a range is taken while a pod's directory says so, and free again
-//! when the directory is gone.
+//! when the record is gone, as soon as the pod has ended.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -109,6 +109,17 @@ pub(crate) fn take(layout: &Layout, uid: &PodUid, pool: IdPool) -> Result<IdRang
     Ok(range)
 }
 
+/// The pod has ended: others may have its range. Does nothing the second time.
+pub(crate) fn give_back(layout: &Layout, uid: &PodUid) -> Result<(), UsersError> {
+    let path = record_path(&layout.pod(uid));
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(UsersError::Record { path, source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn record_path(pod: &Path) -> PathBuf {
     pod.join("userns")
 }
@@ -190,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn each_pod_has_a_range_until_its_directory_is_gone() {
+    fn each_pod_has_a_range_until_it_has_ended_or_its_directory_is_gone() {
         let stage = Stage::new();
         assert_eq!(stage.take("a").unwrap(), 65536);
         assert_eq!(stage.take("b").unwrap(), 131_072);
@@ -200,8 +211,12 @@ mod tests {
             none,
             "could not find an empty slot to allocate a user namespace"
         );
+        for _ in 0..2 {
+            give_back(&stage.layout, &"b".into()).unwrap();
+        }
+        assert_eq!(stage.take("c").unwrap(), 131_072);
         std::fs::remove_dir_all(stage.layout.pod(&"a".into())).unwrap();
-        assert_eq!(stage.take("c").unwrap(), 65536);
+        assert_eq!(stage.take("b").unwrap(), 65536);
     }
 
     #[test]

@@ -30,6 +30,19 @@ pub fn end_pod(
     }
 }
 
+/// The plan that takes from an ended pod what its sandboxes hold: one that ended by itself still has its
+/// network and its cgroups until it is stopped, and being stopped twice does no harm.
+pub fn stop_for_good(observation: &PodObservation) -> PodActions {
+    let stop = observation.sandboxes.iter().map(|sandbox| StopSandbox {
+        id: sandbox.id.clone(),
+        reason: StopReason::PodEnds,
+    });
+    PodActions {
+        stop: stop.collect(),
+        ..PodActions::default()
+    }
+}
+
 /// Ends every container that may run.
 pub(super) fn kill_all(
     pod: Option<&Pod>,

@@ -37,7 +37,7 @@ pub use backoff::{CrashBackoff, LONGEST_BACKOFF};
 pub use collect::{Keep, remove_everything};
 pub use deadline::{deadline_of, start_time};
 pub use init::{InitProgress, init_progress};
-pub use kill::{DEFAULT_GRACE, end_pod, time_to_stop};
+pub use kill::{DEFAULT_GRACE, end_pod, stop_for_good, time_to_stop};
 pub use probe::{has_started, is_ready};
 pub use reset::makes_all_anew;
 pub use resize::is_resizing;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::fixture::{at, container, exited, made, plan_for, pod, probe, running, sandbox, seen};
 use super::{
-    CrashBackoff, Keep, Situation, compute_pod_actions, end_pod, remove_everything, time_to_stop,
+    CrashBackoff, Keep, Situation, compute_pod_actions, end_pod, remove_everything, stop_for_good,
+    time_to_stop,
 };
 use crate::model::ContainerState::{Created, Unknown};
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
@@ -84,6 +85,14 @@ fn check(rows: Vec<Row>) {
         let observation = seen(row.sandboxes, row.containers);
         assert_eq!(plan(&row.pod, &observation), row.plan, "{}", row.situation);
     }
+}
+
+#[test]
+fn of_a_pod_that_has_ended_every_sandbox_is_stopped_and_nothing_is_removed() {
+    let sandboxes = vec![sandbox(0, NotReady), sandbox(1, Ready)];
+    let observation = seen(sandboxes, vec![made("web", 0, exited(0))]);
+    let plan = sentence(&stop_for_good(&observation));
+    assert_eq!(plan, "stop s0, stop s1");
 }
 
 #[test]

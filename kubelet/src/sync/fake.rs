@@ -24,7 +24,8 @@ use crate::metrics::Metrics;
 use crate::model::{
     BEYOND_VOLUME_LIMIT, ContainerObservation, ContainerState, EphemeralContainer, Event, Exit,
     FailureReason, Pod, PodActions, PodFailure, PodName, PodObservation, PodUid, ProbeOutcome,
-    ProbeResults, SandboxObservation, SandboxState, StartFailure, SyncReport, TargetSandbox,
+    ProbeResults, SandboxId, SandboxObservation, SandboxState, StartFailure, SyncReport,
+    TargetSandbox,
 };
 use crate::plan::fixture;
 use crate::pulse::Pulse;
@@ -262,7 +263,9 @@ impl FakeNode {
             self.exit(uid, kill.id.as_str(), 137);
         }
         for stop in &actions.stop {
-            self.note(&format!("stop {}", stop.id));
+            if self.is_ready(uid, &stop.id) {
+                self.note(&format!("stop {}", stop.id));
+            }
         }
         let mut state = self.lock();
         let Some(pod) = state.pods.get_mut(uid) else {
@@ -287,7 +290,15 @@ impl FakeNode {
         });
     }
 
-    fn make_sandbox(&self, pod: &Pod, actions: &PodActions) -> Option<crate::model::SandboxId> {
+    fn is_ready(&self, uid: &PodUid, sandbox: &SandboxId) -> bool {
+        let state = self.lock();
+        let sandboxes = state.pods.get(uid).map(|pod| &pod.sandboxes);
+        let is_it =
+            |one: &SandboxObservation| one.id == *sandbox && one.state == SandboxState::Ready;
+        sandboxes.is_some_and(|all| all.iter().any(is_it))
+    }
+
+    fn make_sandbox(&self, pod: &Pod, actions: &PodActions) -> Option<SandboxId> {
         match actions.sandbox.as_ref()? {
             TargetSandbox::Existing(id) => Some(id.clone()),
             TargetSandbox::Create(create) => {
@@ -399,6 +410,11 @@ impl Executor for FakeNode {
         actions: &PodActions,
     ) -> Result<(), TerminateError> {
         self.end(&observation.uid, actions).await;
+        Ok(())
+    }
+
+    async fn release(&self, _uid: &PodUid, name: &PodName) -> Result<(), TerminateError> {
+        self.note(&format!("release {}", name.name));
         Ok(())
     }
 

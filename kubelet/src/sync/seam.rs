@@ -51,8 +51,16 @@ pub trait Executor: Send + Sync + 'static {
         actions: &PodActions,
     ) -> impl Future<Output = Result<(), TerminateError>> + Send;
 
-    /// Takes away what the node keeps for a pod that has ended: volumes, directories. Does nothing
-    /// the second time.
+    /// Takes from a pod that has ended what it held of the node: volumes, its cgroup, ids. What people
+    /// look at stays. Does nothing the second time.
+    fn release(
+        &self,
+        uid: &PodUid,
+        name: &PodName,
+    ) -> impl Future<Output = Result<(), TerminateError>> + Send;
+
+    /// Takes away all that the node keeps for a pod that has ended: what is released, and its
+    /// directories. Does nothing the second time.
     fn clean_up(
         &self,
         uid: &PodUid,

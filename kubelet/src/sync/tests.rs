@@ -189,8 +189,9 @@ async fn a_pod_that_has_done_its_work_stops_and_stays() {
     let job = pod(OnFailure, &[], &["job"]);
     harness.add(&job).await;
     harness.until_phase("Succeeded").await;
-    harness.until_logged("stop s0").await;
+    harness.until_logged("release web-node").await;
     let log = harness.node.log();
+    assert!(log[log.len() - 2].ends_with("stop s0"), "{log:?}");
     tokio::time::advance(Duration::from_secs(600)).await;
     harness.send(Input::RuntimeChanged(job.uid.clone())).await;
     harness.remove(&job).await;
@@ -198,7 +199,7 @@ async fn a_pod_that_has_done_its_work_stops_and_stays() {
     assert_eq!(
         harness.node.log().len(),
         log.len() + 1,
-        "nothing was started again"
+        "nothing was started again, nor released twice"
     );
 }
 
@@ -237,8 +238,9 @@ async fn a_pod_that_the_node_cannot_attach_for_is_rejected() {
         status.message.as_deref(),
         Some("Pod was rejected: scripted")
     );
-    harness.until_logged("stop s0").await;
-    assert_eq!(harness.node.log(), ["0s sandbox 0", "0s stop s0"]);
+    harness.until_logged("release web-node").await;
+    let log = harness.node.log();
+    assert_eq!(log, ["0s sandbox 0", "0s stop s0", "0s release web-node"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,14 +324,15 @@ async fn a_pod_past_its_deadline_is_ended_and_stays_failed() {
     web.spec.active_deadline = Some(Duration::from_secs(40));
     harness.add(&Arc::new(web)).await;
     harness.until_phase("Failed").await;
-    harness.until_logged("stop s0").await;
+    harness.until_logged("release web-node").await;
     assert_eq!(
         harness.node.log(),
         [
             "0s sandbox 0",
             "0s start web#0",
             "40s kill web#0",
-            "40s stop s0"
+            "40s stop s0",
+            "40s release web-node"
         ]
     );
     let reason = harness
@@ -363,8 +366,13 @@ async fn a_pod_that_is_given_up_ends_and_says_why_until_nobody_wants_it() {
     assert_eq!(status.phase.as_deref(), Some("Failed"));
     assert_eq!(status.reason.as_deref(), Some("Evicted"));
     harness.remove(&web).await;
-    harness.until_logged("clean up web-node").await;
-    assert_eq!(harness.node.log().len(), 6, "nothing was started again");
+    harness
+        .until("forgotten", |node| node.status("uid-1").is_none())
+        .await;
+    let log = harness.node.log();
+    let cleaned = log.iter().filter(|line| line.contains("clean up"));
+    assert_eq!(cleaned.count(), 2, "by the node and for good: {log:?}");
+    assert_eq!(log.len(), 6, "nothing was started again");
 }
 
 #[tokio::test(start_paused = true)]

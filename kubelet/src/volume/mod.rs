@@ -203,13 +203,31 @@ impl Volumes {
         unmount_below(&self.layout.pod(uid).join("volume-subpaths"))
     }
 
-    /// Unmounts what is mounted below the pod's directory and removes it; again does no harm.
+    /// Unmounts what is mounted below the pod's directory and removes its volumes; what else is known of
+    /// the pod stays. Again does no harm.
+    pub fn release(&self, uid: &PodUid) -> Result<(), VolumeError> {
+        let directory = self.layout.pod(uid);
+        if !directory.exists() {
+            return Ok(());
+        }
+        let _turn = take_turn(&directory)?;
+        self.take_away(uid)
+    }
+
+    /// The same, and removes the pod's directory; again does no harm.
     pub fn tear_down(&self, uid: &PodUid) -> Result<(), VolumeError> {
         let directory = self.layout.pod(uid);
         if !directory.exists() {
             return Ok(());
         }
         let _turn = take_turn(&directory)?;
+        self.take_away(uid)?;
+        remove_tree(&directory)
+    }
+
+    /// Volumes, parts of them, and what drivers had in the pod's directory: they are gone by then.
+    fn take_away(&self, uid: &PodUid) -> Result<(), VolumeError> {
+        let directory = self.layout.pod(uid);
         self.unmount_sub_paths(uid)?;
         for (plugin, path) in standing(&self.layout.volumes(uid))? {
             let began = std::time::Instant::now();
@@ -221,7 +239,10 @@ impl Volumes {
             gone?;
         }
         unmount_below(&directory)?;
-        remove_tree(&directory)
+        for name in ["volumes", "volume-subpaths", "volumeDevices", "csi-devices"] {
+            remove_tree(&directory.join(name))?;
+        }
+        Ok(())
     }
 }
 

@@ -213,6 +213,25 @@ fn tearing_down_twice_does_no_harm() {
 }
 
 #[test]
+fn what_is_released_is_no_longer_mounted_and_what_else_is_known_of_the_pod_stays() {
+    let stage = Stage::new();
+    let pod = stage.root.path().join("pods/uid-1");
+    stage.set_up(in_memory(None)).unwrap();
+    let words = pod.join("containers/web/words");
+    fs::create_dir_all(words.parent().unwrap()).unwrap();
+    fs::write(&words, "last").unwrap();
+    for _ in 0..2 {
+        stage.volumes.release(&stage.uid).unwrap();
+        assert_eq!(mounts_below(stage.root.path()), 0);
+        assert!(!pod.join("volumes").exists());
+        assert_eq!(fs::read_to_string(&words).unwrap(), "last");
+    }
+    stage.volumes.tear_down(&stage.uid).unwrap();
+    stage.volumes.release(&stage.uid).unwrap();
+    assert!(!pod.exists());
+}
+
+#[test]
 fn tearing_down_follows_no_link() {
     let stage = Stage::new();
     let path = stage.set_up(on_disk()).unwrap();

@@ -1,14 +1,16 @@
 //! One task per pod: it looks, plans, acts, and says what became of the pod.
 //!
 //! ```text
-//! Syncing ──(unwanted, finished, given up)──────────► Terminating ──(stopped)──► Terminated
-//!    │                                                      ▲                        │   │
-//!    └─ look, plan, act, look again …                       └──────(unwanted)────────┘   └─► gone
+//! Syncing ──(unwanted, finished, given up)──► Terminating ──(stopped)──► Terminated ──► gone
+//!    │                                              ▲                         │
+//!    └─ look, plan, act, look again …               └──(unwanted)── Settled ◄─┘
 //! ```
 //!
-//! A pod that is still desired when it has ended stays Terminated, with its status, until it is
-//! unwanted; then everything of it is removed and the task ends.
+//! A pod that is still desired when it has ended loses what it held of the node: volumes, cgroup, ids. It
+//! stays Settled, with its status and logs, until it is unwanted; then everything of it is removed and the
+//! task ends.
 
+mod leave;
 mod probes;
 mod reserve;
 mod resize;
@@ -31,13 +33,12 @@ use crate::model::{
     ProbeResults, StartFailure, SyncReport,
 };
 use crate::plan::{
-    CrashBackoff, Situation, compute_pod_actions, deadline_of, end_pod, remove_everything,
-    restart_asked, start_time,
+    CrashBackoff, Situation, compute_pod_actions, deadline_of, end_pod, restart_asked, start_time,
 };
 use crate::sync::orders::{Goal, Orders};
 use crate::sync::pace::{AFTER_ERROR, resync, until};
 use crate::sync::probing::Probing;
-use crate::sync::{Clock, Executor, Observer, Report, Roles, StatusSink, TerminateError, World};
+use crate::sync::{Clock, Executor, Observer, Report, Roles, TerminateError, World};
 
 use crate::status::heeded;
 use reserve::Reserved;
@@ -144,6 +145,7 @@ impl<R: Roles> Worker<R> {
                     next
                 }
                 State::Terminated(ending) => self.leave(ending).await,
+                State::Settled(_) => Next::Sleep,
             };
             if !self.rest(next).await {
                 self.probing.end().await;
@@ -157,7 +159,9 @@ impl<R: Roles> Worker<R> {
         let (lifecycle, ending) = match &self.state {
             State::Syncing => (Lifecycle::Sync, None),
             State::Terminating(ending) => (Lifecycle::Terminating, Some(ending)),
-            State::Terminated(ending) => (Lifecycle::Terminated, Some(ending)),
+            State::Terminated(ending) | State::Settled(ending) => {
+                (Lifecycle::Terminated, Some(ending))
+            }
         };
         let wanted = match (&self.pod, ending) {
             (None, _) => Wanted::RuntimeOnly,
@@ -185,7 +189,10 @@ impl<R: Roles> Worker<R> {
                 self.pod = pod.clone().or(self.pod.take());
                 match self.state {
                     State::Terminating(Ending::Unwanted) | State::Terminated(Ending::Unwanted) => {}
-                    State::Syncing | State::Terminating(_) | State::Terminated(_) => {
+                    State::Syncing
+                    | State::Terminating(_)
+                    | State::Terminated(_)
+                    | State::Settled(_) => {
                         self.state = State::Terminating(Ending::Unwanted);
                     }
                 }
@@ -407,36 +414,6 @@ impl<R: Roles> Worker<R> {
                 }
             }
         }
-    }
-
-    /// Removes everything of a pod nobody wants; keeps the rest for people to look at.
-    async fn leave(&mut self, ending: Ending) -> Next {
-        match ending {
-            Ending::Unwanted => {}
-            // The node needs the room; the status stays.
-            Ending::Failed(demise) if demise.is_eviction() => {
-                let removed = self.remove().await;
-                return removed.err().unwrap_or(Next::Sleep);
-            }
-            Ending::Finished | Ending::Failed(_) => return Next::Sleep,
-        }
-        if let Err(later) = self.remove().await {
-            return later;
-        }
-        self.world.statuses.forget(&self.uid);
-        Next::Gone
-    }
-
-    /// Removes everything of the pod but its status; may be repeated.
-    async fn remove(&mut self) -> Result<(), Next> {
-        let observation = self.observe().await.ok_or(Next::Retry(AFTER_ERROR))?;
-        if !observation.is_gone() {
-            let actions = remove_everything(&observation);
-            let removed = self.world.executor.terminate(&observation, &actions).await;
-            removed.map_err(|error| self.failed(&error))?;
-        }
-        let cleaned = self.world.executor.clean_up(&self.uid, &self.name).await;
-        cleaned.map_err(|error| self.failed(&error))
     }
 
     async fn observe(&self) -> Option<PodObservation> {

@@ -13,6 +13,8 @@ pub(super) enum State {
     Terminating(Ending),
     /// Nothing of it runs.
     Terminated(Ending),
+    /// Nor does the node hold anything for it but what people look at.
+    Settled(Ending),
 }
 
 /// Why a pod ends.
