@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::fit::{Shortage, shortages};
 use super::preempt::victims;
-use super::{Amounts, AppArmor, GroupPolicies, NodeFacts, affinity, ports, sysctl};
+use super::{Amounts, AppArmor, GroupPolicies, NodeFacts, affinity, features, ports, sysctl};
 use crate::evict::admit;
 use crate::model::{AppArmorProfile, Pod, PodUid, SupplementalGroupsPolicy};
 use crate::shutdown::Machine;
@@ -88,7 +88,10 @@ pub fn decide(question: Question<'_>) -> Admission {
         return Admission::Refused(refusal);
     }
     let admission = general(question);
-    match app_armor(pod, node).or_else(|| shutdown(node)) {
+    let refused = app_armor(pod, node)
+        .or_else(|| features::refusal(pod, node))
+        .or_else(|| shutdown(node));
+    match refused {
         Some(refusal) if !is_refused(&admission) => Admission::Refused(refusal),
         _ => admission,
     }

@@ -1,7 +1,7 @@
 //! Whether a pod may run on this node, when it is first seen: pure, with upstream's words.
 //!
 //! ```text
-//! pod, pods that are in, node ─► sysctls ─► system ─► room, labels, ports ─► AppArmor ─► in
+//! pod, pods that are in, node ─► sysctls ─► system ─► room, labels, ports ─► AppArmor, features ─► in
 //!                                                          │ (critical and only room is missing)
 //!                                                          └─► victims
 //! ```
@@ -12,6 +12,7 @@
 mod affinity;
 mod amounts;
 mod decide;
+mod features;
 mod fit;
 mod node;
 mod ports;

@@ -29,6 +29,8 @@ pub struct NodeFacts {
     pub pressures: BTreeSet<Pressure>,
     /// Whether the machine goes down.
     pub machine: Machine,
+    /// The features that it declares; none when it declares nothing at all.
+    pub declared: Option<Vec<&'static str>>,
     /// What stands against other sizes of containers that run.
     pub resizing: ResizeRules,
 }
@@ -71,6 +73,7 @@ impl NodeFacts {
             groups: GroupPolicies::All,
             pressures: BTreeSet::new(),
             machine: Machine::Stays,
+            declared: None,
             resizing: ResizeRules::default(),
         }
     }

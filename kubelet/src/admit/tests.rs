@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::evict::Pressure;
 use crate::model::{
-    AppArmorProfile, Container, ContainerPort, NetworkMode, NodeOperator, NodeRequirement,
-    NodeTerm, Pod, PodName, Protocol, RestartPolicy, SupplementalGroupsPolicy, Sysctl,
+    AppArmorProfile, Container, ContainerPort, ExitCodes, NetworkMode, NodeOperator,
+    NodeRequirement, NodeTerm, Pod, PodName, Protocol, RestartAction, RestartPolicy, RestartRule,
+    SupplementalGroupsPolicy, Sysctl,
 };
 use crate::plan::fixture;
 use crate::shutdown::Machine;
@@ -340,6 +341,37 @@ fn a_pod_whose_groups_the_runtime_cannot_keep_is_refused() {
         answer(GroupPolicies::MergeAlone),
         "SupplementalGroupsPolicyNotSupported: SupplementalGroupsPolicy=Strict is not supported in this node"
     );
+}
+
+#[test]
+fn a_pod_that_needs_what_the_node_does_not_declare_is_refused() {
+    let rule = RestartRule {
+        action: RestartAction::RestartAllContainers,
+        exits: ExitCodes::In(vec![3]),
+    };
+    let plain = pod("a");
+    let regular = with("a", |pod| {
+        pod.spec.containers[0].restart_rules = vec![rule.clone()]
+    });
+    let init = with("a", |pod| {
+        pod.spec.init_containers = fixture::pod(RestartPolicy::Always, &["init"], &[])
+            .spec
+            .init_containers;
+        pod.spec.init_containers[0].restart_rules = vec![rule.clone()];
+    });
+    let refused = "PodFeatureUnsupported: Pod requires node features that are not available: \
+                   RestartAllContainersOnContainerExits";
+    let restart_all = "RestartAllContainersOnContainerExits";
+    for (declared, pod, expected) in [
+        (None, &regular, "in"),
+        (Some(vec![restart_all]), &regular, "in"),
+        (Some(vec!["ExtendWebSocketsToKubelet"]), &plain, "in"),
+        (Some(Vec::new()), &regular, refused),
+        (Some(vec!["ExtendWebSocketsToKubelet"]), &init, refused),
+    ] {
+        let node = NodeFacts { declared, ..node() };
+        assert_eq!(answer_of(&node, pod), expected);
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ pub struct Settings {
     /// How many images the node object lists; all without a number.
     pub most_images: Option<usize>,
     /// Features that whoever places or changes pods may count on, in order.
-    pub declared_features: Vec<&'static str>,
+    pub declared_features: Option<Vec<&'static str>>,
     /// Who has CPUs for himself.
     pub pinning: pinning::Settings,
     /// Where the kernel shows the machine's CPUs and memory.

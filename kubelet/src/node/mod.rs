@@ -62,8 +62,8 @@ pub struct Identity {
     pub standing: watch::Receiver<Standing>,
     /// How many images are listed; all without a number.
     pub most_images: Option<usize>,
-    /// Features that whoever places or changes pods may count on, in order.
-    pub declared: Vec<&'static str>,
+    /// Features that whoever places or changes pods may count on, in order; none when it shall not say.
+    pub declared: Option<Vec<&'static str>>,
 }
 
 impl Identity {
@@ -79,6 +79,7 @@ impl Identity {
             groups: GroupPolicies::All,
             pressures: self.standing.borrow().pressures().clone(),
             machine: Machine::Stays,
+            declared: self.declared.clone(),
             resizing: ResizeRules::default(),
             app_armor: if facts.app_armor {
                 AppArmor::Enforced

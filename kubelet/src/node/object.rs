@@ -49,8 +49,8 @@ pub(super) fn node(
             },
         },
     });
-    if !identity.declared.is_empty() {
-        object["status"]["declaredFeatures"] = json!(identity.declared);
+    if let Some(declared) = identity.declared.as_ref().filter(|all| !all.is_empty()) {
+        object["status"]["declaredFeatures"] = json!(declared);
     }
     if facts.swap > 0 {
         object["status"]["nodeInfo"]["swap"] = json!({ "capacity": facts.swap });

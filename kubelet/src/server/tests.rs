@@ -59,7 +59,7 @@ impl Stage {
             labels: Vec::new(),
             port: None,
             most_images: Some(50),
-            declared: Vec::new(),
+            declared: None,
             standing: tokio::sync::watch::channel(crate::evict::Standing::default()).1,
             reserve: Reserve::default(),
         };
