@@ -6,6 +6,7 @@ mod listing;
 mod names;
 mod operations;
 mod pinning;
+mod pod_certificates;
 mod pods;
 mod process;
 mod requests;
@@ -39,6 +40,8 @@ pub use operations::Work;
 use operations::operation_type;
 pub use pinning::PinningMetrics;
 pub(crate) use pinning::{Aligned, WholeCores};
+pub use pod_certificates::PodCertificateMetrics;
+pub(crate) use pod_certificates::{CertificateState, CountedCertificate};
 pub(crate) use pods::Working;
 pub use pods::{Lifecycle, PodCount, PodMetrics, Wanted};
 pub use process::FeatureGate;
@@ -81,6 +84,7 @@ pub struct Metrics {
     devices: DeviceMetrics,
     client_certificate: CertificateMetrics,
     server_certificate: CertificateMetrics,
+    pod_certificates: PodCertificateMetrics,
     pinning: PinningMetrics,
     listing: ListingMetrics,
     starts: StartMetrics,
@@ -126,6 +130,7 @@ impl Metrics {
             devices: DeviceMetrics::default(),
             client_certificate: CertificateMetrics::default(),
             server_certificate: CertificateMetrics::default(),
+            pod_certificates: PodCertificateMetrics::default(),
             pinning: PinningMetrics::default(),
             listing: ListingMetrics::default(),
             starts: StartMetrics::default(),
@@ -287,6 +292,11 @@ impl Metrics {
         &self.server_certificate
     }
 
+    /// What is counted of certificates of pods.
+    pub fn pod_certificates(&self) -> &PodCertificateMetrics {
+        &self.pod_certificates
+    }
+
     /// What is counted of containers that get another size.
     pub fn resizes(&self) -> &ResizeMetrics {
         &self.resizes
@@ -312,6 +322,7 @@ impl Metrics {
         let now = jiff::Timestamp::now();
         self.client_certificate.look(now);
         self.server_certificate.look(now);
+        self.pod_certificates.look(now);
         let mut text = scraped::text(&[&self.registry, &self.others]);
         for name in OLD_NAMES {
             text = text.replace(&format!("{name}_total"), name);
@@ -342,6 +353,7 @@ impl Metrics {
         self.devices.register(&mut registry);
         self.client_certificate.register_client(&mut registry);
         self.server_certificate.register_server(&mut registry);
+        self.pod_certificates.register(&mut registry);
         self.pinning.register(&mut registry);
         self.listing.register(&mut registry);
         self.starts.register(&mut registry);

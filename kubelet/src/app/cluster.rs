@@ -155,6 +155,7 @@ impl Kubelet {
             asked,
             closed: cluster.closed.clone(),
             events: Arc::clone(&self.events) as _,
+            certificates: self.metrics.pod_certificates().clone(),
         });
         let (followers, inbox, to_objects) = (Arc::clone(&objects), inbox.clone(), stop.clone());
         parts.spawn(async move {

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use super::client::Client;
 use super::pods::RemotePods;
+use crate::metrics::PodCertificateMetrics;
 use crate::model::{Object, ObjectKey, ObjectKind, ObjectNotFound, PodUid};
 use crate::store::{LocalObjects, LookupError, Objects};
 use crate::sync::{EventRecorder, Input};
@@ -73,6 +74,7 @@ pub(crate) struct ApiObjects {
     /// Kinds that no pod gets, and the feature gate that keeps them back.
     closed: BTreeMap<ObjectKind, &'static str>,
     events: Arc<dyn EventRecorder>,
+    certificates: PodCertificateMetrics,
     changed: mpsc::UnboundedSender<ObjectKey>,
     followed: Mutex<BTreeMap<Place, Followed>>,
     tasks: TaskTracker,
@@ -88,6 +90,8 @@ pub(crate) struct ApiObjectsParts {
     /// Kinds that no pod gets, and the feature gate that keeps them back.
     pub(crate) closed: BTreeMap<ObjectKind, &'static str>,
     pub(crate) events: Arc<dyn EventRecorder>,
+    /// Where certificates of pods are counted.
+    pub(crate) certificates: PodCertificateMetrics,
 }
 
 /// Where what changed comes out.
@@ -103,6 +107,7 @@ impl ApiObjects {
             asked,
             closed,
             events,
+            certificates,
         } = parts;
         // A follower tells of a change now and then.
         let (changed, changes) = mpsc::unbounded_channel();
@@ -113,6 +118,7 @@ impl ApiObjects {
             asked,
             closed,
             events,
+            certificates,
             changed,
             followed: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -190,6 +196,7 @@ impl ApiObjects {
                     pod: self.pods.with_uid(reader),
                     events: Arc::clone(&self.events),
                     told,
+                    metrics: self.certificates.clone(),
                 };
                 self.tasks.spawn(certificates.follow(to_follower));
             }

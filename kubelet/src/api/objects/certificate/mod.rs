@@ -30,6 +30,7 @@ use crate::api::backoff::Backoff;
 use crate::api::client::{ApiError, Client};
 use crate::api::reflect::{News, Reflector};
 use crate::causes::chain;
+use crate::metrics::{CertificateState, CountedCertificate, PodCertificateMetrics};
 use crate::model::{CertificateWish, Event, EventKind, Object, PodCertificate, PodName};
 use crate::sync::EventRecorder;
 use plan::{Asker, Issued, Lateness, Refused, Verdict, request, source_of, verdict};
@@ -50,6 +51,7 @@ pub(super) struct Certificates {
     pub(super) pod: Option<Arc<core::Pod>>,
     pub(super) events: Arc<dyn EventRecorder>,
     pub(super) told: Told,
+    pub(super) metrics: PodCertificateMetrics,
 }
 
 /// Why there is no certificate yet.
@@ -95,12 +97,17 @@ impl Certificates {
             self.told.wrong(why);
             return self.told.keep().await;
         };
-        self.renew(pod, source).await;
+        let counted = self.metrics.begin(&source.signer_name);
+        self.renew((pod, source), &counted).await;
         // It is refused for good: what is known stays for who asks later.
         self.told.keep().await;
     }
 
-    async fn renew(&self, pod: &core::Pod, source: &core::PodCertificateProjection) {
+    async fn renew(
+        &self,
+        (pod, source): (&core::Pod, &core::PodCertificateProjection),
+        counted: &CountedCertificate,
+    ) {
         let mut last = None;
         loop {
             let has_one = last.is_some();
@@ -117,10 +124,15 @@ impl Certificates {
                         key: key.into(),
                         chain: chain.into(),
                     }));
+                    counted.is(CertificateState::Issued {
+                        late_from: issued.late_from(),
+                        until: issued.until,
+                    });
                     wait_until(issued.asked_again_at(Backoff::new().chance())).await;
                     last = Some((issued, Lateness::InTime));
                 }
                 Err(refused) => {
+                    counted.is(CertificateState::Refused(refused.word()));
                     let message = refused.of_event(&decided.request);
                     self.record(pod, refused.how, message);
                     self.told.wrong(refused.of_volume());

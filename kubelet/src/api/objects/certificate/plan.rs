@@ -108,6 +108,14 @@ impl Issued {
     }
 }
 
+impl Issued {
+    /// After this it should have been replaced.
+    pub(super) fn late_from(&self) -> Timestamp {
+        let late_from = self.renewed_from.checked_add(OVERDUE);
+        late_from.unwrap_or(self.until)
+    }
+}
+
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
@@ -118,6 +126,14 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// What it is counted as.
+    pub(super) fn word(&self) -> &'static str {
+        match self.how {
+            "Denied" => "denied",
+            _ => "failed",
+        }
+    }
+
     /// In the words of a volume that cannot be made.
     pub(super) fn of_volume(&self) -> String {
         let Self {
