@@ -1,5 +1,6 @@
 //! Port-forward.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,28 @@ async fn connections_go_to_their_ports_side_by_side() {
     server
         .wait_for(|seen| seen.connections.load(Ordering::SeqCst) == 0)
         .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_connections_are_had_at_once() {
+    let server = start().await;
+    let mut client = connect(&server).await;
+    let all: Vec<u32> = (0..1000).map(|number| 4 * number + 1).collect();
+    for id in &all {
+        open(&mut client, *id, "7").await;
+    }
+    for id in &all {
+        client.send(id + 2, b"x").await;
+    }
+    let mut heard = HashSet::new();
+    while heard.len() < all.len() {
+        match client.next_said().await {
+            Some(Frame::Data { id, bytes, .. }) if bytes == b"x" => heard.insert(id),
+            other => panic!("{other:?}, after {}", heard.len()),
+        };
+    }
+    assert!(all.iter().all(|id| heard.contains(&(id + 2))));
     server.stop().await;
 }
 

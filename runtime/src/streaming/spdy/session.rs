@@ -19,7 +19,7 @@ use crate::streaming::stream::{self, Ends, Incoming, Message, OUTBOX, Outgoing};
 use crate::streaming::window::{Keeping, Window};
 
 /// Streams that a connection may have at once; two of them make one forwarded connection.
-const STREAM_LIMIT: usize = 512;
+const STREAM_LIMIT: usize = 2048;
 /// Answers of the reader that may wait for the writer.
 const ANSWERS: usize = 32;
 /// How much is read at once, and written at once if there is as much.
