@@ -60,10 +60,15 @@ pub struct Driver {
 impl Driver {
     /// Serves below the directory of a node's kubelet; its volumes are in `store`, beside the root.
     pub fn serve(node: &Node) -> Self {
+        Self::serve_in_zone(node, DRIVER, ("topology.toy.example.com/rack", "r1"))
+    }
+
+    /// The same, by another name, and with another label that says where the node is.
+    pub fn serve_in_zone(node: &Node, name: &str, (key, zone): (&str, &str)) -> Self {
         let kubelet = node.root().join("var/lib/podling/kubelet");
         let store = node.folder().join("store");
         let registry = kubelet.join("plugins_registry");
-        let own = kubelet.join("plugins").join(DRIVER);
+        let own = kubelet.join("plugins").join(name);
         for directory in [&registry, &own, &store] {
             fs::create_dir_all(directory).expect("it can be made");
         }
@@ -71,6 +76,8 @@ impl Driver {
         let (manner, told) = (watch::Sender::new(Manner::Answers), Arc::default());
         let most = Arc::new(AtomicI64::new(7));
         let toy = Toy {
+            name: name.to_owned(),
+            zone: (key.to_owned(), zone.to_owned()),
             store,
             mounts: Mounts(node.namespace()),
             endpoint: sockets[0].clone(),
@@ -127,6 +134,8 @@ impl Drop for Driver {
 
 #[derive(Clone)]
 struct Toy {
+    name: String,
+    zone: (String, String),
     store: PathBuf,
     mounts: Mounts,
     endpoint: PathBuf,
@@ -380,7 +389,7 @@ impl Service for Toy {
         &self,
         _: Request<v1::NodeGetInfoRequest>,
     ) -> Result<Response<v1::NodeGetInfoResponse>, Status> {
-        let segments = [("topology.toy.example.com/rack".to_owned(), "r1".to_owned())];
+        let segments = [self.zone.clone()];
         Ok(Response::new(v1::NodeGetInfoResponse {
             node_id: "toy-node".to_owned(),
             max_volumes_per_node: self.most.load(Ordering::Relaxed),
@@ -399,7 +408,7 @@ impl Registration for Toy {
     ) -> Result<Response<registration::PluginInfo>, Status> {
         Ok(Response::new(registration::PluginInfo {
             r#type: "CSIPlugin".to_owned(),
-            name: DRIVER.to_owned(),
+            name: self.name.clone(),
             endpoint: self.endpoint.display().to_string(),
             supported_versions: vec!["1.0.0".to_owned()],
         }))

@@ -109,6 +109,9 @@ async fn a_cluster_is_told_of_drivers_and_their_volumes_wait_until_they_are_atta
         .await;
     assert_eq!(csi["spec"]["drivers"][0]["nodeID"], "toy-node");
     assert_eq!(csi["spec"]["drivers"][0]["allocatable"]["count"], 7);
+    let migrated = &csi["metadata"]["annotations"]["storage.alpha.kubernetes.io/migrated-plugins"];
+    let migrated = migrated.as_str().unwrap_or_default();
+    assert_eq!(migrated.split(',').count(), 7, "{migrated}");
     let object = cluster.get(NODE).await.expect("it is there");
     let ids = &object["metadata"]["annotations"]["csi.volume.kubernetes.io/nodeid"];
     assert_eq!(*ids, json!({ DRIVER: "toy-node" }).to_string());

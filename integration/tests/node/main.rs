@@ -24,6 +24,7 @@ mod cpus;
 mod csi;
 mod csi_cluster;
 mod csi_growth;
+mod csi_in_tree;
 mod csi_told;
 mod deadlines;
 mod detection;

@@ -35,7 +35,7 @@ impl Parts {
         };
         let plugin = format!("{NAME}:{}", name.driver);
         let (metrics, took) = (self.drivers.metrics(), began.elapsed());
-        metrics.operation((&plugin, operation), took, done);
+        metrics.operation((&plugin, operation, name.migrated), took, done);
     }
 
     pub(super) fn record(&self, wanted: &Wanted) -> Record {

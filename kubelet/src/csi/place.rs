@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::NAME;
 use crate::layout::Layout;
-use crate::model::{PodUid, VolumeMode};
+use crate::model::{Migrated, PodUid, VolumeMode};
 
 /// The file with what is recorded of a volume.
 pub(super) const RECORD: &str = "vol_data.json";
@@ -35,6 +35,8 @@ pub(super) struct Name {
     pub(super) volume: String,
     /// What it looks like.
     pub(super) mode: VolumeMode,
+    /// Whether it is written as a volume of a plugin of old.
+    pub(super) migrated: Migrated,
 }
 
 impl Layout {
@@ -48,16 +50,20 @@ impl Layout {
                     directory,
                 }
             }
-            VolumeMode::Block => Spot {
-                directory: self.devices().join(&of.volume).join("data"),
-                target: self.devices().join("staging").join(&of.volume),
-            },
+            VolumeMode::Block => {
+                let volume = in_a_path(&of.volume);
+                Spot {
+                    directory: self.devices().join(&volume).join("data"),
+                    target: self.devices().join("staging").join(volume),
+                }
+            }
         }
     }
 
     /// Where a volume is published for a pod.
     pub(super) fn published(&self, uid: &PodUid, volume: &str, mode: VolumeMode) -> Spot {
-        let directory = self.all_published(uid, mode).join(volume);
+        let volume = in_a_path(volume);
+        let directory = self.all_published(uid, mode).join(&volume);
         let target = match mode {
             VolumeMode::Filesystem => directory.join("mount"),
             VolumeMode::Block => {
@@ -79,7 +85,7 @@ impl Layout {
     /// Where a pod's device is looked for by upstream: a link to where it is published.
     pub(super) fn device_link(&self, uid: &PodUid, volume: &str) -> PathBuf {
         let links = self.pod(uid).join("volumeDevices/kubernetes.io~csi");
-        links.join(volume)
+        links.join(in_a_path(volume))
     }
 
     /// The directory with a directory for each driver.
@@ -91,6 +97,11 @@ impl Layout {
     pub(super) fn devices(&self) -> PathBuf {
         self.drivers().join(DEVICES)
     }
+}
+
+/// A volume's name, as paths have it: that of a plugin of old may be a path itself.
+pub(super) fn in_a_path(volume: &str) -> String {
+    volume.replace('/', "~")
 }
 
 /// The handle of a pod's own volume.
@@ -132,6 +143,7 @@ mod tests {
             handle: "vol".to_owned(),
             volume: "disk".to_owned(),
             mode,
+            migrated: Migrated::No,
         };
         let csi = Path::new("/k/plugins/kubernetes.io/csi");
         let staged = layout.staged(&name(VolumeMode::Filesystem)).target;
@@ -144,6 +156,11 @@ mod tests {
         assert_eq!(
             published.target,
             Path::new("/k/pods/u/volumes/kubernetes.io~csi/disk/mount")
+        );
+        let published = layout.published(&uid, "/a/disk", VolumeMode::Filesystem);
+        assert_eq!(
+            published.directory,
+            Path::new("/k/pods/u/volumes/kubernetes.io~csi/~a~disk")
         );
         let staged = layout.staged(&name(VolumeMode::Block)).target;
         assert_eq!(staged, csi.join("volumeDevices/staging/disk"));

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{DEVICES, Name, RECORD, Spot};
+use super::place::{DEVICES, Name, RECORD, Spot, in_a_path};
 use super::plan::Phase;
 use crate::layout::Layout;
-use crate::model::{PodUid, Quantity, VolumeMode};
+use crate::model::{Migrated, PodUid, Quantity, VolumeMode};
 use crate::whole::write_private;
 
 /// What is recorded. Upstream knows the first fields, reads texts alone, and passes over the rest.
@@ -36,6 +36,9 @@ pub(super) struct Record {
     pub(super) lifecycle: String,
     #[serde(rename = "podling.mode", skip_serializing_if = "String::is_empty")]
     pub(super) mode: String,
+    /// Whether it is written as a volume of a plugin of old.
+    #[serde(rename = "podling.migrated", skip_serializing_if = "String::is_empty")]
+    pub(super) migrated: String,
     /// Whether it has to be attached.
     #[serde(rename = "podling.attached", skip_serializing_if = "String::is_empty")]
     pub(super) attached: String,
@@ -56,11 +59,16 @@ impl Record {
             VolumeMode::Filesystem => "",
             VolumeMode::Block => name.mode.as_str(),
         };
+        let migrated = match name.migrated {
+            Migrated::No => "",
+            Migrated::Yes => name.migrated.as_str(),
+        };
         Self {
             volume: name.volume.clone(),
             handle: name.handle.clone(),
             driver: name.driver.clone(),
             mode: mode.to_owned(),
+            migrated: migrated.to_owned(),
             phase: Phase::Wanted,
             ..Self::default()
         }
@@ -74,6 +82,10 @@ impl Record {
             mode: match self.mode == VolumeMode::Block.as_str() {
                 true => VolumeMode::Block,
                 false => VolumeMode::Filesystem,
+            },
+            migrated: match self.migrated == Migrated::Yes.as_str() {
+                true => Migrated::Yes,
+                false => Migrated::No,
             },
         }
     }
@@ -145,10 +157,8 @@ pub(super) fn forget(spot: &Spot) -> io::Result<()> {
 /// Takes away the places of a device that is nobody's any more.
 pub(super) fn forget_device(layout: &Layout, name: &Name) -> io::Result<()> {
     let devices = layout.devices();
-    for place in [
-        devices.join("publish").join(&name.volume),
-        devices.join(&name.volume),
-    ] {
+    let volume = in_a_path(&name.volume);
+    for place in [devices.join("publish").join(&volume), devices.join(volume)] {
         gone(fs::remove_dir(place))?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::plan::Phase;
 use super::record::{self, Record};
 use super::*;
 use crate::layout::Layout;
-use crate::model::{PodUid, VolumeMode};
+use crate::model::{Migrated, PodUid, VolumeMode};
 
 fn name(handle: &str) -> Name {
     Name {
@@ -18,6 +18,7 @@ fn name(handle: &str) -> Name {
         handle: handle.to_owned(),
         volume: "disk".to_owned(),
         mode: VolumeMode::Filesystem,
+        migrated: Migrated::No,
     }
 }
 

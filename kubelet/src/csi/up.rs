@@ -112,6 +112,7 @@ impl Parts {
                 format!("{NAME}: {words}: {no_driver}"),
             )
         })?;
+        let driver = driver.asked_for(wanted.migrated);
         let can = driver.capabilities().await;
         let can = can.map_err(|failed| error(operation, &wanted.volume, failed.to_string()))?;
         Ok((driver, can))

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::place::Name;
-use crate::model::{AccessMode, FsGroupChange, PodUid, StringMap, VolumeLifecycle, VolumeMode};
+use crate::model::{
+    AccessMode, FsGroupChange, Migrated, PodUid, StringMap, VolumeLifecycle, VolumeMode,
+};
 
 /// A volume that a pod shall have, and all that its driver is told of it.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) is_attached: bool,
     /// Writing is refused.
     pub(crate) read_only: bool,
+    /// Whether it is written as a volume of a plugin of old.
+    pub(crate) migrated: Migrated,
     /// What it is formatted as; may be empty.
     pub(crate) fs_type: String,
     /// How its filesystem is mounted.
@@ -55,6 +59,7 @@ impl Wanted {
             handle: self.handle.clone(),
             volume: self.volume.clone(),
             mode: self.mode,
+            migrated: self.migrated,
         }
     }
 }

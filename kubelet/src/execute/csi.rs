@@ -143,6 +143,7 @@ impl PodExecutor {
             is_exclusive: described.is_exclusive(),
             is_attached,
             read_only: described.read_only,
+            migrated: described.migrated,
             fs_type: described.fs_type.clone(),
             mount_options: described.mount_options.clone(),
             publish_context: StringMap::new(),

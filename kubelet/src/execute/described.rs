@@ -3,8 +3,8 @@
 
 use crate::csi::{Group, inline_handle};
 use crate::model::{
-    AccessMode, CsiDriver, FsGroupPolicy, InlineCsi, PersistentSource, PersistentVolume, Pod,
-    PodOrigin, SecretName, StringMap, Volume, VolumeLifecycle, VolumeMode, VolumeSource,
+    AccessMode, CsiDriver, FsGroupPolicy, InlineCsi, Migrated, PersistentSource, PersistentVolume,
+    Pod, PodOrigin, SecretName, StringMap, Volume, VolumeLifecycle, VolumeMode, VolumeSource,
 };
 use crate::volume::VolumeError;
 
@@ -26,6 +26,7 @@ pub(super) struct Described<'a> {
     pub(super) stage_secret: Option<SecretName>,
     pub(super) publish_secret: Option<SecretName>,
     pub(super) expand_secret: Option<SecretName>,
+    pub(super) migrated: Migrated,
     /// The persistent volume, if it is one.
     pub(super) persistent: Option<&'a PersistentVolume>,
 }
@@ -39,9 +40,10 @@ impl<'a> Described<'a> {
     ) -> Option<Self> {
         match (&volume.source, claimed) {
             (VolumeSource::Csi(csi), _) => Some(Self::inline(pod, &volume.name, csi)),
-            (VolumeSource::Claim { read_only, .. }, Some(persistent)) => {
-                Self::persistent(&volume.name, *read_only, persistent)
-            }
+            (
+                VolumeSource::Claim { read_only, .. } | VolumeSource::InTree { read_only, .. },
+                Some(persistent),
+            ) => Self::persistent(&volume.name, *read_only, persistent),
             _ => None,
         }
     }
@@ -66,6 +68,7 @@ impl<'a> Described<'a> {
                 name,
             }),
             expand_secret: None,
+            migrated: Migrated::No,
             persistent: None,
         }
     }
@@ -91,6 +94,7 @@ impl<'a> Described<'a> {
             stage_secret: csi.stage_secret.clone(),
             publish_secret: csi.publish_secret.clone(),
             expand_secret: csi.expand_secret.clone(),
+            migrated: csi.migrated,
             persistent: Some(volume),
         })
     }
@@ -130,7 +134,9 @@ impl<'a> Described<'a> {
     fn is_written_once(&self) -> bool {
         self.persistent.is_none_or(|volume| {
             let once = [AccessMode::ReadWriteOnce, AccessMode::ReadWriteOncePod];
-            once.iter().any(|mode| volume.access_modes.contains(mode))
+            let told = volume.first_access_mode;
+            once.iter()
+                .any(|mode| volume.access_modes.contains(mode) || told == Some(*mode))
         })
     }
 }

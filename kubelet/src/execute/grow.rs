@@ -78,6 +78,7 @@ impl PodExecutor {
             mode: described.mode,
             access: described.access,
             read_only: described.read_only,
+            migrated: described.migrated,
             fs_type: described.fs_type.clone(),
             mount_options: described.mount_options.clone(),
             claim,

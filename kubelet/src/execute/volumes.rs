@@ -14,8 +14,8 @@ use super::report::Reporter;
 use super::sandbox::fail;
 use crate::causes::chain;
 use crate::model::{
-    BEYOND_VOLUME_LIMIT, Object, ObjectKey, ObjectKind, PersistentVolume, Pod, PodFailure,
-    VolumeSource,
+    BEYOND_VOLUME_LIMIT, Object, ObjectKey, ObjectKind, PersistentSource, PersistentVolume, Pod,
+    PodFailure, VolumeSource,
 };
 use crate::resource::pod_limits;
 use crate::volume::{Mounted, SetUp, VolumeError};
@@ -62,7 +62,10 @@ impl PodExecutor {
     /// as they shall be; when that shall be done again, if it did not work.
     pub(super) async fn refresh_volumes(&self, pod: &Pod) -> Option<Duration> {
         let can_change = |source: &VolumeSource| match source {
-            VolumeSource::Files(_) | VolumeSource::Csi(_) | VolumeSource::Claim { .. } => true,
+            VolumeSource::Files(_)
+            | VolumeSource::Csi(_)
+            | VolumeSource::InTree { .. }
+            | VolumeSource::Claim { .. } => true,
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Image { .. }
@@ -138,15 +141,20 @@ impl PodExecutor {
             | VolumeSource::Claim { .. }
             | VolumeSource::Image { .. }
             | VolumeSource::Csi(_)
+            | VolumeSource::InTree { .. }
             | VolumeSource::NotHandled { .. } => None,
         });
         let payloads = payloads.collect();
         let mut claims = BTreeMap::new();
         for volume in &pod.spec.volumes {
-            if let VolumeSource::Claim { name, is_own, .. } = &volume.source {
-                let persistent = self.persistent(pod, (name, *is_own), &objects).await;
-                claims.insert(volume.name.clone(), persistent);
-            }
+            let persistent = match &volume.source {
+                VolumeSource::Claim { name, is_own, .. } => {
+                    self.persistent(pod, (name, *is_own), &objects).await
+                }
+                VolumeSource::InTree { volume, .. } => Ok(Arc::clone(volume)),
+                _ => continue,
+            };
+            claims.insert(volume.name.clone(), persistent.and_then(translated));
         }
         let node = self.node.allocatable.memory_bytes;
         let limit = pod_limits(&pod.spec).memory.filter(|limit| *limit > 0);
@@ -158,6 +166,16 @@ impl PodExecutor {
             node_labels: self.labels(),
             memory: limit.map_or(node, |limit| limit.min(node)),
         }
+    }
+}
+
+/// The volume, unless it is one of a plugin of old that no driver has.
+fn translated(volume: Arc<PersistentVolume>) -> Result<Arc<PersistentVolume>, String> {
+    match &volume.source {
+        PersistentSource::NotTranslated { problem } => {
+            Err(format!("failed to translate in-tree pv to CSI: {problem}"))
+        }
+        _ => Ok(volume),
     }
 }
 

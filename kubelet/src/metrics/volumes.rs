@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::model::Migrated;
+
 type Labels<const N: usize> = [(&'static str, String); N];
 type Times<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 
@@ -35,7 +37,7 @@ impl VolumeMetrics {
     /// One thing was done with a volume of a plugin, or failed.
     pub(crate) fn operation<E>(
         &self,
-        (plugin, operation): (&str, &'static str),
+        (plugin, operation, migrated): (&str, &'static str, Migrated),
         took: Duration,
         done: &Result<impl Sized, E>,
     ) {
@@ -47,7 +49,7 @@ impl VolumeMetrics {
             ("volume_plugin", plugin.to_owned()),
             ("operation_name", operation.to_owned()),
             ("status", status.to_owned()),
-            ("migrated", "false".to_owned()),
+            ("migrated", migrated.as_str().to_owned()),
         ];
         self.operations
             .get_or_create(&labels)
@@ -55,12 +57,18 @@ impl VolumeMetrics {
     }
 
     /// A driver has answered a call.
-    pub(crate) fn call(&self, driver: &str, method: &str, code: &str, took: Duration) {
+    pub(crate) fn call(
+        &self,
+        (driver, migrated): (&str, Migrated),
+        method: &str,
+        code: &str,
+        took: Duration,
+    ) {
         let labels = [
             ("driver_name", driver.to_owned()),
             ("method_name", format!("/csi.v1.Node/{method}")),
             ("grpc_status_code", code.to_owned()),
-            ("migrated", "false".to_owned()),
+            ("migrated", migrated.as_str().to_owned()),
         ];
         self.calls
             .get_or_create(&labels)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use super::{ObjectKey, ObjectKind, StringMap};
+use super::{Migrated, ObjectKey, ObjectKind, StringMap};
 
 /// A volume of a driver that outlives pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct CsiSource {
     pub publish_secret: Option<SecretName>,
     /// What shows that it may be made larger.
     pub expand_secret: Option<SecretName>,
+    /// Whether it is written as a volume of a plugin of old.
+    pub migrated: Migrated,
 }
 
 /// A volume of a driver that lives as long as the pod.

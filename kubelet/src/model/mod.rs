@@ -22,6 +22,7 @@ mod failure;
 mod hook;
 mod id;
 mod image_name;
+mod in_tree;
 mod object;
 mod observation;
 mod persistent;
@@ -61,6 +62,7 @@ pub use failure::{BEYOND_VOLUME_LIMIT, FailureReason, PodFailure, StartFailure, 
 pub use hook::{Hook, Lifecycle};
 pub use id::{ContainerId, ContainerName, PodName, PodUid, SandboxId};
 pub use image_name::{InvalidImageName, is_latest, repository, with_default_tag, written_name};
+pub use in_tree::{InTree, Migrated};
 pub use object::{
     ConfigMap, Object, ObjectKey, ObjectKind, ObjectNotFound, RuntimeClass, Secret, Token,
     TokenRequest,

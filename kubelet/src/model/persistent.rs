@@ -16,7 +16,7 @@ pub struct PersistentVolume {
     pub capacity: Quantity,
     /// How it may be used.
     pub access_modes: BTreeSet<AccessMode>,
-    /// The first of them, which is what drivers are told.
+    /// What drivers are told: the first of them, or what its driver has in its place.
     pub first_access_mode: Option<AccessMode>,
     /// What it looks like.
     pub mode: VolumeMode,
@@ -49,6 +49,11 @@ pub enum PersistentSource {
     },
     /// A volume of a driver.
     Csi(Box<CsiSource>),
+    /// A volume of a plugin of old that no driver could have.
+    NotTranslated {
+        /// Why not.
+        problem: String,
+    },
     /// A kind that this kubelet does not mount yet.
     NotHandled {
         /// The manifest's name of the kind.
@@ -150,6 +155,34 @@ impl LabelSelector {
 }
 
 impl LabelRequirement {
+    /// The label that it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::In(key, _) | Self::NotIn(key, _) => key,
+            Self::Exists(key) | Self::DoesNotExist(key) => key,
+        }
+    }
+
+    /// The values that it names.
+    pub fn values(&self) -> &[String] {
+        match self {
+            Self::In(_, values) | Self::NotIn(_, values) => values,
+            Self::Exists(_) | Self::DoesNotExist(_) => &[],
+        }
+    }
+
+    /// The same about another label.
+    #[must_use]
+    pub fn about(self, key: &str) -> Self {
+        let key = key.to_owned();
+        match self {
+            Self::In(_, values) => Self::In(key, values),
+            Self::NotIn(_, values) => Self::NotIn(key, values),
+            Self::Exists(_) => Self::Exists(key),
+            Self::DoesNotExist(_) => Self::DoesNotExist(key),
+        }
+    }
+
     /// Whether it holds for these labels.
     pub fn holds(&self, labels: &StringMap) -> bool {
         match self {

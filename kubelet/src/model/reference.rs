@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Container, EnvValue, FilesSource, ObjectKey, ObjectKind, Pod, VolumeSource};
+use super::{
+    Container, EnvValue, FilesSource, ObjectKey, ObjectKind, PersistentSource, Pod, SecretName,
+    VolumeSource,
+};
 
 impl Pod {
     /// Every object whose change matters to the pod.
@@ -81,6 +84,15 @@ impl VolumeSource {
                 let secret = secret.map(|name| ObjectKey::new(ObjectKind::Secret, namespace, name));
                 secret.chain([driver]).collect()
             }
+            Self::InTree { volume, .. } => match &volume.source {
+                PersistentSource::Csi(csi) => {
+                    let driver = ObjectKey::new(ObjectKind::CsiDriver, "", &csi.driver);
+                    let secrets = [&csi.stage_secret, &csi.publish_secret];
+                    let secrets = secrets.into_iter().flatten().map(SecretName::key);
+                    secrets.chain([driver]).collect()
+                }
+                _ => Vec::new(),
+            },
             Self::EmptyDir { .. }
             | Self::HostPath { .. }
             | Self::Image { .. }

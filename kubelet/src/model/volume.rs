@@ -1,7 +1,10 @@
 //! Volumes of a pod and how containers mount them.
 
+use std::sync::Arc;
+
 use super::{
-    CertificateWish, InlineCsi, ObjectKind, PullPolicy, ResourceField, TokenRequest, TrustWish,
+    CertificateWish, InlineCsi, ObjectKind, PersistentVolume, PullPolicy, ResourceField,
+    TokenRequest, TrustWish,
 };
 
 /// A volume of a pod.
@@ -50,6 +53,13 @@ pub enum VolumeSource {
     },
     /// A volume of a driver that lives as long as the pod.
     Csi(Box<InlineCsi>),
+    /// A volume of a plugin of old, as the persistent volume of a driver; nobody has claimed it.
+    InTree {
+        /// What it is.
+        volume: Arc<PersistentVolume>,
+        /// Writing is refused.
+        read_only: bool,
+    },
     /// A kind of volume this kubelet does not make yet: mounting it fails and says so.
     NotHandled {
         /// The manifest's name of the kind, for instance `nfs`.

@@ -58,16 +58,23 @@ const HANDLED: &[&str] = &[
     "spec.tolerations",
     "spec.topologySpreadConstraints",
     "spec.volumes.name",
+    "spec.volumes.awsElasticBlockStore",
+    "spec.volumes.azureDisk",
+    "spec.volumes.azureFile",
+    "spec.volumes.cinder",
     "spec.volumes.configMap",
     "spec.volumes.csi",
     "spec.volumes.downwardAPI",
     "spec.volumes.emptyDir",
     "spec.volumes.ephemeral",
+    "spec.volumes.gcePersistentDisk",
     "spec.volumes.hostPath",
     "spec.volumes.image",
     "spec.volumes.persistentVolumeClaim",
+    "spec.volumes.portworxVolume",
     "spec.volumes.projected",
     "spec.volumes.secret",
+    "spec.volumes.vsphereVolume",
 ];
 
 /// Fields of a container, of whichever list.

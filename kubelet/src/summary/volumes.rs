@@ -140,7 +140,12 @@ impl VolumeGauge {
             }
             (PersistentSource::Csi(_), mode) => self.csi.room(uid, name, *mode).await,
             (PersistentSource::Local { .. }, VolumeMode::Block)
-            | (PersistentSource::HostPath { .. } | PersistentSource::NotHandled { .. }, _) => None,
+            | (
+                PersistentSource::HostPath { .. }
+                | PersistentSource::NotTranslated { .. }
+                | PersistentSource::NotHandled { .. },
+                _,
+            ) => None,
         }
     }
 

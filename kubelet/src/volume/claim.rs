@@ -42,6 +42,7 @@ impl Volumes {
             PersistentSource::Csi(_) => {
                 return Err(failed("a driver mounts it".to_owned()));
             }
+            PersistentSource::NotTranslated { problem } => return Err(failed(problem.clone())),
             PersistentSource::NotHandled { kind } => {
                 return Err(VolumeError::NotHandled {
                     volume: volume.name.clone(),

@@ -34,7 +34,8 @@ pub(crate) use sub_path::SubPath;
 use crate::layout::Layout;
 use crate::metrics::VolumeMetrics;
 use crate::model::{
-    FilesKind, Medium, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap, VolumeSource,
+    FilesKind, Medium, Migrated, PersistentSource, PersistentVolume, PodSpec, PodUid, StringMap,
+    VolumeSource,
 };
 use files::FilesVolume;
 use mounts::{InMemory, unmount_below, unmount_if_mounted};
@@ -109,7 +110,8 @@ impl Volumes {
             let began = std::time::Instant::now();
             let made = self.make(&volume.name, &volume.source, pod, &mut ready.stale);
             if let Some(plugin) = plugin(&volume.source, pod.claims.get(&volume.name)) {
-                let (of, took) = ((plugin, "volume_mount"), began.elapsed());
+                let of = (plugin, "volume_mount", Migrated::No);
+                let took = began.elapsed();
                 self.metrics.operation(of, took, &made);
             }
             if let Some(mounted) = made? {
@@ -185,6 +187,10 @@ impl Volumes {
                 }
                 (self.mount_persistent(volume, pod, group)?, *read_only)
             }
+            VolumeSource::InTree { .. } => {
+                claim::check_mode(name, claimed(name, pod)?, &pod.spec)?;
+                return Ok(None);
+            }
             VolumeSource::Image { .. } | VolumeSource::Csi(_) => return Ok(None),
             VolumeSource::NotHandled { kind } => {
                 let (volume, kind) = (name.to_owned(), kind.clone());
@@ -234,7 +240,7 @@ impl Volumes {
             let gone = unmount_below(&path)
                 .and_then(|()| unmount(&path))
                 .and_then(|()| remove_tree(&path));
-            let of = (plugin.as_str(), "volume_unmount");
+            let of = (plugin.as_str(), "volume_unmount", Migrated::No);
             self.metrics.operation(of, began.elapsed(), &gone);
             gone?;
         }
@@ -298,6 +304,7 @@ fn is_relabelled(
         VolumeSource::HostPath { .. }
         | VolumeSource::Image { .. }
         | VolumeSource::Csi(_)
+        | VolumeSource::InTree { .. }
         | VolumeSource::NotHandled { .. } => false,
     }
 }
@@ -319,9 +326,14 @@ fn plugin(
         VolumeSource::Claim { .. } => match &claim?.as_ref().ok()?.source {
             PersistentSource::HostPath { .. } => Some("kubernetes.io/host-path"),
             PersistentSource::Local { .. } => Some("kubernetes.io/local-volume"),
-            PersistentSource::Csi(_) | PersistentSource::NotHandled { .. } => None,
+            PersistentSource::Csi(_)
+            | PersistentSource::NotTranslated { .. }
+            | PersistentSource::NotHandled { .. } => None,
         },
-        VolumeSource::Image { .. } | VolumeSource::Csi(_) | VolumeSource::NotHandled { .. } => None,
+        VolumeSource::Image { .. }
+        | VolumeSource::Csi(_)
+        | VolumeSource::InTree { .. }
+        | VolumeSource::NotHandled { .. } => None,
     }
 }
 

@@ -6,9 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::csi::NodeInfo;
+use crate::model::InTree;
 
 /// Where the drivers' names of a Node are.
 const NODE_IDS: &str = "csi.volume.kubernetes.io/nodeid";
+
+/// Where a CSINode says which plugins of old have given their volumes to drivers.
+const MIGRATED: &str = "storage.alpha.kubernetes.io/migrated-plugins";
 
 /// Drivers as they are now, and those that went since the kubelet began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,7 @@ pub(super) fn csi_node(
             "kind": "CSINode",
             "metadata": {
                 "name": node,
+                "annotations": { MIGRATED: migrated() },
                 "ownerReferences": [
                     { "apiVersion": "v1", "kind": "Node", "name": node, "uid": uid },
                 ],
@@ -89,12 +94,25 @@ pub(super) fn csi_node(
             shall.push(driver(name, info));
         }
     }
-    if shall == is {
+    if shall == is && says_migrated(existing) {
         return Telling::Nothing;
     }
     let mut node = existing.clone();
+    node["metadata"]["annotations"][MIGRATED] = migrated().into();
     node["spec"]["drivers"] = shall.into();
     Telling::Replace(node)
+}
+
+/// The plugins of old whose volumes drivers have here: all.
+fn migrated() -> String {
+    InTree::ALL.map(InTree::plugin).join(",")
+}
+
+/// Whether a CSINode says so, in whatever order.
+fn says_migrated(node: &Value) -> bool {
+    let said = node["metadata"]["annotations"][MIGRATED].as_str();
+    let said: BTreeSet<_> = said.unwrap_or_default().split(',').collect();
+    said == BTreeSet::from(InTree::ALL.map(InTree::plugin))
 }
 
 fn driver(name: &str, info: &NodeInfo) -> Value {
@@ -184,6 +202,14 @@ mod tests {
             }])
         );
         assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "u");
+        let plugins = "kubernetes.io/aws-ebs,kubernetes.io/azure-disk,kubernetes.io/azure-file,\
+                       kubernetes.io/cinder,kubernetes.io/gce-pd,kubernetes.io/portworx-volume,\
+                       kubernetes.io/vsphere-volume";
+        assert_eq!(made["metadata"]["annotations"][MIGRATED], plugins);
+        let mut older = made.clone();
+        older["metadata"]["annotations"][MIGRATED] = "kubernetes.io/gce-pd".into();
+        let now = told(csi_node(Some(&older), ("node", "u"), &known));
+        assert_eq!(now["metadata"]["annotations"][MIGRATED], plugins);
         assert_eq!(
             csi_node(Some(&made), ("node", "u"), &known),
             Telling::Nothing

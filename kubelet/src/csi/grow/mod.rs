@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::Secrets;
 use super::place::Name;
-use crate::model::{AccessMode, ClaimName, EventKind, PodUid, Quantity, VolumeMode};
+use crate::model::{AccessMode, ClaimName, EventKind, Migrated, PodUid, Quantity, VolumeMode};
 use crate::volume::VolumeError;
 pub(super) use trouble::Troubles;
 
@@ -38,6 +38,8 @@ pub(crate) struct Larger {
     pub(crate) access: AccessMode,
     /// The pod does not write to it.
     pub(crate) read_only: bool,
+    /// Whether it is written as a volume of a plugin of old.
+    pub(crate) migrated: Migrated,
     /// What it is formatted as; may be empty.
     pub(crate) fs_type: String,
     /// How its filesystem is mounted.
@@ -59,6 +61,7 @@ impl Larger {
             handle: self.handle.clone(),
             volume: self.volume.clone(),
             mode: self.mode,
+            migrated: self.migrated,
         }
     }
 }

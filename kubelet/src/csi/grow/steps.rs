@@ -168,6 +168,7 @@ impl Parts {
     async fn expand(&self, look: &Look<'_>, size: Quantity) -> Result<(), (Failure, String)> {
         let larger = look.larger;
         let driver = self.drivers.find(&larger.driver).await;
+        let driver = driver.map(|driver| driver.asked_for(larger.migrated));
         let driver = driver.map_err(|no_driver| (Failure::Away, no_driver.to_string()))?;
         let can = driver.capabilities().await.map_err(|why| {
             let what = "Expander.NodeExpand failed to check if node supports expansion";

@@ -16,7 +16,7 @@ use super::drivers::NodeInfo;
 use super::{Larger, Secrets, Wanted};
 use crate::cri::unix_channel;
 use crate::metrics::VolumeMetrics;
-use crate::model::{Quantity, StringMap};
+use crate::model::{Migrated, Quantity, StringMap};
 use crate::summary::Room;
 pub(super) use convert::Capabilities;
 pub(super) use error::CallError;
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A driver that is connected when it is asked.
 pub(super) struct Driver {
     name: String,
+    /// Whether it is asked for a volume of a plugin of old.
+    migrated: Migrated,
     client: NodeClient<Channel>,
     metrics: VolumeMetrics,
 }
@@ -36,9 +38,15 @@ impl Driver {
     pub(super) fn at(name: &str, endpoint: &Path, metrics: VolumeMetrics) -> Self {
         Self {
             name: name.to_owned(),
+            migrated: Migrated::No,
             metrics,
             client: NodeClient::new(unix_channel(PathBuf::from(endpoint))),
         }
+    }
+
+    /// The same, asked for a volume that is written so.
+    pub(super) fn asked_for(self, migrated: Migrated) -> Self {
+        Self { migrated, ..self }
     }
 
     /// What the driver calls this node.
@@ -184,8 +192,9 @@ impl Driver {
             Ok(answer) => answer.map(Response::into_inner).map_err(CallError::from),
             Err(_) => Err(Status::deadline_exceeded("context deadline exceeded").into()),
         };
+        let driver = (self.name.as_str(), self.migrated);
         self.metrics
-            .call(&self.name, method, code(&answer), began.elapsed());
+            .call(driver, method, code(&answer), began.elapsed());
         answer
     }
 }

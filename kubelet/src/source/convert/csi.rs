@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1::CSIDriver;
 
 use crate::model::{
-    CsiDriver, CsiSource, DriverToken, FsGroupPolicy, InlineCsi, Object, ObjectKey, ObjectKind,
-    SecretName, VolumeLifecycle,
+    CsiDriver, CsiSource, DriverToken, FsGroupPolicy, InlineCsi, Migrated, Object, ObjectKey,
+    ObjectKind, SecretName, VolumeLifecycle,
 };
 use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
@@ -113,6 +113,7 @@ pub(super) fn source(csi: &core::CSIPersistentVolumeSource, problems: &mut Probl
         stage_secret: secret("nodeStageSecretRef", &csi.node_stage_secret_ref),
         publish_secret: secret("nodePublishSecretRef", &csi.node_publish_secret_ref),
         expand_secret: secret("nodeExpandSecretRef", &csi.node_expand_secret_ref),
+        migrated: Migrated::No,
     }
 }
 

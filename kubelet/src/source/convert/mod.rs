@@ -11,6 +11,7 @@ mod environment;
 mod ephemeral;
 mod files;
 mod hook;
+mod in_tree;
 mod network;
 mod object;
 mod persistent;

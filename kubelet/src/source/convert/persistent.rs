@@ -15,6 +15,7 @@ use crate::source::manifest::Invalid;
 use crate::source::problem::Problems;
 
 use super::csi;
+use super::in_tree;
 use super::object::checked;
 use super::resources::quantity;
 use super::volume::{HOST_PATH_KINDS, has_dots};
@@ -37,7 +38,7 @@ pub(super) fn volume(volume: core::PersistentVolume) -> Result<(ObjectKey, Objec
         });
         let nodes = spec.node_affinity.as_ref();
         let nodes = nodes.and_then(|affinity| affinity.required.as_ref());
-        Object::PersistentVolume(Arc::new(PersistentVolume {
+        let plain = PersistentVolume {
             name: volume.metadata.name.clone().unwrap_or_default(),
             labels: volume.metadata.labels.clone().unwrap_or_default(),
             capacity: storage("spec.capacity", spec.capacity.as_ref(), problems),
@@ -49,7 +50,9 @@ pub(super) fn volume(volume: core::PersistentVolume) -> Result<(ObjectKey, Objec
             claim,
             nodes: nodes.map(|selector| nodes_of(selector, problems)),
             source: source(&spec, problems),
-        }))
+        };
+        let volume = in_tree::persistent(&volume, plain, problems);
+        Object::PersistentVolume(Arc::new(volume))
     })
 }
 

@@ -15,6 +15,7 @@ use super::container::{PULL_POLICIES, unique};
 use super::csi;
 use super::environment::object_name;
 use super::files;
+use super::in_tree;
 use super::resources::quantity;
 use super::whole;
 
@@ -60,7 +61,7 @@ pub(super) fn volumes(
             );
             let source = match &volume.ephemeral {
                 Some(_) if kinds(volume).len() == 1 => own_claim(pod, &volume.name),
-                _ => source(&path, volume, spec, problems),
+                _ => source(&path, volume, pod, spec, problems),
             };
             Volume {
                 name: volume.name.clone(),
@@ -73,6 +74,7 @@ pub(super) fn volumes(
 fn source(
     path: &str,
     volume: &core::Volume,
+    pod: &core::Pod,
     spec: &core::PodSpec,
     problems: &mut Problems,
 ) -> VolumeSource {
@@ -108,6 +110,10 @@ fn source(
     }
     if let Some(host) = &volume.host_path {
         return host_path(&format!("{path}.hostPath"), host, problems);
+    }
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
+    if let Some(old) = in_tree::inline(path, volume, namespace, problems) {
+        return old;
     }
     VolumeSource::NotHandled {
         kind: kinds.first().cloned().unwrap_or_default(),
