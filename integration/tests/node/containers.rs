@@ -1,9 +1,11 @@
 //! What a container finds around it: environment, volumes, processes.
 
+use std::fs;
+
 use podling_integration::harness::{DEADLINE, Node, wait_for, wait_until};
 use serde_json::json;
 
-use crate::{is_running, pod};
+use crate::{is_running, pod, said, shell};
 
 #[tokio::test]
 async fn variables_are_expanded_in_the_environment_and_in_arguments() {
@@ -181,7 +183,7 @@ async fn a_container_shows_its_particulars_and_its_log_is_linked_as_collectors_e
     let link = format!("shown-node_default_main-{}.log", main.id());
     let link = node.root().join("var/log/containers").join(link);
     wait_until(DEADLINE, "the log is behind the link", || {
-        std::fs::read_to_string(&link).is_ok_and(|log| log.ends_with(" stdout F hello\n"))
+        fs::read_to_string(&link).is_ok_and(|log| log.ends_with(" stdout F hello\n"))
     })
     .await;
     node.kill9();
@@ -189,5 +191,28 @@ async fn a_container_shows_its_particulars_and_its_log_is_linked_as_collectors_e
     node.restart().await;
     node.wait_gone("shown").await;
     assert!(!link.is_symlink(), "the link is still there");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_has_the_hosts_processes_and_ipc_when_it_asks_for_them_and_its_own_otherwise() {
+    let node = Node::start().await;
+    let image = node.import_debian("busybox").await;
+    for (name, of_host) in [("apart", false), ("shared", true)] {
+        let mut spec = shell(&image, "sleep 1000");
+        spec["hostPID"] = of_host.into();
+        spec["hostIPC"] = of_host.into();
+        spec["terminationGracePeriodSeconds"] = 1.into();
+        node.manifest("web.yaml", &pod(name, spec));
+        node.wait_pod(name, "runs", is_running).await;
+        for kind in ["pid", "ipc"] {
+            let link = format!("/proc/self/ns/{kind}");
+            let theirs = said(&node, name, "main", &format!("readlink {link}"));
+            let ours = fs::read_link(&link).expect("this process has one");
+            assert_eq!(theirs.trim() == ours.to_string_lossy(), of_host, "{kind}");
+        }
+    }
+    node.remove_manifest("web.yaml");
+    node.wait_gone("shared").await;
     node.stop().await;
 }

@@ -85,6 +85,11 @@ async fn objects_are_asked_for_each_time_when_they_shall_be() {
     let is_red = || colour(&node, "web") == "red";
     wait_until(DEADLINE, "the file is as the object", is_red).await;
     assert_eq!(watches(&mut cluster), 0, "nobody watches");
+    // By themselves pods are looked at once in a minute or more.
+    let asked = gets(&mut cluster);
+    let often = || gets(&mut cluster) >= asked + 5;
+    let what = "pods are looked at as often as configured";
+    wait_until(DEADLINE, what, often).await;
     let metrics = node.kubelet("/metrics").expect("the kubelet answers");
     let metrics = metrics.text();
     for family in [

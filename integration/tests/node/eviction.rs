@@ -1,39 +1,11 @@
 //! Pods that the kubelet gives up, so that the node goes on.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use podling_integration::harness::wait::{DEADLINE, wait_for};
 use podling_integration::harness::{Node, Pod};
 use serde_json::{Value, json};
 
+use crate::small_disk::SmallDisk;
 use crate::{configure, configured, is_running, one, pod, shell};
-
-/// A disk in memory, unmounted when it goes; no more than what is written to it is taken.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Self {
-        fs::create_dir(at).expect("there is room");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=500m", "tmpfs"])
-            .arg(at)
-            .status();
-        assert!(
-            mount.expect("mount starts").success(),
-            "a tmpfs can be mounted"
-        );
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Whoever is left on it after a failed test loses it once he has gone.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 /// A pod that writes so many mebibytes into a volume of its own, and stays.
 fn writer(image: &str, mebibytes: u32, volume: Value) -> Value {
@@ -82,7 +54,7 @@ async fn a_pod_that_writes_more_than_its_volume_may_hold_is_evicted() {
 #[tokio::test]
 async fn of_a_node_whose_disk_is_nearly_full_the_pod_goes_that_takes_most_and_none_comes() {
     let folder = tempfile::tempdir().expect("a temporary directory can be made");
-    let disk = SmallDisk::mount(&folder.path().join("disk"));
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "500m");
     let configuration =
         "evictionHard:\n  nodefs.available: 250Mi\nevictionPressureTransitionPeriod: 45s\n";
     let node = configured(&disk.0.join("root"), configuration).await;
@@ -158,7 +130,7 @@ async fn of_a_node_short_of_memory_no_pod_that_asks_for_none_is_let_in() {
 #[tokio::test]
 async fn of_a_disk_that_is_too_full_images_go_that_nobody_uses_and_pods_stay() {
     let folder = tempfile::tempdir().expect("a temporary directory can be made");
-    let disk = SmallDisk::mount(&folder.path().join("disk"));
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "500m");
     let root = disk.0.join("root");
     let mut node = configured(&root, "evictionHard:\n  pid.available: \"1\"\n").await;
     let unused = node.import_debian("nginx").await;

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use podling_integration::harness::daemon::Start;
 use podling_integration::harness::programs::program;
-use podling_integration::harness::{Node, Pod};
+use podling_integration::harness::{Node, Options, Pod};
 use serde_json::{Value, json};
 
-use crate::{configured, is_running, pod, said, shell};
+use crate::{configure, configured, covering, is_running, one, pod, said, shell};
 
 /// Quota and period of a container's cgroup, in microseconds.
 const BANDWIDTH: &str = "cd /sys/fs/cgroup; cat cpu.max 2>/dev/null || \
@@ -117,5 +117,80 @@ async fn a_kubelet_keeps_its_directory_where_it_shall() {
     node.remove_manifest("web.yaml");
     node.wait_gone("web").await;
     assert!(!directory.join("pods").join(web.uid()).exists());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn beside_swap_a_kubelet_runs_only_if_it_shall_not_fail_over_it() {
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = folder.path().join("root");
+    let header = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+    let place = "/dev/vdz                                partition\t1048572\t0\t-2\n";
+    let swaps = |name: &str, text: String| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).expect("there is room");
+        covering(&file, "/proc/swaps")
+    };
+    let (none, some) = (
+        swaps("none", header.to_owned()),
+        swaps("some", format!("{header}{place}")),
+    );
+    let with = |wrapper: &[String]| Start {
+        wrapper: wrapper.to_vec(),
+        ..Start::default()
+    };
+    configure(&root, "failSwapOn: false\n");
+    let mut node = Node::start_with(Options {
+        root: Some(root.clone()),
+        start: with(&some),
+    })
+    .await;
+    node.kill9();
+
+    configure(&root, "failSwapOn: true\n");
+    let refused = Command::new(&some[0])
+        .args(&some[1..])
+        .arg(program("podling"))
+        .arg("--root")
+        .arg(&root)
+        .arg("up")
+        .output()
+        .expect("unshare starts");
+    assert!(!refused.status.success());
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let words = "running with swap on is not supported, please disable swap or set --fail-swap-on \
+                 flag to false";
+    assert!(told.contains(words), "{told}");
+
+    node.restart_with(&with(&none)).await;
+    node.kill9();
+    // The machine of the story may swap.
+    configure(&root, "failSwapOn: false\n");
+    node.restart().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn images_are_asked_for_where_it_is_configured() {
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = folder.path().join("root");
+    let socket = folder.path().join("images.sock");
+    let fields = format!("imageServiceEndpoint: unix://{}\n", socket.display());
+    let node = configured(&root, &fields).await;
+    let image = node.import_testbox().await;
+    let mut spec = one(&image, &["sleep"]);
+    spec["containers"][0]["imagePullPolicy"] = json!("IfNotPresent");
+    node.manifest("web.yaml", &pod("web", spec));
+    let waits = |pod: &Pod| {
+        let main = pod.main();
+        main.is_some_and(|main| main.waiting() == "ImageInspectError")
+    };
+    node.wait_pod("web", "finds nobody to ask", waits).await;
+    assert_eq!(node.cri().await.sandboxes().await.len(), 1);
+
+    let runtime = node.root().join("run/podling/podling.sock");
+    std::os::unix::fs::symlink(runtime, &socket).expect("a link can be made");
+    node.wait_pod("web", "runs", is_running).await;
+    fs::remove_file(&socket).expect("it is there");
     node.stop().await;
 }

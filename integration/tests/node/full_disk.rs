@@ -1,42 +1,13 @@
 //! A disk without room: a clear error, and work goes on once there is room again.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use podling_integration::harness::{Node, Options, Registry};
 use podling_integration::images::{Compression, Entry, Image, Layer, Settings};
 
+use crate::small_disk::SmallDisk;
 use crate::{is_running, one, pod};
 
-const DISK: &str = "size=96m";
 /// More than the disk holds.
 const LAYER: usize = 128 << 20;
-
-/// A small disk in memory, unmounted when it goes.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Self {
-        fs::create_dir(at).expect("there is room");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
-            .arg(at)
-            .status();
-        assert!(
-            mount.expect("mount starts").success(),
-            "a tmpfs can be mounted"
-        );
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Whoever is left on it after a failed test loses it once he has gone.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 #[tokio::test]
 async fn an_image_that_does_not_fit_is_refused_and_leaves_no_part_of_it() {
@@ -47,7 +18,7 @@ async fn an_image_that_does_not_fit_is_refused_and_leaves_no_part_of_it() {
     drop(big);
 
     let folder = tempfile::tempdir().expect("a temporary directory can be made");
-    let disk = SmallDisk::mount(&folder.path().join("disk"));
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "96m");
     let options = Options {
         root: Some(disk.0.join("root")),
         ..Options::default()

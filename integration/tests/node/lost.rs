@@ -4,6 +4,7 @@ use std::process::{Child, Stdio};
 
 use podling_integration::harness::{Cluster, Cri, DEADLINE, Node, Options, Pod, wait_for};
 use podling_proto::runtime::v1::RemoveContainerRequest;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{is_running, pod, shell};
@@ -24,6 +25,12 @@ impl RuntimeAlone {
                 .spawn()
                 .expect("podling starts"),
         )
+    }
+
+    /// Sends it a signal.
+    pub(super) fn send(&self, signal: Signal) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a child has an id"), signal).expect("a child takes signals");
     }
 }
 

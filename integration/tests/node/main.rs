@@ -34,12 +34,14 @@ mod eviction;
 mod failpoints;
 mod fields;
 mod figures;
+mod flags;
 mod floods;
 mod full_disk;
 mod handlers;
 mod hooks;
 mod hostile;
 mod huge_pages;
+mod image_collection;
 mod image_crashes;
 mod images;
 mod init;
@@ -62,10 +64,12 @@ mod node_resources;
 mod nri;
 mod objects;
 mod one_file;
+mod oom;
 mod people;
 mod pod_cidr;
 mod private_images;
 mod probes;
+mod rates;
 mod reading;
 mod registering;
 mod resizing;
@@ -76,6 +80,7 @@ mod serving;
 mod sessions;
 mod shutdown;
 mod sidecars;
+mod small_disk;
 mod streaming;
 mod systemd;
 mod watching;
@@ -108,6 +113,14 @@ async fn configured(root: &Path, fields: &str) -> Node {
         ..Options::default()
     })
     .await
+}
+
+/// What runs a program where a file stands in another's place, as nobody else sees it.
+fn covering(file: &Path, place: &str) -> Vec<String> {
+    let script = format!("mount --bind {} {place} && exec \"$@\"", file.display());
+    ["unshare", "--mount", "sh", "-c", &script, "sh"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// The manifest of a pod.

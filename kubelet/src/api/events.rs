@@ -30,23 +30,21 @@ pub(crate) struct EventPoster {
     client: Client,
     node: String,
     events: Arc<EventLog>,
-    pace: Pace,
     filter: Filter,
 }
 
 impl EventPoster {
     /// One that tells so many events in a second.
     pub(crate) fn new(
-        client: Client,
+        client: &Client,
         node: &str,
         events: Arc<EventLog>,
         (per_second, burst): (u32, u32),
     ) -> Self {
         Self {
-            client,
+            client: client.paced(Pace::new(per_second, burst)),
             node: node.to_owned(),
             events,
-            pace: Pace::new(per_second, burst),
             filter: Filter::default(),
         }
     }
@@ -84,7 +82,6 @@ impl EventPoster {
         let event = completed(object(occurrence), &self.node);
         let mut backoff = Backoff::new();
         loop {
-            self.pace.wait().await;
             match self.tell_once(occurrence, &event).await {
                 Ok(_) => return,
                 Err(ApiError::Refused { message, .. }) => {

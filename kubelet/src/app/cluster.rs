@@ -271,7 +271,7 @@ impl Kubelet {
             registrar.run(to_registrar).await;
             "registrar of the node"
         });
-        let lease = LeaseKeeper::new(cluster.client.clone(), name, cluster.node.lease_seconds);
+        let lease = LeaseKeeper::new(&cluster.client, name, cluster.node.lease_seconds);
         let (uid, to_lease) = (cluster.uid.subscribe(), stop.clone());
         parts.spawn(async move {
             lease.run(uid, to_lease).await;
@@ -290,8 +290,8 @@ impl Kubelet {
             keeper.run(uid, to_keeper).await;
             "keeper of drivers"
         });
-        let (client, events) = (cluster.client.clone(), Arc::clone(&self.events));
-        let poster = EventPoster::new(client, name, events, cluster.events);
+        let events = Arc::clone(&self.events);
+        let poster = EventPoster::new(&cluster.client, name, events, cluster.events);
         let stop = stop.clone();
         parts.spawn(async move {
             poster.run(stop).await;

@@ -46,6 +46,15 @@ macro_rules! configuration {
                 }
             }
 
+            /// The same by a flag, of which zero is what it says.
+            pub(super) fn say(&mut self, name: &str, value: &Value) {
+                match name {
+                    // A mismatch was told when the flag was read.
+                    $($name => drop(read(value, &mut self.$field, never, $default)),)*
+                    _ => {}
+                }
+            }
+
             /// All fields, as upstream writes them.
             pub fn to_json(&self) -> Map<String, Value> {
                 let mut fields = Map::new();

@@ -103,6 +103,12 @@ pub(super) fn read(given: &[(String, String)]) -> Result<Said, Vec<Problem>> {
     }
 }
 
+/// Whether zero, said by a flag, is none at all, where files mean the default by it. Upstream has it so of all
+/// flags; of most others none at all is no use.
+pub(super) fn may_say_nothing(path: &str) -> bool {
+    ["imageMinimumGCAge", "evictionPressureTransitionPeriod"].contains(&path)
+}
+
 /// Lays a value over the field at a path, making what is above it. Feature gates are added to those
 /// that are there; everything else is replaced.
 pub(super) fn lay_over(fields: &mut Map<String, Value>, path: &str, value: Value) {

@@ -81,25 +81,32 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         problems.extend(found);
         flags::Said::default()
     });
+    let mut nothing = Vec::new();
     for (flag, path, value) in said.fields {
         problems.extend(flag_mistake(flag, path, &value));
+        if flags::may_say_nothing(path) {
+            nothing.push((path, value.clone()));
+        }
         flags::lay_over(&mut merged, path, value);
     }
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    complete(&merged, said.alone, sources.machine)
+    complete(&merged, (nothing, said.alone), sources.machine)
 }
 
 /// The configuration of fields that are each in order, if they are so together.
 fn complete(
     merged: &Map<String, Value>,
-    flags: Map<String, Value>,
+    (nothing, flags): (Vec<(&str, Value)>, Map<String, Value>),
     machine: Machine,
 ) -> Result<Loaded, Problems> {
     let mut configuration = Configuration::default();
     for (name, value) in merged {
         configuration.set(name, value);
+    }
+    for (name, value) in nothing {
+        configuration.say(name, &value);
     }
     let is_written = |(_, value): &(&String, &Value)| !value.is_null();
     let given = merged

@@ -212,3 +212,19 @@ fn a_whole_configuration_is_read_back_as_it_was_written() {
     assert_eq!(read.port, 10250);
     insta::assert_json_snapshot!("the_defaults", written);
 }
+
+#[test]
+fn a_flag_may_say_no_time_at_all_where_a_file_means_the_default() {
+    let age = |bodies: &[&str], flags: &[(&str, &str)]| {
+        let configuration = loaded(bodies, flags).unwrap().configuration;
+        configuration.image_minimum_gc_age
+    };
+    let (flag, usual) = ("minimum-image-ttl-duration", Duration::seconds(120));
+    assert_eq!(age(&["imageMinimumGCAge: 0s"], &[]), usual);
+    assert_eq!(age(&[], &[(flag, "0s")]), Duration::default());
+    assert_eq!(
+        age(&["imageMinimumGCAge: 5s"], &[(flag, "0s")]),
+        Duration::default()
+    );
+    assert_eq!(age(&[], &[(flag, "3s")]), Duration::seconds(3));
+}

@@ -83,6 +83,8 @@ fn follow(
     let mut record = vec![0; RECORD];
     loop {
         match messages.read(&mut record) {
+            // The kernel's have no end: something else stands in their place.
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => {
                 let record = String::from_utf8_lossy(&record[..length]);
                 let victim = parser.take(&record);
@@ -122,6 +124,23 @@ fn open(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(nonblock)
         .open(path)?;
-    file.seek(SeekFrom::End(0))?;
-    Ok(file)
+    match file.seek(SeekFrom::End(0)) {
+        // A terminal or a pipe, which some put in its place, has no messages of the past.
+        Err(error) if error.kind() != io::ErrorKind::NotSeekable => Err(error),
+        _ => Ok(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_come_to_an_end_are_not_asked_for_again_and_again() {
+        let (stop, _stopper) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (sender, _victims) = mpsc::unbounded_channel();
+        let messages = open(Path::new("/dev/null")).unwrap();
+        let error = follow(messages, &stop, &sender).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
 }

@@ -1,7 +1,9 @@
 //! The API server as the kubelet sees it: objects as JSON under their paths, and streams of changes.
 //!
 //! ```text
-//! Client ─► Pace ─► Login (files, program) ─► connections, made anew when what they show changes
+//! Client ─► Pace ─┐
+//! events ─► Pace ─┼─► Login (files, program) ─► connections, made anew when what they show changes
+//! lease ──────────┘
 //! ```
 //!
 //! It stands on the HTTP client that pages and registries are asked with (docs/decisions/0220).
@@ -70,12 +72,15 @@ impl Patch {
 
 /// One client; a clone is the same.
 #[derive(Clone)]
-pub(crate) struct Client(Arc<Parts>);
+pub(crate) struct Client {
+    parts: Arc<Parts>,
+    pace: Arc<Pace>,
+}
 
+/// What those have in common that ask as one, each at a pace of its own.
 struct Parts {
     kubeconfig: Kubeconfig,
     login: Login,
-    pace: Pace,
     /// Whether there is anything to show yet; without this there is.
     gate: Option<watch::Receiver<bool>>,
     counter: Counter,
@@ -115,32 +120,48 @@ impl Client {
     }
 
     fn made(kubeconfig: Kubeconfig, pace: Pace, gate: Option<watch::Receiver<bool>>) -> Self {
-        Self(Arc::new(Parts {
+        let parts = Parts {
             login: Login::new(kubeconfig.clone()),
             counter: Counter::new(&kubeconfig),
             kubeconfig,
-            pace,
             gate,
             http: Mutex::new(None),
             epoch: watch::Sender::new(0),
-        }))
+        };
+        Self {
+            parts: Arc::new(parts),
+            pace: Arc::new(pace),
+        }
+    }
+
+    /// The same, whose requests have turns of their own.
+    pub(super) fn paced(&self, pace: Pace) -> Self {
+        Self {
+            parts: Arc::clone(&self.parts),
+            pace: Arc::new(pace),
+        }
+    }
+
+    /// The same for what tells that the node lives, which waits for nobody.
+    pub(super) fn unpaced(&self) -> Self {
+        self.paced(Pace::new(0, 0))
     }
 
     /// Looks whether something else is to be shown: if it is, streams that were opened with what was shown
     /// before end, and whoever reads them opens others.
     pub(super) async fn look(&self) -> Result<(), LoginError> {
-        let shown = self.0.login.current().await?;
-        self.0.connections(&shown).map(drop)
+        let shown = self.parts.login.current().await?;
+        self.parts.connections(&shown).map(drop)
     }
 
     /// Counts requests from now on.
     pub(crate) fn count(&self, metrics: RestMetrics) {
-        self.0.counter.tell(metrics);
+        self.parts.counter.tell(metrics);
     }
 
     /// Where the server is.
     pub(super) fn server(&self) -> &str {
-        &self.0.kubeconfig.server
+        &self.parts.kubeconfig.server
     }
 
     /// The object or the list at a path.
@@ -186,17 +207,17 @@ impl Client {
     /// Opens a stream of changes.
     pub(super) async fn watch(&self, path: &str) -> Result<Changes, ApiError> {
         let ask = describe(&Method::GET, path);
-        self.0.be_let_in(&ask).await?;
+        self.parts.be_let_in(&ask).await?;
         // Heard from before the request is made: what is shown may change while it is.
-        let epoch = self.0.epoch.subscribe();
-        let began = self.0.turn(&Method::GET).await;
+        let epoch = self.parts.epoch.subscribe();
+        let began = self.turn(&Method::GET).await;
         let sent = async {
             let request = self.request(Method::GET, path).await?;
             accepted(send(request, &ask).await?, &ask).await
         };
         let sent = within(TIMEOUT, &ask, sent).await;
         let answer = sent.as_ref().map(drop);
-        self.0.counter.asked(&Method::GET, began, answer);
+        self.parts.counter.asked(&Method::GET, began, answer);
         let response = sent?;
         Ok(Changes {
             ask,
@@ -216,12 +237,12 @@ impl Client {
         let mut waits = 0;
         let mut is_known = true;
         let ask = describe(&method, path);
-        self.0.be_let_in(&ask).await?;
+        self.parts.be_let_in(&ask).await?;
         loop {
-            let began = self.0.turn(&method).await;
+            let began = self.turn(&method).await;
             let once = self.ask_once(method.clone(), path, body);
             let answer = within(TIMEOUT, &ask, once).await;
-            let counter = &self.0.counter;
+            let counter = &self.parts.counter;
             counter.asked(&method, began, answer.as_ref().map(drop));
             let error = match answer {
                 Ok(answer) => return Ok(answer),
@@ -230,11 +251,11 @@ impl Client {
             if error.is_unauthorized() && is_known {
                 is_known = false;
                 counter.again(&method, &error);
-                self.0.login.forget().await;
+                self.parts.login.forget().await;
                 continue;
             }
             if error.is_unauthorized() {
-                return Err(error.because(self.0.login.trouble().await));
+                return Err(error.because(self.parts.login.trouble().await));
             }
             match error.retry_after() {
                 Some(wait) if waits < MOST_WAITS => {
@@ -263,7 +284,7 @@ impl Client {
         }
         let response = accepted(send(request, &ask).await?, &ask).await?;
         let bytes = response.bytes().await.map_err(unreachable(&ask))?;
-        self.0.counter.sizes(&method, sent, bytes.len());
+        self.parts.counter.sizes(&method, sent, bytes.len());
         serde_json::from_slice(&bytes).map_err(|source| ApiError::Nonsense { ask, source })
     }
 
@@ -272,9 +293,9 @@ impl Client {
             ask: describe(&method, path),
             source,
         };
-        let shown = self.0.login.current().await.map_err(failed)?;
-        let http = self.0.connections(&shown).map_err(failed)?;
-        let url = format!("{}{path}", self.0.kubeconfig.server);
+        let shown = self.parts.login.current().await.map_err(failed)?;
+        let http = self.parts.connections(&shown).map_err(failed)?;
+        let url = format!("{}{path}", self.parts.kubeconfig.server);
         let mut request = http.request(method, url);
         request = request.header(
             reqwest::header::ACCEPT,
@@ -285,17 +306,17 @@ impl Client {
         }
         Ok(request)
     }
-}
 
-impl Parts {
     /// Waits until a request may be made; when that was.
     async fn turn(&self, method: &Method) -> Instant {
         let waits = Instant::now();
         self.pace.wait().await;
-        self.counter.waited(method, waits.elapsed());
+        self.parts.counter.waited(method, waits.elapsed());
         Instant::now()
     }
+}
 
+impl Parts {
     /// Waits as long as for an answer for something to show.
     async fn be_let_in(&self, ask: &str) -> Result<(), ApiError> {
         let Some(mut gate) = self.gate.clone() else {

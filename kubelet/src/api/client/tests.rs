@@ -64,3 +64,26 @@ async fn streams_end_when_another_certificate_is_to_be_shown() {
     let mut changes = client.watch("/api/v1/pods?watch=true").await.unwrap();
     assert!(changes.next().await.unwrap().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_tells_events_or_that_the_node_lives_does_not_wait_for_others() {
+    let kubeconfig = Kubeconfig {
+        server: "http://127.0.0.1:1".to_owned(),
+        authority: None,
+        insecure: false,
+        user: User::default(),
+    };
+    let client = Client::new(kubeconfig, Pace::new(1, 1));
+    let (events, lease) = (client.paced(Pace::new(1, 1)), client.unpaced());
+    let begin = tokio::time::Instant::now();
+    for (who, expected) in [
+        (&client, 0),
+        (&events, 0),
+        (&lease, 0),
+        (&lease, 0),
+        (&client, 1),
+    ] {
+        who.turn(&Method::GET).await;
+        assert_eq!(begin.elapsed().as_secs(), expected);
+    }
+}

@@ -25,9 +25,9 @@ pub(crate) struct LeaseKeeper {
 
 impl LeaseKeeper {
     /// A lease of the node with this name that counts for so long.
-    pub(crate) fn new(client: Client, name: &str, seconds: u32) -> Self {
+    pub(crate) fn new(client: &Client, name: &str, seconds: u32) -> Self {
         Self {
-            client,
+            client: client.unpaced(),
             name: name.to_owned(),
             seconds,
             known: None,

@@ -248,12 +248,9 @@ impl Registrar {
         let mut pause = wishes.update;
         if change.is_news || self.told.elapsed() >= wishes.report {
             let path = format!("{}/status", path(&self.parts.name));
-            let told = self
-                .parts
-                .client
-                .patch(&path, Patch::Strategic, &change.patch)
-                .await;
-            match told {
+            let client = self.parts.client.unpaced();
+            let told = client.patch(&path, Patch::Strategic, &change.patch);
+            match told.await {
                 Ok(node) => {
                     self.note_turn_of_readiness(&node);
                     self.know(node);

@@ -65,7 +65,9 @@ impl Images for Client {
                 auth: login.map(login_to_wire),
                 sandbox_config: Some(sandbox_to_wire(sandbox_config)),
             };
-            let pulled = self.timed("PullImage", images.pull_image(request)).await?;
+            let pulled = self
+                .at_last("PullImage", images.pull_image(request))
+                .await?;
             Ok(PulledImage {
                 reference: pulled.image_ref,
             })

@@ -85,25 +85,41 @@ impl Client {
         deadline: Duration,
         answer: impl Future<Output = Result<Response<T>, Status>> + Send,
     ) -> Result<T, RuntimeError> {
-        match tokio::time::timeout(deadline, self.timed(call, answer)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(RuntimeError::TimedOut { call, deadline }),
-        }
+        let in_time = async {
+            match tokio::time::timeout(deadline, answer).await {
+                Ok(answer) => read(call, answer),
+                Err(_) => Err(RuntimeError::TimedOut { call, deadline }),
+            }
+        };
+        self.timed(call, in_time).await
+    }
+
+    /// The answer to a call, whenever it comes.
+    async fn at_last<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>> + Send,
+    ) -> Result<T, RuntimeError> {
+        let whenever = async { read(call, answer.await) };
+        self.timed(call, whenever).await
     }
 
     async fn timed<T>(
         &self,
         call: &'static str,
-        answer: impl Future<Output = Result<Response<T>, Status>> + Send,
+        answer: impl Future<Output = Result<T, RuntimeError>> + Send,
     ) -> Result<T, RuntimeError> {
         let began = Instant::now();
         let answer = answer.await;
         self.metrics
             .operation(call, began.elapsed(), answer.is_err());
         answer
-            .map(Response::into_inner)
-            .map_err(|status| refused(call, &status))
     }
+}
+
+fn read<T>(call: &'static str, answer: Result<Response<T>, Status>) -> Result<T, RuntimeError> {
+    let answer = answer.map(Response::into_inner);
+    answer.map_err(|status| refused(call, &status))
 }
 
 fn refused(call: &'static str, status: &Status) -> RuntimeError {
