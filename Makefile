@@ -122,7 +122,7 @@ crictl: test-programs ## Try every command of CRICTL=FILE; CRITEST_REGISTRY=URL 
 .PHONY: cluster-test
 cluster-test: test-programs test-images ## Tell the stories of a cluster over CLUSTER=DIR, or over KUBE_APISERVER=FILE ETCD=FILE
 	@test -n "$(CLUSTER)$(KUBE_APISERVER)" || { echo "$(NO_CLUSTER)" >&2; exit 1; }
-	$(BESIDE_CLUSTER) cargo test --locked --workspace $(TEST_FEATURES) --test node -- --test-threads 1 --include-ignored cluster:: cluster_trust:: workloads::
+	$(BESIDE_CLUSTER) cargo test --locked --workspace $(TEST_FEATURES) --test node -- --test-threads 1 --include-ignored cluster:: cluster_objects:: cluster_trust:: workloads::
 
 .PHONY: one-file
 one-file: build ## Build target/podling: one file that is all of podling
