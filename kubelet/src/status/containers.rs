@@ -13,6 +13,7 @@ use crate::model::{
 };
 use crate::plan::{has_started, is_ready, makes_all_anew, wants_restart};
 
+use super::generate::final_phase;
 use super::{StatusInput, particulars};
 
 /// Why a container is away while all of its pod begin anew.
@@ -245,15 +246,17 @@ fn within_limit(input: &StatusInput<'_>, mut state: State) -> State {
     state
 }
 
-/// What a container that is to be started (again) waits for; `None` when it is not, or when nothing
-/// is known to be in its way.
+/// What a container that is to be started (again) waits for; `None` when it is not, as in a pod whose end
+/// is decided, or when nothing is known to be in its way.
 fn waits_for(
     input: &StatusInput<'_>,
     container: &Container,
     role: ContainerRole,
     newest: Option<&ContainerObservation>,
 ) -> Option<State> {
-    if !is_wanted(&input.pod.spec, container, role, newest) {
+    let has_run = newest.is_some_and(|newest| newest.state.exit().is_some());
+    let is_over = has_run && final_phase(input).is_some();
+    if is_over || !is_wanted(&input.pod.spec, container, role, newest) {
         return None;
     }
     let held = input

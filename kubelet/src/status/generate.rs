@@ -149,7 +149,7 @@ fn without_what_never_was(input: &StatusInput<'_>, status: PodStatus) -> PodStat
 }
 
 /// The phase of a pod whose end is decided: nothing that a container does later changes it.
-fn final_phase(input: &StatusInput<'_>) -> Option<Phase> {
+pub(super) fn final_phase(input: &StatusInput<'_>) -> Option<Phase> {
     let before = input.previous.and_then(|status| status.phase.as_deref());
     input
         .demise

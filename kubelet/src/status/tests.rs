@@ -611,6 +611,47 @@ fn why_a_pod_was_given_up_stays_in_its_status() {
 }
 
 #[test]
+fn a_container_that_waited_to_be_started_again_has_ended_when_its_pod_is_given_up() {
+    let pod = pod(Always, &[], &["a"]);
+    let ended = in_ready(vec![made("a", 0, exited(3))]);
+    let held_back = || {
+        vec![HeldBack {
+            name: "a".into(),
+            delay: Duration::from_secs(10),
+            until: at(20),
+        }]
+    };
+    let evicted = Case {
+        demise: Some(Demise {
+            reason: "Evicted".into(),
+            message: "The node was low on resource: memory.".to_owned(),
+            disruption: None,
+        }),
+        held_back: held_back(),
+        ..Case::default()
+    };
+    let told = evicted.status(&pod, &ended);
+    let exit_code = |status: &PodStatus| {
+        let container = &status.container_statuses.as_ref().unwrap()[0];
+        let ended = container.state.as_ref().unwrap().terminated.as_ref();
+        ended.map(|ended| ended.exit_code)
+    };
+    assert_eq!(exit_code(&told), Some(3));
+    // The next kubelet knows of the end by what was told.
+    let later = Case {
+        held_back: held_back(),
+        previous: Some(told),
+        ..Case::default()
+    };
+    assert_eq!(exit_code(&later.status(&pod, &ended)), Some(3));
+    let goes_on = Case {
+        held_back: held_back(),
+        ..Case::default()
+    };
+    assert_eq!(exit_code(&goes_on.status(&pod, &ended)), None);
+}
+
+#[test]
 fn addresses_are_the_sandboxs_or_the_hosts() {
     let pod = pod(Always, &[], &["a"]);
     let status = Case::default().status(&pod, &in_ready(vec![]));
