@@ -80,7 +80,7 @@ async fn a_kubelet_that_shall_not_run_on_the_first_hierarchy_runs_on_the_second_
     let told = Command::new(program("podling"))
         .arg("--root")
         .arg(root.path())
-        .args(["up", "--fail-cgroupv1=true"])
+        .args(["up", "--check-config", "--fail-cgroupv1=true"])
         .output()
         .expect("podling starts");
     assert!(!told.status.success());
@@ -153,7 +153,7 @@ async fn beside_swap_a_kubelet_runs_only_if_it_shall_not_fail_over_it() {
         .arg(program("podling"))
         .arg("--root")
         .arg(&root)
-        .arg("up")
+        .args(["up", "--check-config"])
         .output()
         .expect("unshare starts");
     assert!(!refused.status.success());

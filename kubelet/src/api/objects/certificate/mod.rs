@@ -152,7 +152,7 @@ impl Certificates {
             return std::future::pending().await;
         };
         loop {
-            let late = Lateness::of(last.renewed_from, last.until, Timestamp::now());
+            let late = Lateness::of(last, Timestamp::now());
             if late > *told {
                 *told = late;
                 if let Some((reason, message)) = late.words() {

@@ -106,9 +106,7 @@ impl Issued {
             .checked_add(after)
             .unwrap_or(self.renewed_from)
     }
-}
 
-impl Issued {
     /// After this it should have been replaced.
     pub(super) fn late_from(&self) -> Timestamp {
         let late_from = self.renewed_from.checked_add(OVERDUE);
@@ -214,11 +212,11 @@ pub(super) enum Lateness {
 }
 
 impl Lateness {
-    /// How late it is, when the next one was to be asked for then.
-    pub(super) fn of(renewed_from: Timestamp, until: Timestamp, now: Timestamp) -> Self {
+    /// How late the one after it is.
+    pub(super) fn of(issued: &Issued, now: Timestamp) -> Self {
         match () {
-            () if now > until => Self::Expired,
-            () if now.duration_since(renewed_from) > OVERDUE => Self::Overdue,
+            () if now > issued.until => Self::Expired,
+            () if now > issued.late_from() => Self::Overdue,
             () => Self::InTime,
         }
     }

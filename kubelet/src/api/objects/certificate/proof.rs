@@ -4,6 +4,7 @@ use rcgen::{
     CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
     PKCS_ED25519, SignatureAlgorithm,
 };
+use rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// A new key, and a request that it has signed and that says nothing.
 pub(super) struct Proof {
@@ -51,7 +52,7 @@ fn algorithm(kind: &str) -> Option<&'static SignatureAlgorithm> {
 }
 
 fn signed(algorithm: &'static SignatureAlgorithm) -> Result<Proof, rcgen::Error> {
-    let key = KeyPair::generate_for(algorithm)?;
+    let key = in_first_version(KeyPair::generate_for(algorithm)?)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     let request = params.serialize_request(&key)?;
@@ -59,4 +60,23 @@ fn signed(algorithm: &'static SignatureAlgorithm) -> Result<Proof, rcgen::Error>
         key: key.serialize_pem(),
         request: request.der().to_vec(),
     })
+}
+
+/// The same key as programs read it: ring writes those of ED25519 in the second version of PKCS #8, with the
+/// public half (RFC 5958), which openssl 3.0 does not know. Upstream writes the first (RFC 8410).
+fn in_first_version(key: KeyPair) -> Result<KeyPair, rcgen::Error> {
+    /// What stands before the secret half in the first version; in the second it is as long.
+    const BEFORE: [u8; 16] = [
+        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
+        0x20,
+    ];
+    const SECRET: usize = 32;
+    if !key.is_compatible(&PKCS_ED25519) {
+        return Ok(key);
+    }
+    let second = key.serialized_der();
+    let secret = second.get(BEFORE.len()..BEFORE.len() + SECRET);
+    let secret = secret.ok_or(rcgen::Error::CouldNotParseKeyPair)?;
+    let first = PrivatePkcs8KeyDer::from([&BEFORE[..], secret].concat());
+    KeyPair::from_pkcs8_der_and_sign_algo(&first, &PKCS_ED25519)
 }

@@ -106,7 +106,11 @@ fn a_request_waits_until_it_is_issued_denied_or_failed() {
 #[test]
 fn a_certificate_is_overdue_ten_minutes_after_its_time_and_ends_later() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
-    let (from, until) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:00Z"));
+    let issued = Issued {
+        chain: String::new(),
+        renewed_from: at("2026-01-01T00:00:00Z"),
+        until: at("2026-01-01T01:00:00Z"),
+    };
     for (now, expected) in [
         ("2025-12-31T00:00:00Z", Lateness::InTime),
         ("2026-01-01T00:10:00Z", Lateness::InTime),
@@ -114,7 +118,7 @@ fn a_certificate_is_overdue_ten_minutes_after_its_time_and_ends_later() {
         ("2026-01-01T01:00:00Z", Lateness::Overdue),
         ("2026-01-01T01:00:01Z", Lateness::Expired),
     ] {
-        assert_eq!(Lateness::of(from, until, at(now)), expected, "{now}");
+        assert_eq!(Lateness::of(&issued, at(now)), expected, "{now}");
     }
 }
 
@@ -131,6 +135,20 @@ fn the_next_one_is_asked_for_a_little_after_the_signers_time() {
     assert_eq!(day.asked_again_at(1.0), at("2026-01-01T00:05:00Z"));
     let short = of("2026-01-01T00:10:00Z");
     assert_eq!(short.asked_again_at(1.0), at("2026-01-01T00:01:00Z"));
+}
+
+#[test]
+fn a_key_of_ed25519_is_written_as_openssl_reads_it() {
+    let proof = Proof::make("ED25519").unwrap();
+    let key = PrivateKeyDer::from_pem_slice(proof.key.as_bytes()).unwrap();
+    // A sequence of 46 bytes that begins with version 0: the first version of PKCS #8, with the secret alone.
+    assert_eq!(key.secret_der()[..5], [0x30, 46, 0x02, 0x01, 0]);
+    assert_eq!(key.secret_der().len(), 48);
+    // It is the key that has signed the request.
+    let key = rcgen::KeyPair::from_pem(&proof.key).unwrap();
+    let public = key.public_key_raw();
+    let mut inside = proof.request.windows(public.len());
+    assert!(inside.any(|part| part == public));
 }
 
 #[test]

@@ -115,14 +115,12 @@ fn source_of(source: Result<CsiSource, String>) -> PersistentSource {
 /// What the driver of these disks is told: it refuses what the plugin passed over.
 fn gce_access(modes: &BTreeSet<AccessMode>) -> Option<AccessMode> {
     let has = |mode| modes.contains(&mode);
-    match has(AccessMode::ReadOnlyMany)
-        && !has(AccessMode::ReadWriteOnce)
-        && !has(AccessMode::ReadWriteMany)
-    {
-        _ if modes.is_empty() => None,
-        true => Some(AccessMode::ReadOnlyMany),
-        false => Some(AccessMode::ReadWriteOnce),
-    }
+    let is_written = has(AccessMode::ReadWriteOnce) || has(AccessMode::ReadWriteMany);
+    let told = match has(AccessMode::ReadOnlyMany) && !is_written {
+        true => AccessMode::ReadOnlyMany,
+        false => AccessMode::ReadWriteOnce,
+    };
+    (!modes.is_empty()).then_some(told)
 }
 
 fn inline_access(written: &Written<'_>) -> AccessMode {
