@@ -265,6 +265,17 @@ impl Cluster {
         self.expect(Method::POST, path, body).await
     }
 
+    /// Makes an object in a collection, unless somebody else has made it.
+    pub async fn ensure(&self, path: &str, object: &Value) {
+        let body = Some(("application/json", object));
+        let (status, answer) = self
+            .ask(Method::POST, path, body)
+            .await
+            .expect("the API server answers");
+        let is_there = status.is_success() || status == StatusCode::CONFLICT;
+        assert!(is_there, "POST {path}: {status}: {answer}");
+    }
+
     /// Changes an object.
     pub async fn patch(&self, path: &str, change: &Value) -> Value {
         let body = Some(("application/merge-patch+json", change));
